@@ -1,0 +1,1 @@
+//! Steward's HTTP gateway: the documented legacy APIs, translated into gRPC calls.

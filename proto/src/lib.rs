@@ -1,0 +1,22 @@
+//! Steward's protocol: generated messages, clients and servers, and the descriptor set for reflection.
+//!
+//! The sources are the commented `.proto` files beside this crate; the top-level `build.rs` compiles them.
+
+/// Generated from `proto/steward/lock/v1`.
+pub mod lock {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.lock.v1");
+    }
+}
+
+/// Generated from `proto/steward/store/v1`: what the store keeps.
+pub mod store {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.store.v1");
+    }
+}
+
+/// The encoded `FileDescriptorSet` of all packages, comments included.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,0 +1,3 @@
+//! The `steward` binary.
+
+fn main() {}
