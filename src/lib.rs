@@ -1,0 +1,6 @@
+//! Steward: one server that coordinates stored things.
+//!
+//! `docs/architecture.md` has the picture; each module says what it is in its first lines.
+
+pub mod clock;
+pub mod store;
