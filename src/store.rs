@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-pub use self::key::{Key, KeyRange};
+pub use self::key::{Key, KeyRange, Table};
 pub use self::txn::{Expect, Op, Txn};
 pub use self::update::{Step, update};
 

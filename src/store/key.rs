@@ -31,6 +31,8 @@ pub enum Table {
     LockAudit = 0x19,
     /// Events of locks, by name. Emitted only.
     LockEvent = 0x1a,
+    /// Owners of shared and semaphore grants, by lock digest and grant id.
+    LockHolderIndex = 0x1b,
 }
 
 /// A key: at most [`super::MAX_KEY_BYTES`], compared as bytes. Also used as a prefix of keys.

@@ -64,7 +64,10 @@ impl Pending {
 
     pub(super) fn versions(&self, range: &KeyRange) -> Vec<(Key, Version)> {
         let from_start = self.overlay.range(range.start.clone()..);
-        from_start.take_while(|(key, _)| range.contains(key)).map(|(key, version)| (key.clone(), version.clone())).collect()
+        from_start
+            .take_while(|(key, _)| range.contains(key))
+            .map(|(key, version)| (key.clone(), version.clone()))
+            .collect()
     }
 
     /// Takes a transaction whose preconditions hold into the group, under the next revision.

@@ -64,9 +64,7 @@ impl<B: Backend> Watch<B> {
                     // Subscribed before the log is read, so that nothing falls between the two.
                     let then = self.shared.hub.subscribe(self.prefix.clone());
                     match self.catch_up(then.since) {
-                        Ok(catch_up) => {
-                            self.state = State::CatchUp { catch_up, ready: Vec::new().into_iter(), then }
-                        }
+                        Ok(catch_up) => self.state = State::CatchUp { catch_up, ready: Vec::new().into_iter(), then },
                         Err(error) => return Some(Err(error)),
                     }
                 }
