@@ -96,7 +96,7 @@ fn fold(key: &str) -> String {
         .collect()
 }
 
-/// Replaces the escapes that serde_json refuses: half a surrogate pair without the other half.
+/// Replaces the escapes that `serde_json` refuses: half a surrogate pair without the other half.
 fn replace_lone_surrogates(text: &str) -> Cow<'_, str> {
     if !text.contains("\\u") {
         return Cow::Borrowed(text);

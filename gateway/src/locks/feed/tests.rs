@@ -9,40 +9,45 @@ fn key() -> LockKey {
     LockKey { r#type: "pull".to_owned(), resource_id: "sha256:s".to_owned() }
 }
 
-fn at(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 0 })
+fn at(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos: 0 }
 }
 
 fn completion(owner: &str) -> Completion {
-    Completion { key: Some(key()), owner: owner.to_owned(), complete_time: at(1), ..Completion::default() }
+    Completion { key: Some(key()), owner: owner.to_owned(), complete_time: Some(at(1)), ..Completion::default() }
 }
 
 fn held(owner: &str, mode: LockMode, is_unclaimed: bool) -> Update {
     let grant =
-        Grant { owner: owner.to_owned(), mode: mode.into(), grant_time: at(2), is_unclaimed, ..Grant::default() };
+        Grant { owner: owner.to_owned(), mode: mode.into(), grant_time: Some(at(2)), is_unclaimed, ..Grant::default() };
     Update::Snapshot(Lock { holders: vec![grant], holder_count: 1, ..Lock::default() })
 }
 
 fn event(kind: LockEventKind, owner: &str) -> Update {
-    Update::Event(LockEvent { kind: kind.into(), owner: owner.to_owned(), event_time: at(3), ..LockEvent::default() })
+    Update::Event(LockEvent {
+        kind: kind.into(),
+        owner: owner.to_owned(),
+        event_time: Some(at(3)),
+        ..LockEvent::default()
+    })
 }
 
 fn told(feed: &mut Feed, update: &Update) -> Option<String> {
     feed.apply(update).map(|event| String::from_utf8(event.frame().to_vec()).unwrap())
 }
 
-fn frame(node_id: &str, is_success: bool, second: u32) -> Option<String> {
-    Some(format!(
+fn frame(node_id: &str, is_success: bool, second: u32) -> String {
+    format!(
         "data: {{\"type\":\"pull\",\"resource_id\":\"sha256:s\",\"node_id\":\"{node_id}\",\"success\":{is_success},\
          \"error\":\"\",\"completed_at\":\"1970-01-01T00:00:0{second}Z\"}}\n\n"
-    ))
+    )
 }
 
 #[test]
 fn living_success_is_told_to_a_new_subscriber() {
     let mut feed = Feed::new(key());
     let lock = Lock { completion: Some(completion("B")), ..Lock::default() };
-    assert_eq!(told(&mut feed, &Update::Snapshot(lock)), frame("B", true, 1));
+    assert_eq!(told(&mut feed, &Update::Snapshot(lock)), Some(frame("B", true, 1)));
 }
 
 #[test]
@@ -52,22 +57,22 @@ fn success_is_told_of_who_did_the_work() {
         kind: LockEventKind::Completed.into(),
         owner: "x".to_owned(),
         completion: Some(completion("B")),
-        event_time: at(3),
+        event_time: Some(at(3)),
         ..LockEvent::default()
     };
-    assert_eq!(told(&mut feed, &Update::Event(done)), frame("B", true, 1));
+    assert_eq!(told(&mut feed, &Update::Event(done)), Some(frame("B", true, 1)));
 }
 
 #[test]
 fn success_without_a_record_is_told_all_the_same() {
     let mut feed = Feed::new(key());
-    assert_eq!(told(&mut feed, &event(LockEventKind::Completed, "B")), frame("B", true, 3));
+    assert_eq!(told(&mut feed, &event(LockEventKind::Completed, "B")), Some(frame("B", true, 3)));
 }
 
 #[test]
 fn hand_over_is_told_as_a_failure_of_the_new_holder() {
     let mut feed = Feed::new(key());
-    assert_eq!(told(&mut feed, &event(LockEventKind::Assigned, "C")), frame("C", false, 3));
+    assert_eq!(told(&mut feed, &event(LockEventKind::Assigned, "C")), Some(frame("C", false, 3)));
     assert!(!feed.has_unclaimed());
 }
 
@@ -77,7 +82,7 @@ fn unclaimed_holder_is_kept_for_later() {
     assert_eq!(told(&mut feed, &held("C", LockMode::Exclusive, true)), None);
     assert!(feed.has_unclaimed());
     let event = feed.take_unclaimed().unwrap();
-    assert_eq!(Some(String::from_utf8(event.frame().to_vec()).unwrap()), frame("C", false, 2));
+    assert_eq!(Some(String::from_utf8(event.frame().to_vec()).unwrap()), Some(frame("C", false, 2)));
     assert!(!feed.has_unclaimed());
 }
 
