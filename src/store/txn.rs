@@ -38,6 +38,11 @@ impl Op {
         }
     }
 
+    /// The size of its key and value.
+    pub(super) fn bytes(&self) -> usize {
+        self.key().as_bytes().len() + self.value_len()
+    }
+
     fn max_value_len(&self) -> usize {
         match self {
             Op::Put(..) | Op::Delete(_) => MAX_VALUE_BYTES,
