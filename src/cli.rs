@@ -9,4 +9,5 @@ mod duration;
 mod error;
 mod exit;
 mod identity;
+pub mod lock;
 mod time;
