@@ -9,6 +9,7 @@ mod key;
 mod list;
 mod mode;
 mod release;
+mod run;
 mod status;
 mod table;
 #[cfg(test)]
@@ -29,7 +30,7 @@ use super::exit::Exit;
 #[derive(Args, Debug)]
 #[command(after_help = "A KEY is TYPE/RESOURCE, split at the first slash: pull/sha256:abc, delete/library/nginx.\n\
                         Without a slash the type is `lock`.\n\n\
-                        Exit codes: 0 done, 1 error, 2 wrong usage. `acquire` has more: see its help.")]
+                        Exit codes: 0 done, 1 error, 2 wrong usage. `acquire` and `run` have more: see their help.")]
 pub struct LockArgs {
     #[command(flatten)]
     client: ClientArgs,
@@ -52,6 +53,8 @@ enum LockCommand {
     Watch(watch::WatchArgs),
     /// For operators: takes a lock from its holders.
     ForceRelease(force_release::ForceReleaseArgs),
+    /// Runs a command while it holds a lock.
+    Run(Box<run::RunArgs>),
 }
 
 /// Does what `args` ask for. Failures are told on standard error.
@@ -70,6 +73,8 @@ async fn answer(command: LockCommand, server: &Server, console: &mut Console) ->
         LockCommand::List(args) => list::run(args, server, console).await?,
         LockCommand::Watch(args) => watch::run(args, server, console).await?,
         LockCommand::ForceRelease(args) => force_release::run(args, server, console).await?,
+        // The console is not for it: standard output belongs to the command that it runs.
+        LockCommand::Run(args) => run::run(*args, server).await,
     };
     console.flush()?;
     Ok(exit)
