@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use steward::config::{Config, LogFormat};
-use steward::{server, telemetry};
+use steward::{cli, server, telemetry};
 
 /// One server that coordinates stored things.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Serve(ServeArgs),
     /// Runs the HTTP gateway alone, in front of a server elsewhere.
     Gateway(GatewayArgs),
+    /// Takes, watches and gives back locks.
+    Lock(cli::lock::LockArgs),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -124,6 +126,7 @@ async fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve(&args).await,
         Command::Gateway(args) => gateway(&args).await,
+        Command::Lock(args) => return cli::lock::run(args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {
