@@ -112,7 +112,7 @@ impl ServeArgs {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start: {error}");
@@ -120,6 +120,12 @@ fn main() -> ExitCode {
         }
     };
     runtime.block_on(run(cli.command))
+}
+
+/// Half of the cores: the threads of the store need the others, and a request that hops between idle workers takes
+/// longer than one that stays.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 async fn run(command: Command) -> ExitCode {
