@@ -109,7 +109,7 @@ pub struct ChangeSet {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The changes after the asked revision are no longer kept: read the state anew and watch from there.
-    #[error("revision {asked} is compacted: the change log starts after revision {floor}")]
+    #[error("revision {asked} is compacted: the journal starts after revision {floor}")]
     Compacted {
         /// What was asked for.
         asked: Revision,

@@ -1,4 +1,4 @@
-//! A store on one machine: revisions, group commit, the change log and watches, over a [`Journal`] and a [`Backend`].
+//! A store on one machine: revisions, group commit and watches, over a [`Journal`] and a [`Backend`].
 //!
 //! A commit is checked and accepted at once, under a lock and against an overlay of what is accepted before it. The
 //! committer thread writes everything that has gathered to the journal with one flush, answers, and publishes. The

@@ -14,7 +14,7 @@ use super::{ChangeKind, ChangeSet, CommitError, Error, Key, KeyRange, Op, Revisi
 /// Opens a store, and opens what it kept again.
 pub(crate) trait Harness {
     type Store: Store;
-    /// Opens the store with a change log of `history` revisions. The one opened before is dropped by then.
+    /// Opens the store with a journal of `history` revisions. The one opened before is dropped by then.
     fn open(&mut self, history: u64) -> Arc<Self::Store>;
 }
 

@@ -20,7 +20,7 @@ pub enum Op {
     Put(Key, Bytes),
     /// Removes a record; not an error when there is none.
     Delete(Key),
-    /// Tells the watchers of a key that something happened, and keeps no record of it beside the change log.
+    /// Tells the watchers of a key that something happened, and keeps no record of it beside the journal.
     Emit(Key, Bytes),
 }
 
