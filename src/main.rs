@@ -1,3 +1,154 @@
-//! The `steward` binary.
+//! The `steward` binary: reads the command line and runs what it says.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use steward::config::{Config, LogFormat};
+use steward::{server, telemetry};
+
+/// One server that coordinates stored things.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server.
+    Serve(ServeArgs),
+    /// Runs the HTTP gateway alone, in front of a server elsewhere.
+    Gateway(GatewayArgs),
+    /// Shows the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Prints the configuration that `serve` would run with, as TOML.
+    Print(ServeArgs),
+}
+
+#[derive(Debug, Args)]
+struct CommonArgs {
+    /// A TOML file with settings; `config print` shows them all.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where HTTP is served; port 0 picks a free one. [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Serve other machines although there is no authentication.
+    #[arg(long)]
+    insecure: bool,
+    /// Which events are logged, such as `info,steward=debug`. [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// The form of log lines on standard error. [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// The data directory. [default: steward-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where gRPC is served; port 0 picks a free one. [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR")]
+    grpc: Option<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+struct GatewayArgs {
+    /// The gRPC address of the server, such as http://10.0.0.1:50051.
+    #[arg(long, value_name = "URL")]
+    upstream: String,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl CommonArgs {
+    fn load(&self, mut flags: Vec<(&'static str, String)>) -> Result<Config, String> {
+        if let Some(http) = &self.http {
+            flags.push(("server.http", http.clone()));
+        }
+        if self.insecure {
+            flags.push(("server.insecure", "true".to_owned()));
+        }
+        if let Some(filter) = &self.log {
+            flags.push(("log.filter", filter.clone()));
+        }
+        if let Some(format) = self.log_format {
+            let format = match format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            };
+            flags.push(("log.format", format.to_owned()));
+        }
+        Config::load(self.config.as_deref(), flags).map_err(|error| error.to_string())
+    }
+}
+
+impl ServeArgs {
+    fn load(&self) -> Result<Config, String> {
+        let mut flags = Vec::new();
+        if let Some(data) = &self.data {
+            let data = data.to_str().ok_or("--data: the path is not UTF-8")?;
+            flags.push(("store.data", data.to_owned()));
+        }
+        if let Some(grpc) = &self.grpc {
+            flags.push(("server.grpc", grpc.clone()));
+        }
+        self.common.load(flags)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(run(cli.command))
+}
+
+async fn run(command: Command) -> ExitCode {
+    let result = match command {
+        Command::Serve(args) => serve(&args).await,
+        Command::Gateway(args) => gateway(&args).await,
+        Command::Config(ConfigCommand::Print(args)) => print_config(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(args: &ServeArgs) -> Result<(), String> {
+    let config = args.load()?;
+    telemetry::start_logging(&config.log)?;
+    server::serve(config).await.map_err(|error| error.to_string())
+}
+
+async fn gateway(args: &GatewayArgs) -> Result<(), String> {
+    let config = args.common.load(Vec::new())?;
+    telemetry::start_logging(&config.log)?;
+    server::gateway(config, &args.upstream).await.map_err(|error| error.to_string())
+}
+
+fn print_config(args: &ServeArgs) -> Result<(), String> {
+    let printed = toml::to_string(&args.load()?).map_err(|error| error.to_string())?;
+    print!("{printed}");
+    Ok(())
+}

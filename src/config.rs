@@ -1,0 +1,300 @@
+//! The configuration: defaults, then a TOML file, then the environment, then flags, each stronger than the one before.
+
+mod duration;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lock;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Addresses and the life of the process.
+    pub server: Server,
+    /// Where state is kept.
+    pub store: Store,
+    /// Locks.
+    pub lock: Lock,
+    /// The translation of the legacy APIs.
+    pub gateway: Gateway,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// Addresses and the life of the process.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where gRPC is served. Port 0 picks a free one.
+    pub grpc: SocketAddr,
+    /// Where HTTP is served. Port 0 picks a free one.
+    pub http: SocketAddr,
+    /// Serve other machines although anybody who reaches an address may do everything.
+    pub insecure: bool,
+    /// How long running requests may take to finish when the server is told to stop.
+    #[serde(with = "duration")]
+    pub shutdown_deadline: Duration,
+    /// The longest a call without a stream or a wait may take.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+}
+
+/// Where state is kept.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The data directory. One process at a time uses it.
+    pub data: PathBuf,
+    /// The page cache of the record store, in bytes.
+    pub cache_bytes: u64,
+    /// How many revisions the change log keeps at the least: how far back a watch can be resumed.
+    pub history: u64,
+}
+
+/// Locks.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lock {
+    /// How long a success is remembered; zero: not at all, so that nobody skips.
+    #[serde(with = "duration")]
+    pub completed_retention: Duration,
+    /// How long an owner that was handed a lock has to claim it.
+    #[serde(with = "duration")]
+    pub claim_timeout: Duration,
+    /// The ttl of grants whose request names none; zero: they do not expire.
+    #[serde(with = "duration")]
+    pub default_ttl: Duration,
+    /// How many owners may wait for one lock.
+    pub max_waiters: u32,
+    /// How many watches may be open.
+    pub max_watchers: usize,
+}
+
+/// The translation of the legacy APIs.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gateway {
+    /// What an unlock without `success` means.
+    pub absent_success: AbsentSuccess,
+}
+
+/// What an unlock without `success` means.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum AbsentSuccess {
+    /// That the work failed.
+    #[default]
+    Failure,
+    /// That it succeeded, unless there is an `error`.
+    Infer,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Which events: a level, or directives such as `info,steward=debug`.
+    pub filter: String,
+    /// The form of the lines on standard error.
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            server: Server::default(),
+            store: Store::default(),
+            lock: Lock::default(),
+            gateway: Gateway::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            grpc: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            insecure: false,
+            shutdown_deadline: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store { data: PathBuf::from("steward-data"), cache_bytes: 64 * 1024 * 1024, history: 100_000 }
+    }
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        let settings = lock::Settings::default();
+        Lock {
+            completed_retention: settings.completed_retention,
+            claim_timeout: settings.claim_timeout,
+            default_ttl: settings.default_ttl.unwrap_or_default(),
+            max_waiters: settings.max_waiters,
+            max_watchers: settings.max_watchers,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { filter: "info".to_owned(), format: LogFormat::default() }
+    }
+}
+
+impl Lock {
+    /// As the lock area takes them.
+    pub fn settings(&self) -> lock::Settings {
+        lock::Settings {
+            completed_retention: self.completed_retention,
+            claim_timeout: self.claim_timeout,
+            default_ttl: (!self.default_ttl.is_zero()).then_some(self.default_ttl),
+            max_waiters: self.max_waiters,
+            max_watchers: self.max_watchers,
+        }
+    }
+}
+
+/// A setting that cannot be used, with its place.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file or a variable cannot be read as configuration.
+    #[error("configuration: {0}")]
+    Unreadable(#[from] config::ConfigError),
+    /// A value is out of its range.
+    #[error("configuration: {setting}: {problem}")]
+    Invalid {
+        /// Which.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The server would be open to other machines.
+    #[error(
+        "{setting} is {address}, which other machines can reach, and there is no authentication: \
+         bind a loopback address, or say --insecure"
+    )]
+    Exposed {
+        /// Which address setting.
+        setting: &'static str,
+        /// Its value.
+        address: SocketAddr,
+    },
+}
+
+/// The longest time that a duration setting may have.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+impl Config {
+    /// Reads `file`, if any, the environment (`STEWARD_SERVER__GRPC` is `server.grpc`), and `flags`: pairs of a
+    /// setting and its value.
+    pub fn load(file: Option<&Path>, flags: Vec<(&'static str, String)>) -> Result<Self, Error> {
+        let mut builder = config::Config::builder();
+        if let Some(file) = file {
+            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        }
+        let environment = config::Environment::with_prefix("STEWARD").prefix_separator("_").separator("__");
+        builder = builder.add_source(environment.source(Some(section_variables())).try_parsing(true));
+        for (setting, value) in flags {
+            builder = builder.set_override(setting, value)?;
+        }
+        let config: Config = builder.build()?.try_deserialize()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        for (setting, value) in [
+            ("lock.completed_retention", self.lock.completed_retention),
+            ("lock.claim_timeout", self.lock.claim_timeout),
+            ("lock.default_ttl", self.lock.default_ttl),
+            ("server.shutdown_deadline", self.server.shutdown_deadline),
+            ("server.request_timeout", self.server.request_timeout),
+        ] {
+            if value > LONGEST {
+                return Err(Error::Invalid { setting, problem: "is longer than a year".to_owned() });
+            }
+        }
+        if self.lock.claim_timeout.is_zero() {
+            return Err(Error::Invalid {
+                setting: "lock.claim_timeout",
+                problem: "has to be longer than 0".to_owned(),
+            });
+        }
+        if self.store.history == 0 {
+            return Err(Error::Invalid { setting: "store.history", problem: "has to be at least 1".to_owned() });
+        }
+        for (setting, address) in [("server.grpc", self.server.grpc), ("server.http", self.server.http)] {
+            if !address.ip().is_loopback() && !self.server.insecure {
+                return Err(Error::Exposed { setting, address });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The variables that name a section; others that start with STEWARD_ belong to the client commands.
+fn section_variables() -> config::Map<String, String> {
+    std::env::vars().filter(|(name, _)| name.starts_with("STEWARD_") && name.contains("__")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_configuration_prints_and_reads_back() {
+        let printed = toml::to_string(&Config::default()).expect("a configuration prints");
+        let read: Config = toml::from_str(&printed).expect("and reads back");
+        assert_eq!(read, Config::default());
+        assert!(printed.contains("completed_retention = \"5m\""), "{printed}");
+    }
+
+    #[test]
+    fn flags_are_stronger_than_the_file_and_errors_name_the_setting() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "[lock]\nclaim_timeout = \"1s 500ms\"\n[server]\ngrpc = \"127.0.0.1:1\"\n")
+            .expect("written");
+        let config =
+            Config::load(Some(file.path()), vec![("server.grpc", "127.0.0.1:2".to_owned())]).expect("a configuration");
+        assert_eq!(config.lock.claim_timeout, Duration::from_millis(1500));
+        assert_eq!(config.server.grpc.port(), 2);
+
+        std::fs::write(file.path(), "[lock]\nclaim_timeout = \"soon\"\n").expect("written");
+        let error = Config::load(Some(file.path()), Vec::new()).expect_err("not a duration");
+        assert!(error.to_string().contains("lock.claim_timeout"), "{error}");
+        std::fs::write(file.path(), "[lock]\nclaim_timeuot = \"1s\"\n").expect("written");
+        let error = Config::load(Some(file.path()), Vec::new()).expect_err("an unknown setting");
+        assert!(error.to_string().contains("claim_timeuot"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_needs_a_word() {
+        let flags =
+            |insecure: &str| vec![("server.http", "0.0.0.0:0".to_owned()), ("server.insecure", insecure.to_owned())];
+        assert!(matches!(Config::load(None, flags("false")), Err(Error::Exposed { setting: "server.http", .. })));
+        assert!(Config::load(None, flags("true")).is_ok());
+    }
+}

@@ -1,0 +1,129 @@
+//! One form for every refusal: a category, a reason that programs read, and a message that people read.
+
+use std::collections::HashMap;
+
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::store;
+
+/// The domain of all reasons, as `google.rpc.ErrorInfo` has it.
+pub const DOMAIN: &str = "steward";
+
+/// What kind of refusal it is: which gRPC code it becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// The request itself is wrong.
+    InvalidArgument,
+    /// The thing is not there.
+    NotFound,
+    /// The state does not allow it.
+    FailedPrecondition,
+    /// A limit is reached.
+    ResourceExhausted,
+    /// The asked part of the past is gone.
+    OutOfRange,
+    /// Not now; the same request may do later.
+    Unavailable,
+    /// The server is at fault. The message stays here; the caller gets none of it.
+    Internal,
+}
+
+impl Category {
+    fn code(self) -> tonic::Code {
+        match self {
+            Category::InvalidArgument => tonic::Code::InvalidArgument,
+            Category::NotFound => tonic::Code::NotFound,
+            Category::FailedPrecondition => tonic::Code::FailedPrecondition,
+            Category::ResourceExhausted => tonic::Code::ResourceExhausted,
+            Category::OutOfRange => tonic::Code::OutOfRange,
+            Category::Unavailable => tonic::Code::Unavailable,
+            Category::Internal => tonic::Code::Internal,
+        }
+    }
+}
+
+/// A refusal, ready to be answered.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    category: Category,
+    reason: &'static str,
+    message: String,
+    metadata: HashMap<String, String>,
+    violations: Vec<FieldViolation>,
+}
+
+impl Failure {
+    /// A refusal for `reason`, a word in capitals that never changes its meaning.
+    pub fn new(category: Category, reason: &'static str, message: impl Into<String>) -> Self {
+        Failure { category, reason, message: message.into(), metadata: HashMap::new(), violations: Vec::new() }
+    }
+
+    /// All that is wrong with the fields of a request.
+    pub fn invalid(violations: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let violations: Vec<FieldViolation> =
+            violations.into_iter().map(|(field, problem)| FieldViolation::new(field, problem)).collect();
+        let list: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect();
+        Failure { violations, ..Failure::new(Category::InvalidArgument, "INVALID_ARGUMENT", list.join("; ")) }
+    }
+
+    /// Adds a fact for programs.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            store::Error::Compacted { floor, .. } => {
+                Failure::new(Category::OutOfRange, "REVISION_COMPACTED", message).with("floor", floor.to_string())
+            }
+            store::Error::Busy(_) => Failure::new(Category::Unavailable, "BUSY", message),
+            store::Error::Closed(_) => Failure::new(Category::Unavailable, "STORE_CLOSED", message),
+            store::Error::Refused(_) | store::Error::Damaged { .. } => {
+                Failure::new(Category::Internal, "INTERNAL", message)
+            }
+        }
+    }
+}
+
+impl From<Failure> for tonic::Status {
+    fn from(failure: Failure) -> Self {
+        if failure.category == Category::Internal {
+            tracing::error!(message = %failure.message, "a request failed for an internal reason");
+            let details = ErrorDetails::with_error_info(failure.reason, DOMAIN, HashMap::new());
+            return tonic::Status::with_error_details(tonic::Code::Internal, "internal error", details);
+        }
+        let mut details = ErrorDetails::with_error_info(failure.reason, DOMAIN, failure.metadata);
+        if !failure.violations.is_empty() {
+            details.set_bad_request(failure.violations);
+        }
+        tonic::Status::with_error_details(failure.category.code(), failure.message, details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_programs_its_reason_and_every_wrong_field() {
+        let status: tonic::Status =
+            Failure::invalid([("owner", "is empty".to_owned()), ("ttl", "too long".to_owned())]).into();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        assert_eq!(status.message(), "owner: is empty; ttl: too long");
+        let details = status.get_error_details();
+        let info = details.error_info().expect("an ErrorInfo");
+        assert_eq!((info.domain.as_str(), info.reason.as_str()), ("steward", "INVALID_ARGUMENT"));
+        assert_eq!(details.bad_request().expect("a BadRequest").field_violations.len(), 2);
+    }
+
+    #[test]
+    fn the_inside_of_an_internal_failure_stays_inside() {
+        let status: tonic::Status = Failure::new(Category::Internal, "INTERNAL", "/var/secret is odd").into();
+        assert_eq!(status.message(), "internal error");
+    }
+}

@@ -1,0 +1,12 @@
+//! Steward: one server that coordinates stored things.
+//!
+//! `docs/architecture.md` has the picture; each module says what it is in its first lines.
+
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod lock;
+pub mod server;
+pub mod store;
+pub mod telemetry;

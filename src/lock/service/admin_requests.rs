@@ -1,0 +1,162 @@
+//! The calls about leases, and those for operators.
+
+use prost::Message as _;
+use steward_proto::lock::v1 as api;
+
+use super::LockServer;
+use super::convert;
+use super::page::{self, MAX_TOTAL};
+use super::validate::{Fields, LIFETIME, TTL};
+use crate::error::Failure;
+use crate::lock::admin::Act;
+use crate::lock::error::Error;
+use crate::lock::leases::NewLease;
+use crate::lock::model::LeaseId;
+use crate::store::{self, Table};
+
+/// The longest owner of a lease, in bytes.
+const MAX_OWNER_BYTES: usize = 1024;
+/// The longest reason of an operator, in bytes.
+const MAX_REASON_BYTES: usize = 512;
+/// The longest name of an operator, in bytes.
+const MAX_ACTOR_BYTES: usize = 256;
+/// The locks that are shown of a lease.
+const MAX_LEASE_LOCKS: usize = 1000;
+
+impl LockServer {
+    pub(super) async fn handle_create_lease(
+        &self,
+        request: api::CreateLeaseRequest,
+    ) -> Result<api::CreateLeaseResponse, Failure> {
+        let mut fields = Fields::default();
+        if request.ttl.is_none() {
+            fields.reject("ttl", "is required");
+        }
+        let ttl = fields.duration("ttl", request.ttl, TTL).unwrap_or_default();
+        let max_lifetime = fields.duration("max_lifetime", request.max_lifetime, LIFETIME);
+        fields.text("owner", &request.owner, MAX_OWNER_BYTES);
+        fields.check()?;
+        let (id, lease) = self.locks.create_lease(&NewLease { owner: request.owner, ttl, max_lifetime }).await?;
+        Ok(api::CreateLeaseResponse { lease: Some(convert::lease(id, &lease)) })
+    }
+
+    pub(super) async fn handle_get_lease(
+        &self,
+        request: api::GetLeaseRequest,
+    ) -> Result<api::GetLeaseResponse, Failure> {
+        let id = required_lease_id(&request.lease_id)?;
+        let (lease, locks) = self.locks.lease(id, MAX_LEASE_LOCKS).await?;
+        Ok(api::GetLeaseResponse {
+            lease: Some(convert::lease(id, &lease)),
+            keys: locks.iter().map(api::LockKey::from).collect(),
+        })
+    }
+
+    pub(super) async fn handle_list_leases(
+        &self,
+        request: api::ListLeasesRequest,
+    ) -> Result<api::ListLeasesResponse, Failure> {
+        let mut fields = Fields::default();
+        let page = fields.page(request.page_size, &request.page_token, Table::Lease);
+        let owner = fields.optional_name("owner", request.owner);
+        fields.check()?;
+        let is_wanted = |lease: &crate::lock::lease::Lease| owner.as_ref().is_none_or(|owner| *owner == lease.owner);
+        let (leases, next) = self.locks.leases(page.after.as_ref(), page.size, is_wanted).await?;
+        let total = match (&page.after, &next) {
+            (Some(_), _) => 0,
+            (None, None) => leases.len(),
+            (None, Some(_)) => self.locks.leases(None, MAX_TOTAL, is_wanted).await?.0.len(),
+        };
+        Ok(api::ListLeasesResponse {
+            leases: leases.iter().map(|(id, lease)| convert::lease(*id, lease)).collect(),
+            next_page_token: next.map(|last| page::token(&last)).unwrap_or_default(),
+            total_size: page::total(total),
+        })
+    }
+
+    pub(super) async fn handle_revoke_lease(
+        &self,
+        request: api::RevokeLeaseRequest,
+    ) -> Result<api::RevokeLeaseResponse, Failure> {
+        let released = self.locks.revoke_lease(required_lease_id(&request.lease_id)?).await?;
+        Ok(api::RevokeLeaseResponse { released_count: i32::try_from(released).unwrap_or(i32::MAX) })
+    }
+
+    pub(super) async fn handle_force_release(
+        &self,
+        request: api::ForceReleaseRequest,
+        request_id: String,
+    ) -> Result<api::ForceReleaseResponse, Failure> {
+        let mut fields = Fields::default();
+        let key = fields.key(request.key);
+        let owner = fields.optional_name("owner", request.owner);
+        let act = fields.act(request.actor, request.reason, request_id);
+        fields.check()?;
+        let released = self.locks.force_release(&key, owner.as_deref(), &act).await?;
+        tracing::warn!(%key, actor = %act.actor, reason = %act.reason, count = released.count, "lock force-released");
+        Ok(api::ForceReleaseResponse {
+            released_count: i32::try_from(released.count).unwrap_or(i32::MAX),
+            next_owner: released.next_owner.unwrap_or_default(),
+        })
+    }
+
+    pub(super) async fn handle_delete_completion(
+        &self,
+        request: api::DeleteCompletionRequest,
+        request_id: String,
+    ) -> Result<api::DeleteCompletionResponse, Failure> {
+        let mut fields = Fields::default();
+        let key = fields.key(request.key);
+        let act = fields.act(request.actor, request.reason, request_id);
+        fields.check()?;
+        let completion = self.locks.delete_completion(&key, &act).await?;
+        Ok(api::DeleteCompletionResponse { completion: Some(convert::completion(&key, &completion)) })
+    }
+
+    pub(super) async fn handle_list_audit_records(
+        &self,
+        request: api::ListAuditRecordsRequest,
+    ) -> Result<api::ListAuditRecordsResponse, Failure> {
+        let mut fields = Fields::default();
+        let page = fields.page(request.page_size, &request.page_token, Table::LockAudit);
+        fields.check()?;
+        let kept = self.locks.audit_page(page.after.as_ref(), page.size).await?;
+        let mut records = Vec::new();
+        for (key, record) in &kept.records {
+            let record = api::AuditRecord::decode(record.value.clone())
+                .map_err(|error| store::Error::Damaged { key: key.to_string(), reason: error.to_string() })?;
+            records.push(record);
+        }
+        let total = match (&page.after, kept.has_more) {
+            (Some(_), _) => 0,
+            (None, false) => records.len(),
+            (None, true) => self.locks.audit_page(None, MAX_TOTAL).await?.records.len(),
+        };
+        let last = kept.records.last().filter(|_| kept.has_more).map(|(key, _)| page::token(key));
+        Ok(api::ListAuditRecordsResponse {
+            records,
+            next_page_token: last.unwrap_or_default(),
+            total_size: page::total(total),
+        })
+    }
+}
+
+impl Fields {
+    fn act(&mut self, actor: String, reason: String, request_id: String) -> Act {
+        self.required_text("reason", &reason, MAX_REASON_BYTES);
+        self.text("actor", &actor, MAX_ACTOR_BYTES);
+        Act { actor, reason, request_id }
+    }
+}
+
+fn required_lease_id(id: &str) -> Result<LeaseId, Failure> {
+    let mut fields = Fields::default();
+    let Some(lease) = fields.lease_id(id) else {
+        if id.is_empty() {
+            fields.reject("lease_id", "is required");
+        }
+        fields.check()?;
+        return Err(Failure::from(Error::LeaseExpired { lease_id: id.to_owned() }));
+    };
+    Ok(lease)
+}

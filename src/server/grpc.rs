@@ -1,0 +1,92 @@
+//! The gRPC services and what is around each call.
+
+use std::time::{Duration, Instant};
+
+use steward_proto::DESCRIPTORS;
+use steward_proto::lock::v1::lock_service_server::LockServiceServer;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::{Service, ServiceBuilder};
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+
+use super::methods;
+use super::timeout::TimeoutLayer;
+use crate::lock::LockServer;
+use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
+
+/// The largest message of a caller, in bytes. Bytes of any size come as streams of smaller ones.
+const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// The services whose health is told by name.
+pub(super) const SERVICES: &[&str] = &["steward.lock.v1.LockService"];
+
+/// All services of the areas; what is around them is [`around`].
+pub(super) fn areas(lock: LockServer) -> Routes {
+    Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
+}
+
+/// Reflection, for clients that know the protocol only from here.
+pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+}
+
+/// What every call passes, over the network or in process: a request id, a measurement, a deadline.
+pub(super) fn around<S>(
+    service: S,
+    timeout: Duration,
+) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = S::Error, Future: Send> + Clone
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    ServiceBuilder::new()
+        .map_request(drop_odd_request_id)
+        .layer(SetRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID), NewRequestId))
+        .layer(PropagateRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID)))
+        .layer(tower::layer::layer_fn(Measure))
+        .layer(TimeoutLayer::new(timeout))
+        .service(service)
+}
+
+/// Counts calls and measures the time until they are answered.
+#[derive(Clone)]
+struct Measure<S>(S);
+
+impl<S> Service<http::Request<Body>> for Measure<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = futures::future::BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        // Labels from outside have to be few: what no service has is one of them.
+        let method = methods::find(request.uri().path()).map_or("other", |method| method.label);
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            let code =
+                tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
+            metrics::counter!("steward_grpc_requests_total", "method" => method, "code" => code_label(code))
+                .increment(1);
+            metrics::histogram!("steward_grpc_request_seconds", "method" => method).record(started.elapsed());
+            Ok(response)
+        })
+    }
+}
+
+fn code_label(code: tonic::Code) -> String {
+    format!("{code:?}")
+}

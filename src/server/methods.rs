@@ -1,0 +1,58 @@
+//! What the protocol says of each method: from the descriptors, so that a new service is known at once.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use steward_proto::DESCRIPTORS;
+
+/// A method that answers once may still wait as long as its caller likes.
+const WAITING: [&str; 1] = ["/steward.lock.v1.LockService/Acquire"];
+
+/// One method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Method {
+    /// `LockService/Acquire`.
+    pub(super) label: &'static str,
+    /// It streams or waits, so that only its caller knows how long it may take.
+    pub(super) is_unbounded: bool,
+}
+
+static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
+    // The build made these bytes; were they damaged, no method would be known, and a test says so.
+    let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default().file;
+    let mut methods = HashMap::new();
+    for file in &files {
+        for service in &file.service {
+            for method in &service.method {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                let label = format!("{}/{}", service.name(), method.name());
+                let is_streaming = method.client_streaming() || method.server_streaming();
+                let is_unbounded = is_streaming || WAITING.contains(&path.as_str());
+                // Made once for each method that there is, and needed until the process ends.
+                methods.insert(path, Method { label: label.leak(), is_unbounded });
+            }
+        }
+    }
+    methods
+});
+
+/// The method of a request path; `None` when there is no such method.
+pub(super) fn find(path: &str) -> Option<&'static Method> {
+    METHODS.get(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_known_by_their_path() {
+        let get = find("/steward.lock.v1.LockService/Get").expect("a method");
+        assert_eq!((get.label, get.is_unbounded), ("LockService/Get", false));
+        assert!(WAITING.iter().all(|path| find(path).is_some_and(|method| method.is_unbounded)));
+        assert!(find("/steward.lock.v1.LockService/Watch").is_some_and(|method| method.is_unbounded));
+        assert_eq!(find("/steward.lock.v1.LockService/Nothing"), None);
+    }
+}

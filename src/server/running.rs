@@ -1,0 +1,233 @@
+//! The lives of `steward serve` and `steward gateway`.
+
+use std::error::Error;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryFutureExt as _;
+use steward_gateway::Options;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+use tower::layer::layer_fn;
+
+use super::data_dir::DataDir;
+use super::http::Readiness;
+use super::{grpc, http, stop};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{AbsentSuccess, Config};
+use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
+use crate::store::Store;
+use crate::store::embedded;
+use crate::store::sled::{self, SledStore};
+use crate::{engine, telemetry};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// How often an idle connection is asked whether the other side is there.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// How long it may take to answer.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls that one connection may have open.
+const MAX_STREAMS_PER_CONNECTION: u32 = 20_000;
+/// How long the gateway tries to reach its upstream.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Serves everything until a signal to stop or a failure of the disk.
+pub async fn serve(config: Config) -> Result<(), BoxError> {
+    let metrics = telemetry::start_metrics()?;
+    let data = DataDir::take(&config.store.data)?;
+    let store = open_store(&config, &data).await?;
+    let shutdown = stop::on_signal()?;
+    let tasks = TaskTracker::new();
+    let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
+    let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
+
+    let grpc_listener = bind("grpc", config.server.grpc).await?;
+    let http_listener = bind("http", config.server.http).await?;
+    let (grpc_address, http_address) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
+
+    let areas = grpc::areas(lock_server);
+    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout);
+    let gateway = steward_gateway::router(in_process, gateway_options(&config), shutdown.clone());
+    let router = http::router(gateway, metrics, store_readiness(&store, &shutdown));
+
+    let mut servers = Servers::new();
+    servers.spawn(serve_grpc(grpc_listener, areas, config.server.request_timeout, shutdown.clone()));
+    servers.spawn(http::serve(http_listener, router, shutdown.clone()).map_err(BoxError::from));
+    announce(&[("grpc", grpc_address), ("http", http_address)])?;
+    hint(grpc_address, http_address);
+
+    let result = tokio::select! {
+        reason = store.failed() => Err(format!("the store failed, so the server stops: {reason}").into()),
+        result = until_stopped(servers, &shutdown, config.server.shutdown_deadline) => result,
+    };
+    shutdown.cancel();
+    tasks.close();
+    if tokio::time::timeout(config.server.shutdown_deadline, tasks.wait()).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    // Dropping the store makes what it accepted durable; only then may another process take the directory.
+    tokio::task::spawn_blocking(move || drop((store, data))).await?;
+    result
+}
+
+/// Serves the gateway alone, in front of a server elsewhere.
+pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
+    let metrics = telemetry::start_metrics()?;
+    let shutdown = stop::on_signal()?;
+    let channel = Endpoint::from_shared(upstream.to_owned())?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true)
+        .connect_lazy();
+    let listener = bind("http", config.server.http).await?;
+    let address = listener.local_addr()?;
+    let gateway = steward_gateway::router(channel.clone(), gateway_options(&config), shutdown.clone());
+    let router = http::router(gateway, metrics, upstream_readiness(channel));
+    let mut servers = Servers::new();
+    servers.spawn(http::serve(listener, router, shutdown.clone()).map_err(BoxError::from));
+    announce(&[("http", address)])?;
+    until_stopped(servers, &shutdown, config.server.shutdown_deadline).await
+}
+
+type Servers = JoinSet<Result<(), BoxError>>;
+
+async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, BoxError> {
+    let (path, settings) = (data.records(), config.store.clone());
+    let options = embedded::Options { history: settings.history };
+    let opened = tokio::task::spawn_blocking(move || sled::open(&path, settings.cache_bytes, options));
+    Ok(Arc::new(opened.await??))
+}
+
+async fn start_locks(
+    config: &Config,
+    store: &Arc<SledStore>,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Locks, BoxError> {
+    let store: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let locks = Locks::new(Arc::clone(&store), Arc::clone(&clock), config.lock.settings());
+    locks.count_all().await?;
+    let expiry = ExpiryEngine::new(locks.clone());
+    tasks.spawn(engine::run(expiry, Arc::clone(&store), Arc::clone(&clock), shutdown.clone()));
+    let purge = PurgeEngine::new(locks.clone());
+    tasks.spawn(engine::run(purge, store, clock, shutdown.clone()));
+    Ok(locks)
+}
+
+async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener, BoxError> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen for {name} on {address}: {error}").into())
+}
+
+fn gateway_options(config: &Config) -> Options {
+    Options {
+        absent_success: match config.gateway.absent_success {
+            AbsentSuccess::Failure => steward_gateway::AbsentSuccess::Failure,
+            AbsentSuccess::Infer => steward_gateway::AbsentSuccess::Infer,
+        },
+    }
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    areas: Routes,
+    timeout: Duration,
+    shutdown: CancellationToken,
+) -> Result<(), BoxError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    for service in grpc::SERVICES {
+        health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
+    }
+    let routes = grpc::with_reflection(areas)?.add_service(health_service);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+        .layer(layer_fn(move |routes| grpc::around(routes, timeout)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+/// Ready while the store takes commits and nobody has said stop.
+fn store_readiness(store: &Arc<SledStore>, shutdown: &CancellationToken) -> Readiness {
+    let (store, shutdown) = (Arc::clone(store), shutdown.clone());
+    Arc::new(move || {
+        let (store, shutdown) = (Arc::clone(&store), shutdown.clone());
+        Box::pin(async move {
+            if shutdown.is_cancelled() {
+                return Err("shutting down".to_owned());
+            }
+            store.settled().await.map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// Ready while the upstream says that it serves.
+fn upstream_readiness(channel: Channel) -> Readiness {
+    Arc::new(move || {
+        let mut health = HealthClient::new(channel.clone());
+        Box::pin(async move {
+            let check = tokio::time::timeout(CONNECT_TIMEOUT, health.check(HealthCheckRequest::default()));
+            let answer = check.await.map_err(|_| "the upstream does not answer".to_owned())?;
+            let status = answer.map_err(|status| format!("the upstream: {}", status.message()))?.into_inner().status();
+            if status == ServingStatus::Serving { Ok(()) } else { Err("the upstream does not serve".to_owned()) }
+        })
+    })
+}
+
+/// Tells programs that wait for it where the ports are.
+fn announce(ports: &[(&str, SocketAddr)]) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    for (name, address) in ports {
+        writeln!(output, "{name} listening on {address}")?;
+    }
+    output.flush()
+}
+
+/// Tells people what to try.
+fn hint(grpc: SocketAddr, http: SocketAddr) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("try: steward lock run --server http://{grpc} hello -- echo hello");
+        eprintln!(
+            "     curl http://{http}/lock -d '{{\"type\":\"pull\",\"resource_id\":\"sha256:a\",\"node_id\":\"me\"}}'"
+        );
+    }
+}
+
+/// Returns when a server fails, or, after the signal to stop, when all have finished or the deadline has passed.
+async fn until_stopped(mut servers: Servers, shutdown: &CancellationToken, deadline: Duration) -> Result<(), BoxError> {
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(deadline).await;
+    };
+    tokio::pin!(overdue);
+    loop {
+        tokio::select! {
+            ended = servers.join_next() => match ended {
+                None => return Ok(()),
+                Some(result) => result??,
+            },
+            () = &mut overdue => {
+                tracing::warn!("some requests did not finish in time and are cut off");
+                servers.shutdown().await;
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Logs, metrics and request ids.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderValue;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tower_http::request_id::{MakeRequestId, RequestId};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// The header and metadata key of request ids.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// Borders of the latency histograms, in seconds.
+const LATENCY_BUCKETS: &[f64] =
+    &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Starts logging to standard error.
+pub fn start_logging(log: &Log) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&log.filter).map_err(|error| format!("log.filter: {error}"))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| error.to_string())
+}
+
+/// Starts measuring. The handle renders what was measured in the text form of Prometheus.
+pub fn start_metrics() -> Result<PrometheusHandle, String> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), LATENCY_BUCKETS)
+        .map_err(|error| error.to_string())?;
+    let handle = builder.install_recorder().map_err(|error| error.to_string())?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("steward_grpc_requests_total", "Calls by method and gRPC code.");
+    describe_histogram!("steward_grpc_request_seconds", "Time until a call is answered, or a stream begins.");
+    describe_counter!("steward_http_requests_total", "Requests by method, route and status.");
+    describe_histogram!("steward_http_request_seconds", "Time until a request is answered, or a stream begins.");
+    describe_gauge!("steward_lock_held", "Grants that live.");
+    describe_gauge!("steward_lock_waiting", "Owners in the queues of locks.");
+    describe_counter!("steward_lock_expired_total", "Grants that ended by time.");
+    describe_counter!("steward_store_commits_total", "Durable transactions.");
+    describe_counter!("steward_store_flushes_total", "Flushes; each makes a group of transactions durable.");
+    describe_histogram!("steward_store_flush_seconds", "Time to write and flush one group.");
+    describe_histogram!("steward_engine_run_seconds", "Time of one activation, by engine.");
+    describe_gauge!("steward_engine_last_run_timestamp_seconds", "When an engine was last active, by engine.");
+    describe_counter!("steward_engine_errors_total", "Failed activations, by engine.");
+    metrics::counter!("steward_lock_expired_total").increment(0);
+    metrics::counter!("steward_store_commits_total").increment(0);
+    metrics::counter!("steward_store_flushes_total").increment(0);
+}
+
+/// Gives a request an id, unless it brought one that is fit to be logged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NewRequestId;
+
+impl MakeRequestId for NewRequestId {
+    fn make_request_id<B>(&mut self, _: &http::Request<B>) -> Option<RequestId> {
+        HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok().map(RequestId::new)
+    }
+}
+
+/// The longest request id of a caller that is taken over.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Drops a request id that is too long or not printable, so that a new one is made.
+pub fn drop_odd_request_id<B>(mut request: http::Request<B>) -> http::Request<B> {
+    let is_odd = |id: &HeaderValue| id.is_empty() || id.len() > MAX_REQUEST_ID_BYTES || id.to_str().is_err();
+    if request.headers().get(REQUEST_ID).is_some_and(is_odd) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
+}
+
+/// Measures the requests of the HTTP router by route.
+pub async fn measure_http(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |p| p.as_str().to_owned());
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("steward_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
+        .increment(1);
+    metrics::histogram!("steward_http_request_seconds", "method" => method, "route" => route).record(started.elapsed());
+    response
+}
+
+/// The method, or one word for all that nobody has heard of: labels from outside have to be few.
+fn method_label(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "PATCH" => "PATCH",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
