@@ -87,5 +87,5 @@ async fn a_prefix_needs_a_type() {
     let locks = Locks::of(&server);
     let request = ListRequest { resource_id_prefix: "sha256:".to_owned(), ..ListRequest::default() };
     let answer = within("an answer", locks.client.clone().list(request)).await;
-    assert_eq!(crate::vocabulary::wrong_fields(answer), ["type"]);
+    assert_eq!(crate::vocabulary::wrong_fields(answer), ["resource_id_prefix"]);
 }

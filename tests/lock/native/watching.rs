@@ -8,6 +8,7 @@ use steward_proto::lock::v1::{LockEventKind, LockKey, Outcome, WatchRequest};
 use LockEventKind::{Assigned, Claimed, Completed, Enqueued, Granted, Released, Renewed};
 
 use crate::common::server::Server;
+use crate::common::wait::within;
 use crate::vocabulary::{AcquireWords as _, Locks, acquire, duration, pull};
 
 #[tokio::test]
@@ -157,9 +158,12 @@ async fn progress_lets_a_watch_resume_past_what_did_not_concern_it() {
     watch.snapshot().await;
     let elsewhere = locks.acquire(acquire(&pull("sha256:elsewhere"), "A")).await.expect("an answer");
 
-    while watch.revision < elsewhere.revision {
-        assert!(matches!(watch.next().await.expect("it goes on"), Update::Progress(_)));
-    }
+    within("progress passes what happened elsewhere", async {
+        while watch.revision < elsewhere.revision {
+            assert!(matches!(watch.next().await.expect("it goes on"), Update::Progress(_)));
+        }
+    })
+    .await;
 
     let mut resumed = locks.resume(&key, watch.revision).await;
     locks.hold(acquire(&key, "A")).await;
