@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::lock;
 
 /// Everything that can be set.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Addresses and the life of the process.
@@ -113,18 +113,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            server: Server::default(),
-            store: Store::default(),
-            lock: Lock::default(),
-            gateway: Gateway::default(),
-            log: Log::default(),
-        }
-    }
 }
 
 impl Default for Server {

@@ -25,6 +25,9 @@ mod state;
 mod wait;
 mod watch;
 
+#[cfg(test)]
+mod model_test;
+
 pub use self::engine::{ExpiryEngine, PurgeEngine};
 pub use self::error::Error;
 pub use self::locks::{Locks, Settings};

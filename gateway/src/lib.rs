@@ -1,18 +1,48 @@
 //! Steward's HTTP gateway: the documented legacy APIs, translated into gRPC calls.
-use tonic::codegen::{Body as HttpBody, Bytes, StdError};
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    pub absent_success: AbsentSuccess,
-}
-#[derive(Clone, Copy, Debug, Default)]
-pub enum AbsentSuccess {
-    #[default]
-    Failure,
-    Infer,
-}
-pub fn router<C>(_c: C, _o: Options, _s: tokio_util::sync::CancellationToken) -> axum::Router
+//!
+//! Every module decodes the requests of one legacy API, calls the gRPC service of that area once, and encodes the
+//! answer byte for byte as the API documents it. The gateway keeps no state and decides nothing: what it needs to know
+//! it asks. It depends on `steward-proto` alone, so it works over any channel: in the server's own process, or over
+//! the network.
+//!
+//! - `go` reads and writes what Go's standard library would, for the APIs that were served by it.
+//! - `upstream` is the channel: the time limit and the request id of a call, and what an error means.
+//! - `answer` and `body` are what all the APIs answer and read alike.
+//! - `locks` is the API of cluster-wide locks on image layers.
+//!
+//! A further API is a further module with a `router` that is merged in [`router`].
+
+mod answer;
+mod body;
+mod go;
+mod locks;
+mod options;
+mod upstream;
+
+use axum::Router;
+use axum::body::HttpBody;
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::client::GrpcService;
+
+pub use options::{AbsentSuccess, Options};
+
+/// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path.
+///
+/// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
+/// `x-request-id` of a request is passed on with its call.
+pub fn router<C>(upstream: C, options: Options, shutdown: CancellationToken) -> Router
 where
-    C: Clone,
+    C: GrpcService<Body> + Clone + Send + Sync + 'static,
+    C::Future: Send + 'static,
+    C::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
+    <C::ResponseBody as HttpBody>::Error: Into<tonic::codegen::StdError> + Send,
 {
-    axum::Router::new()
+    let channel = upstream::erase(upstream);
+    let inferring = locks::router(channel.clone(), AbsentSuccess::Infer, shutdown.clone());
+    Router::new()
+        .merge(locks::router(channel, options.absent_success, shutdown))
+        .nest("/infer", inferring)
+        .fallback(answer::not_found)
 }

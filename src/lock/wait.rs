@@ -117,7 +117,7 @@ impl Locks {
         let waiter = keys::waiter(LockDigest::of(key), epoch, place.seq);
         match self.store.watch(waiter, seen).next().await {
             // What was compacted in the meantime is found by looking again.
-            Some(Ok(_)) | None | Some(Err(crate::store::Error::Compacted { .. })) => Ok(()),
+            Some(Ok(_) | Err(crate::store::Error::Compacted { .. })) | None => Ok(()),
             Some(Err(error)) => Err(error.into()),
         }
     }

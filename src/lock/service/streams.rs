@@ -77,19 +77,17 @@ impl LockServer {
 
 fn watch_command(request: api::WatchRequest) -> Result<Watch, Failure> {
     let mut fields = Fields::default();
-    let subject = match request.key {
-        Some(key) => Subject::One(fields.key(Some(key))),
-        None => {
-            let filter = Filter {
-                lock_type: fields.optional_name("type", request.r#type),
-                resource_id_prefix: fields
-                    .optional_name("resource_id_prefix", request.resource_id_prefix)
-                    .unwrap_or_default(),
-                ..Filter::default()
-            };
-            fields.type_for_prefix(&filter);
-            Subject::Many(filter)
-        }
+    let subject = if let Some(key) = request.key {
+        Subject::One(fields.key(Some(key)))
+    } else {
+        let prefix = fields.optional_name("resource_id_prefix", request.resource_id_prefix);
+        let filter = Filter {
+            lock_type: fields.optional_name("type", request.r#type),
+            resource_id_prefix: prefix.unwrap_or_default(),
+            ..Filter::default()
+        };
+        fields.type_for_prefix(&filter);
+        Subject::Many(filter)
     };
     let from = u64::try_from(request.from_revision).unwrap_or_else(|_| {
         fields.reject("from_revision", "is negative");

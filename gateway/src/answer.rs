@@ -1,0 +1,62 @@
+//! Answers that look the same in every API.
+//!
+//! Quirk: the originals were Go programs, so their JSON ends in a newline, and their plain errors are those of Go's
+//! `http.Error`: text with a newline, and a header that forbids guessing the content type.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use crate::go;
+
+/// An error answered as a line of plain text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlainError {
+    status: StatusCode,
+    message: &'static str,
+}
+
+impl PlainError {
+    pub(crate) const fn new(status: StatusCode, message: &'static str) -> Self {
+        Self { status, message }
+    }
+}
+
+impl IntoResponse for PlainError {
+    fn into_response(self) -> Response {
+        let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+        (self.status, headers, format!("{}\n", self.message)).into_response()
+    }
+}
+
+/// Answers `value` as a line of compact JSON. Its fields have to be declared in alphabetical order.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut line = go::json::encode(value);
+    line.push('\n');
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (status, headers, Body::from(line)).into_response()
+}
+
+/// Adds a header whose value is made of visible ASCII characters.
+pub(crate) fn add_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    let value = HeaderValue::from_str(value).expect("numbers and times are visible ASCII");
+    headers.insert(HeaderName::from_static(name), value);
+}
+
+/// Answers a path that no API has.
+pub(crate) async fn not_found() -> PlainError {
+    PlainError::new(StatusCode::NOT_FOUND, "404 page not found")
+}
+
+/// Refuses every method that `methods` does not name, HEAD included, with 405, no body, and `allow` as the hint.
+pub(crate) fn only<S>(allow: &'static str, methods: MethodRouter<S>) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let refuse = move || async move { (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allow)]) };
+    // Without a handler of its own, HEAD would be answered as GET.
+    methods.head(refuse).fallback(refuse)
+}

@@ -1,0 +1,9 @@
+//! The way to the gRPC services: the channel, one call, and what its failure means.
+
+mod call;
+mod channel;
+mod failure;
+
+pub(crate) use call::{Call, RequestId};
+pub(crate) use channel::{Channel, erase};
+pub(crate) use failure::{Failure, Reason};

@@ -1,0 +1,101 @@
+//! What a failed call means.
+//!
+//! An API maps the reasons that it documents to its own answers and leaves the others to [`Failure::report`].
+
+use http::StatusCode;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use tracing::{error, warn};
+
+use super::RequestId;
+use crate::answer::PlainError;
+
+const DOMAIN: &str = "steward";
+/// What tonic says, with the code `Cancelled`, when a timeout of its own ends a call.
+const TONIC_TIMEOUT: &str = "Timeout expired";
+
+const INTERNAL: PlainError = PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, "内部错误");
+const UNAVAILABLE: PlainError = PlainError::new(StatusCode::SERVICE_UNAVAILABLE, "服务暂时不可用，请稍后重试");
+const TIMED_OUT: PlainError = PlainError::new(StatusCode::GATEWAY_TIMEOUT, "请求超时");
+
+/// The reasons that the services give in `google.rpc.ErrorInfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Busy,
+    CapacityMismatch,
+    InvalidArgument,
+    LeaseExpired,
+    ModeMismatch,
+    NotFound,
+    NotHolder,
+    OutcomeNeedsExclusive,
+    QueueFull,
+    RequestEnded,
+    RevisionCompacted,
+    ShuttingDown,
+    TooManyWatchers,
+}
+
+impl Reason {
+    fn parse(reason: &str) -> Option<Self> {
+        Some(match reason {
+            "BUSY" => Self::Busy,
+            "CAPACITY_MISMATCH" => Self::CapacityMismatch,
+            "INVALID_ARGUMENT" => Self::InvalidArgument,
+            "LEASE_EXPIRED" => Self::LeaseExpired,
+            "MODE_MISMATCH" => Self::ModeMismatch,
+            "NOT_FOUND" => Self::NotFound,
+            "NOT_HOLDER" => Self::NotHolder,
+            "OUTCOME_NEEDS_EXCLUSIVE" => Self::OutcomeNeedsExclusive,
+            "QUEUE_FULL" => Self::QueueFull,
+            "REQUEST_ENDED" => Self::RequestEnded,
+            "REVISION_COMPACTED" => Self::RevisionCompacted,
+            "SHUTTING_DOWN" => Self::ShuttingDown,
+            "TOO_MANY_WATCHERS" => Self::TooManyWatchers,
+            _ => return None,
+        })
+    }
+}
+
+/// A call that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    rpc: &'static str,
+    request_id: RequestId,
+    status: Status,
+}
+
+impl Failure {
+    pub(super) fn new(rpc: &'static str, request_id: RequestId, status: Status) -> Self {
+        Self { rpc, request_id, status }
+    }
+
+    /// The reason that the service gave, if it is one of Steward's.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        let info = self.status.get_details_error_info()?;
+        if info.domain == DOMAIN { Reason::parse(&info.reason) } else { None }
+    }
+
+    /// Logs the failure and answers it without telling what it was.
+    pub(crate) fn report(&self) -> PlainError {
+        let Self { rpc, request_id, status } = self;
+        match status.code() {
+            Code::Unavailable => {
+                warn!(%request_id, rpc, message = status.message(), "upstream is unavailable");
+                UNAVAILABLE
+            }
+            Code::DeadlineExceeded => self.report_timeout(),
+            Code::Cancelled if status.message() == TONIC_TIMEOUT => self.report_timeout(),
+            code => {
+                error!(%request_id, rpc, ?code, message = status.message(), "upstream failed");
+                INTERNAL
+            }
+        }
+    }
+
+    fn report_timeout(&self) -> PlainError {
+        let Self { rpc, request_id, status } = self;
+        warn!(%request_id, rpc, message = status.message(), "upstream did not answer in time");
+        TIMED_OUT
+    }
+}

@@ -1,0 +1,14 @@
+//! The gateway against a scripted lock service: statuses, headers and bodies of every documented answer.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails has failed the test")]
+
+mod cut_off;
+mod events;
+mod fake;
+mod http;
+mod lock;
+mod network;
+mod routes;
+mod status;
+mod subscribe;
+mod unlock;
