@@ -29,13 +29,15 @@ impl HttpPort {
     /// A connection that is kept alive.
     pub(crate) async fn connect(self) -> Connection {
         let stream = within("a connection is accepted", TcpStream::connect(self.0)).await;
-        Connection { stream: BufReader::new(stream.expect("a connection is accepted")) }
+        let stream = stream.expect("a connection is accepted");
+        stream.set_nodelay(true).expect("requests can be sent at once");
+        Connection { stream: BufReader::new(stream) }
     }
 
     /// Opens a stream of server-sent events; returns when its headers have come.
     pub(crate) async fn subscribe(self, path: &str) -> EventStream {
         let mut connection = self.connect().await;
-        connection.write_head("GET", path, &[("Accept", "text/event-stream")]).await;
+        connection.send(&head("GET", path, &[("Accept", "text/event-stream")])).await;
         let head = connection.read_head().await;
         assert_eq!(head.status, 200, "the stream is opened");
         assert!(head.is_chunked(), "the stream is sent in chunks: {:?}", head.headers);
@@ -47,8 +49,7 @@ impl HttpPort {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         let mut stream = within("a connection", socket.connect(self.0)).await.expect("a connection is accepted");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: steward\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("the request can be sent");
+        stream.write_all(head("GET", path, &[]).as_bytes()).await.expect("the request can be sent");
         stream
     }
 }
@@ -94,29 +95,28 @@ impl Connection {
         if !body.is_empty() || method == "POST" {
             headers.push(("Content-Length", &length));
         }
-        self.write_head(method, path, &headers).await;
+        let mut request = head(method, path, &headers).into_bytes();
+        request.extend_from_slice(body);
         // A server that refuses a long body may answer and hang up before it has read all of it.
-        let _ = self.stream.write_all(body).await;
+        let _ = self.stream.write_all(&request).await;
         self.answer(method).await
     }
 
     /// Sends a body in chunks, without telling its length.
     pub(crate) async fn request_in_chunks(&mut self, method: &str, path: &str, chunks: &[&[u8]]) -> Answer {
-        self.write_head(method, path, &[("Transfer-Encoding", "chunked")]).await;
+        let mut request = head(method, path, &[("Transfer-Encoding", "chunked")]).into_bytes();
         for chunk in chunks {
-            let mut framed = format!("{:x}\r\n", chunk.len()).into_bytes();
-            framed.extend_from_slice(chunk);
-            framed.extend_from_slice(b"\r\n");
-            let _ = self.stream.write_all(&framed).await;
+            request.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            request.extend_from_slice(chunk);
+            request.extend_from_slice(b"\r\n");
         }
-        let _ = self.stream.write_all(b"0\r\n\r\n").await;
+        request.extend_from_slice(b"0\r\n\r\n");
+        let _ = self.stream.write_all(&request).await;
         self.answer(method).await
     }
 
-    async fn write_head(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) {
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: steward\r\n{lines}\r\n");
-        self.stream.write_all(head.as_bytes()).await.expect("the request can be sent");
+    async fn send(&mut self, request: &str) {
+        self.stream.write_all(request.as_bytes()).await.expect("the request can be sent");
     }
 
     async fn answer(&mut self, method: &str) -> Answer {
@@ -174,6 +174,12 @@ impl Connection {
         chunk.truncate(size);
         Ok((size > 0).then_some(chunk))
     }
+}
+
+/// The head of a request, with the empty line behind it.
+fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: steward\r\n{lines}\r\n")
 }
 
 /// A stream of server-sent events.

@@ -45,13 +45,6 @@ async fn the_services_are_listed_and_described_with_their_comments() {
 }
 
 #[tokio::test]
-async fn both_versions_of_reflection_are_served() {
-    let server = Server::start().await;
-    let Some(list) = grpcurl(&server, &[], &["list"]).await else { return };
-    assert!(text(&list).lines().any(|line| line == "grpc.reflection.v1alpha.ServerReflection"));
-}
-
-#[tokio::test]
 async fn a_lock_is_taken_and_given_back_from_a_shell() {
     let server = Server::start().await;
     let key = r#""key": {"type": "pull", "resource_id": "sha256:test123"}"#;

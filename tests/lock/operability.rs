@@ -9,6 +9,10 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1alpha::ServerReflectionRequest;
+use tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1alpha::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1alpha::server_reflection_response::MessageResponse;
 
 use crate::common::http::{HttpPort, Next};
 use crate::common::process::{Launch, Process, STEWARD};
@@ -41,6 +45,23 @@ async fn grpc_health_says_that_each_service_serves() {
     let unknown = HealthCheckRequest { service: "steward.unknown.v1.Nothing".to_owned() };
     let answer = within("an answer", health.check(unknown)).await;
     assert_eq!(answer.expect_err("there is none").code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn older_clients_find_the_services_by_the_older_reflection() {
+    let server = Server::start().await;
+    let mut reflection = ServerReflectionClient::new(server.channel());
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+
+    let answers = within("an answer", reflection.server_reflection_info(futures::stream::iter([request]))).await;
+    let answer = within("an answer", answers.expect("it is served").into_inner().message()).await;
+
+    let answer = answer.expect("an answer").expect("one answer for one request").message_response;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("not a list: {answer:?}") };
+    assert!(list.service.iter().any(|service| service.name == "steward.lock.v1.LockService"), "{list:?}");
 }
 
 /// The sum of all samples of a metric, or `None` when there is none.
