@@ -1,0 +1,9 @@
+# ✅ 正确：包含 type 字段
+curl -X POST http://127.0.0.1:8080/unlock \
+  -H "Content-Type: application/json" \
+  -d '{
+    "type": "pull",
+    "resource_id": "sha256:test123",
+    "node_id": "NODEA",
+    "success": true
+  }'
