@@ -160,7 +160,7 @@ impl Traced {
         Some(Traced { server, trace })
     }
 
-    /// Ends the server and counts the flushes of its database.
+    /// Ends the server and counts the flushes of its journal.
     async fn flushes(mut self) -> usize {
         assert!(self.server.terminate().await.success());
         let lines = eventually("the trace is complete", async || {
@@ -168,7 +168,7 @@ impl Traced {
             text.contains("+++ exited with 0 +++").then_some(text)
         })
         .await;
-        let is_flush = |line: &&str| (line.contains("fsync(") || line.contains("fdatasync(")) && line.contains("/db>");
+        let is_flush = |line: &&str| line.contains("fdatasync(") && line.contains(".journal>");
         lines.lines().filter(is_flush).count()
     }
 }
