@@ -52,8 +52,10 @@ pub struct Store {
     pub data: PathBuf,
     /// The page cache of the record store, in bytes.
     pub cache_bytes: u64,
-    /// How many revisions the change log keeps at the least: how far back a watch can be resumed.
+    /// How many revisions the journal keeps: how far back a watch can be resumed.
     pub history: u64,
+    /// It keeps fewer where they take more than this, in bytes.
+    pub history_bytes: u64,
 }
 
 /// Locks.
@@ -129,7 +131,12 @@ impl Default for Server {
 
 impl Default for Store {
     fn default() -> Self {
-        Store { data: PathBuf::from("steward-data"), cache_bytes: 64 * 1024 * 1024, history: 100_000 }
+        Store {
+            data: PathBuf::from("steward-data"),
+            cache_bytes: 64 * 1024 * 1024,
+            history: 100_000,
+            history_bytes: 256 * 1024 * 1024,
+        }
     }
 }
 

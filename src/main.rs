@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use steward::config::{Config, LogFormat};
-use steward::{server, telemetry};
+use steward::{cli, server, telemetry};
 
 /// One server that coordinates stored things.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Serve(ServeArgs),
     /// Runs the HTTP gateway alone, in front of a server elsewhere.
     Gateway(GatewayArgs),
+    /// Takes, watches and gives back locks.
+    Lock(cli::lock::LockArgs),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -110,7 +112,7 @@ impl ServeArgs {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start: {error}");
@@ -120,10 +122,17 @@ fn main() -> ExitCode {
     runtime.block_on(run(cli.command))
 }
 
+/// Half of the cores: the threads of the store need the others, and a request that hops between idle workers takes
+/// longer than one that stays.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
 async fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve(&args).await,
         Command::Gateway(args) => gateway(&args).await,
+        Command::Lock(args) => return cli::lock::run(args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

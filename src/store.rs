@@ -1,14 +1,14 @@
 //! State: ordered records under typed keys, changed only by transactions.
 //!
 //! [`Store`] is the contract; [`memory`] and [`sled`] keep it, both through [`embedded`], which adds revisions, group
-//! commit, the change log and watches to an ordered map of bytes ([`backend`]). Nothing in the contract is peculiar to
+//! commit and watches to a [`journal`] and an ordered map of bytes ([`backend`]). Nothing in the contract is peculiar to
 //! an embedded database, so that etcd or PostgreSQL can keep it too; `suite` is what each has to pass.
 
 pub mod backend;
 pub mod embedded;
 mod hub;
+pub mod journal;
 pub mod key;
-mod log;
 pub mod memory;
 mod pending;
 pub mod sled;
@@ -109,7 +109,7 @@ pub struct ChangeSet {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The changes after the asked revision are no longer kept: read the state anew and watch from there.
-    #[error("revision {asked} is compacted: the change log starts after revision {floor}")]
+    #[error("revision {asked} is compacted: the journal starts after revision {floor}")]
     Compacted {
         /// What was asked for.
         asked: Revision,

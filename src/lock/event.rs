@@ -101,7 +101,7 @@ impl Event {
         }
     }
 
-    /// As it passes through the change log.
+    /// As it passes through the journal.
     pub(crate) fn encode(&self, key: &LockKey) -> Vec<u8> {
         // The owner is written once: three names of a kilobyte each would not fit.
         let grant = self.grant.as_ref().map(|grant| pb::GrantRecord {
@@ -127,7 +127,7 @@ impl Event {
         stored.encode_to_vec()
     }
 
-    /// Reads what passed through the change log in the commit of the record's revision.
+    /// Reads what passed through the journal in the commit of the record's revision.
     pub(crate) fn decode(key: &Key, record: &Record) -> Result<(LockKey, Event), Error> {
         let stored: pb::LockEventRecord = records::decode(key, record)?;
         let damaged = |reason: &str| Error::Damaged { key: key.to_string(), reason: reason.to_owned() };

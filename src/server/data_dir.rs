@@ -46,9 +46,9 @@ impl DataDir {
         Ok(DataDir { path: path.to_owned(), _lock: lock })
     }
 
-    /// Where the records are.
-    pub(super) fn records(&self) -> PathBuf {
-        self.path.join("records")
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 }
 

@@ -26,7 +26,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{AbsentSuccess, Config};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::store::Store;
-use crate::store::embedded;
+use crate::store::journal::Limits;
 use crate::store::sled::{self, SledStore};
 use crate::{engine, telemetry};
 
@@ -104,9 +104,10 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
 type Servers = JoinSet<Result<(), BoxError>>;
 
 async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, BoxError> {
-    let (path, settings) = (data.records(), config.store.clone());
-    let options = embedded::Options { history: settings.history };
-    let opened = tokio::task::spawn_blocking(move || sled::open(&path, settings.cache_bytes, options));
+    let history = Limits { revisions: config.store.history, bytes: config.store.history_bytes };
+    let options = sled::Options { cache_bytes: config.store.cache_bytes, history };
+    let path = data.path().to_owned();
+    let opened = tokio::task::spawn_blocking(move || sled::open(&path, options));
     Ok(Arc::new(opened.await??))
 }
 

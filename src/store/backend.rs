@@ -15,9 +15,6 @@ pub trait Backend: Send + Sync + 'static {
     /// The first `limit` pairs of a range, in order.
     fn scan(&self, range: &KeyRange, limit: usize) -> std::io::Result<Vec<(Key, Bytes)>>;
 
-    /// The last key of a range.
-    fn last(&self, range: &KeyRange) -> std::io::Result<Option<(Key, Bytes)>>;
-
     /// Applies a batch, whole or not at all even when the power fails, and returns once it is durable. After an error
     /// the state on the medium is unknown and nothing more is applied.
     fn apply(&self, batch: Batch) -> std::io::Result<()>;
@@ -30,10 +27,6 @@ impl<B: Backend> Backend for std::sync::Arc<B> {
 
     fn scan(&self, range: &KeyRange, limit: usize) -> std::io::Result<Vec<(Key, Bytes)>> {
         (**self).scan(range, limit)
-    }
-
-    fn last(&self, range: &KeyRange) -> std::io::Result<Option<(Key, Bytes)>> {
-        (**self).last(range)
     }
 
     fn apply(&self, batch: Batch) -> std::io::Result<()> {

@@ -1,12 +1,18 @@
-//! A store on one machine: revisions, group commit, the change log and watches over a [`Backend`].
+//! A store on one machine: revisions, group commit and watches, over a [`Journal`] and a [`Backend`].
 //!
-//! A commit is checked and accepted at once, under a lock and against an overlay of what is accepted before it; one
-//! committer thread then makes everything that has gathered durable in one batch and one flush, answers, and publishes.
-//! So commits of one key follow each other without waiting for the disk in between, and no answer is given before it.
+//! A commit is checked and accepted at once, under a lock and against an overlay of what is accepted before it. The
+//! committer thread writes everything that has gathered to the journal with one flush, answers, and publishes. The
+//! applier thread brings what is durable into the backend, several groups at a time, and ends the overlay of it; the
+//! backend remembers up to which revision it has come, and a start replays the journal from there.
+//!
+//! So an answer waits for one small write, commits of one key follow each other without waiting for it, and a record
+//! that is changed often reaches the backend once.
 
+mod applier;
 mod committer;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -17,42 +23,33 @@ use futures::stream::BoxStream;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use self::applier::Unapplied;
 use super::backend::Backend;
 use super::hub::Hub;
+use super::journal::Journal;
 use super::pending::{Pending, Phase};
-use super::{ChangeSet, CommitError, Error, Expect, Key, KeyRange, Page, Record, Revision, Store, Txn, log};
+use super::{ChangeSet, CommitError, Error, Expect, Key, KeyRange, Page, Record, Revision, Store, Txn};
 
-/// Settings of an embedded store.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How many revisions the change log keeps at the least: how far back a watch can be resumed.
-    pub history: u64,
+/// A [`Store`] over a journal and a backend. Dropping it makes what was accepted durable first.
+pub struct EmbeddedStore<B: Backend, J: Journal> {
+    shared: Arc<Shared<B, J>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Options { history: 100_000 }
-    }
-}
-
-/// A [`Store`] over a [`Backend`]. Dropping it makes what was accepted durable first.
-pub struct EmbeddedStore<B: Backend> {
-    shared: Arc<Shared<B>>,
-    committer: Option<JoinHandle<()>>,
-}
-
-/// What the handlers and the committer share.
-struct Shared<B> {
+/// What the handlers and the two threads share.
+struct Shared<B, J> {
     backend: B,
-    options: Options,
+    journal: J,
     pending: Mutex<Pending>,
+    /// Rung when something was accepted, or the store is closed.
     work: Condvar,
+    unapplied: Mutex<Unapplied>,
+    /// Rung when something became durable or was applied, or the store is closed.
+    moved: Condvar,
     hub: Arc<Hub>,
     /// The newest revision a read may have shown; a copy of what `pending` says.
     accepted: AtomicU64,
     durable: tokio::sync::watch::Sender<Durable>,
-    /// Changes up to this revision may be gone from the log.
-    floor: AtomicU64,
 }
 
 /// How far the committer has come.
@@ -62,26 +59,24 @@ struct Durable {
     failure: Option<Arc<str>>,
 }
 
-impl<B: Backend> EmbeddedStore<B> {
-    /// Starts on what `backend` holds.
-    pub fn open(backend: B, options: Options) -> Result<Self, Error> {
-        let (floor, last) = log_bounds(&backend)?;
+impl<B: Backend, J: Journal> EmbeddedStore<B, J> {
+    /// Starts on what `backend` and `journal` hold, bringing the backend up to the end of the journal first.
+    pub fn open(backend: B, journal: J) -> Result<Self, Error> {
+        let last = applier::replay(&backend, &journal)?;
         let shared = Arc::new(Shared {
             backend,
-            options,
+            journal,
             pending: Mutex::new(Pending::new(last)),
             work: Condvar::new(),
+            unapplied: Mutex::new(Unapplied::default()),
+            moved: Condvar::new(),
             hub: Arc::new(Hub::new(last)),
             accepted: AtomicU64::new(last.0),
             durable: tokio::sync::watch::Sender::new(Durable { revision: last, failure: None }),
-            floor: AtomicU64::new(floor.0),
         });
-        let committer = {
-            let shared = Arc::clone(&shared);
-            let thread = std::thread::Builder::new().name("store-committer".to_owned());
-            thread.spawn(move || committer::run(&shared)).map_err(|error| closed(&error))?
-        };
-        Ok(EmbeddedStore { shared, committer: Some(committer) })
+        let threads =
+            vec![spawn("store-committer", committer::run, &shared)?, spawn("store-applier", applier::run, &shared)?];
+        Ok(EmbeddedStore { shared, threads })
     }
 
     /// Returns when the disk has failed, with the reason. The store reads on but commits nothing any more; a server
@@ -96,7 +91,17 @@ impl<B: Backend> EmbeddedStore<B> {
     }
 }
 
-impl<B: Backend> Drop for EmbeddedStore<B> {
+fn spawn<B: Backend, J: Journal>(
+    name: &str,
+    run: fn(&Shared<B, J>),
+    shared: &Arc<Shared<B, J>>,
+) -> Result<JoinHandle<()>, Error> {
+    let shared = Arc::clone(shared);
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || run(&shared)).map_err(|error| closed(&error))
+}
+
+impl<B: Backend, J: Journal> Drop for EmbeddedStore<B, J> {
     fn drop(&mut self) {
         {
             let mut pending = self.shared.pending.lock();
@@ -105,14 +110,14 @@ impl<B: Backend> Drop for EmbeddedStore<B> {
             }
         }
         self.shared.work.notify_one();
-        if let Some(committer) = self.committer.take() {
+        for thread in self.threads.drain(..) {
             // It has ended or panicked; in both cases nothing is left to be done here.
-            let _ = committer.join();
+            let _ = thread.join();
         }
     }
 }
 
-impl<B: Backend> Shared<B> {
+impl<B: Backend, J: Journal> Shared<B, J> {
     fn read(&self, key: &Key) -> Result<Option<Record>, Error> {
         if let Some(version) = self.pending.lock().version(key.as_bytes()) {
             return Ok(version.clone().record());
@@ -157,19 +162,20 @@ impl<B: Backend> Shared<B> {
     }
 
     fn scan(&self, range: &KeyRange, limit: usize) -> Result<Page, Error> {
-        let versions = self.pending.lock().versions(range);
-        // Each version may hide one stored record, and one more tells whether the range goes on.
-        let wanted = limit.saturating_add(versions.len()).saturating_add(1);
+        let overlay = self.pending.lock().versions(range, limit.saturating_add(1));
+        // Each deletion hides one stored record, and one more tells whether the range goes on.
+        let wanted = limit.saturating_add(overlay.deletions).saturating_add(1);
         let stored = self.backend.scan(range, wanted).map_err(|error| closed(&error))?;
-        let is_exhausted = stored.len() < wanted;
-        let mut merged = std::collections::BTreeMap::new();
-        let horizon = stored.last().map(|(key, _)| key.clone());
+        // Behind the end of either part nothing is known of that part.
+        let stored_end = (stored.len() == wanted).then(|| stored.last().map(|(key, _)| key.clone())).flatten();
+        let end = [overlay.end, stored_end].into_iter().flatten().min();
+        let mut merged = BTreeMap::new();
         for (key, stored) in stored {
             let record = decode_record(&key, stored)?;
             merged.insert(key, record);
         }
-        for (key, version) in versions {
-            // The group may have been applied, and the key changed again, since the overlay was read.
+        for (key, version) in overlay.versions {
+            // It may have been applied, and changed again, since the overlay was read.
             if merged.get(&key).is_some_and(|record| record.revision > version.revision) {
                 continue;
             }
@@ -178,17 +184,16 @@ impl<B: Backend> Shared<B> {
                 None => merged.remove(&key),
             };
         }
-        // Behind the last stored record that was read, the overlay alone would skip what is stored there.
-        let known = |key: &Key| is_exhausted || horizon.as_ref().is_some_and(|horizon| key <= horizon);
-        let mut records: Vec<(Key, Record)> = merged.into_iter().filter(|(key, _)| known(key)).collect();
-        let has_more = records.len() > limit || !is_exhausted;
+        let is_known = |key: &Key| end.as_ref().is_none_or(|end| key <= end);
+        let mut records: Vec<(Key, Record)> = merged.into_iter().filter(|(key, _)| is_known(key)).collect();
+        let has_more = end.is_some() || records.len() > limit;
         records.truncate(limit);
         Ok(Page { records, has_more })
     }
 }
 
 #[async_trait]
-impl<B: Backend> Store for EmbeddedStore<B> {
+impl<B: Backend, J: Journal> Store for EmbeddedStore<B, J> {
     async fn get(&self, key: &Key) -> Result<Option<Record>, Error> {
         self.shared.read(key)
     }
@@ -221,20 +226,6 @@ impl<B: Backend> Store for EmbeddedStore<B> {
     fn watch(&self, prefix: Key, from: Revision) -> BoxStream<'static, Result<ChangeSet, Error>> {
         watch::stream(Arc::clone(&self.shared), prefix, from)
     }
-}
-
-/// From where the log can be read, and the last revision.
-fn log_bounds<B: Backend>(backend: &B) -> Result<(Revision, Revision), Error> {
-    let first = backend.scan(&log::whole(), 1).map_err(|error| closed(&error))?;
-    let last = backend.last(&log::whole()).map_err(|error| closed(&error))?;
-    let (Some((first, _)), Some((last, chunk))) = (first.first(), last) else {
-        return Ok((Revision(0), Revision(0)));
-    };
-    let damaged = || Error::Damaged { key: last.to_string(), reason: "not a chunk of the change log".to_owned() };
-    let floor = log::first_revision(first).ok_or_else(damaged)?;
-    let entries = log::decode(&last, chunk)?;
-    let (last, _) = entries.last().ok_or_else(damaged)?;
-    Ok((Revision(floor.0.saturating_sub(1)), *last))
 }
 
 fn encode_record(revision: Revision, value: &[u8]) -> Bytes {

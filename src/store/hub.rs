@@ -1,5 +1,5 @@
 //! Tells watches what became durable. Publishing never waits: a subscriber that is full is cut off, and its watch
-//! reads what it missed from the change log.
+//! reads what it missed from the journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

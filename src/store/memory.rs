@@ -28,11 +28,6 @@ impl Backend for MemoryBackend {
         Ok(map.range(bounds(range)).take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
-    fn last(&self, range: &KeyRange) -> std::io::Result<Option<(Key, Bytes)>> {
-        let map = self.map.read();
-        Ok(map.range(bounds(range)).next_back().map(|(key, value)| (key.clone(), value.clone())))
-    }
-
     fn apply(&self, batch: Batch) -> std::io::Result<()> {
         let mut map = self.map.write();
         for (key, value) in batch {

@@ -30,6 +30,16 @@ impl Version {
     }
 }
 
+/// A part of what is accepted.
+#[derive(Default)]
+pub(super) struct Overlay {
+    pub(super) versions: Vec<(Key, Version)>,
+    /// How many of them are deletions.
+    pub(super) deletions: usize,
+    /// The last key of the part, if it is not all of the range.
+    pub(super) end: Option<Key>,
+}
+
 /// Whether transactions are still accepted.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -41,6 +51,8 @@ pub(super) enum Phase {
 
 /// The most transactions that one flush makes durable.
 const MAX_GROUP: usize = 512;
+/// About the most bytes that one flush writes; a single transaction may be larger only by its limits.
+const MAX_GROUP_BYTES: usize = 2 * 1024 * 1024;
 
 pub(super) struct Pending {
     queue: VecDeque<Accepted>,
@@ -62,12 +74,25 @@ impl Pending {
         self.overlay.get(key)
     }
 
-    pub(super) fn versions(&self, range: &KeyRange) -> Vec<(Key, Version)> {
-        let from_start = self.overlay.range(range.start.clone()..);
-        from_start
-            .take_while(|(key, _)| range.contains(key))
-            .map(|(key, version)| (key.clone(), version.clone()))
-            .collect()
+    /// The first part of a range, with up to `limit` records in it.
+    pub(super) fn versions(&self, range: &KeyRange, limit: usize) -> Overlay {
+        let mut overlay = Overlay::default();
+        let mut records = 0;
+        if range.is_empty() {
+            return overlay;
+        }
+        for (key, version) in self.overlay.range(range.start.clone()..).take_while(|(key, _)| range.contains(key)) {
+            if records == limit {
+                overlay.end = overlay.versions.last().map(|(key, _)| key.clone());
+                break;
+            }
+            match version.value {
+                Some(_) => records += 1,
+                None => overlay.deletions += 1,
+            }
+            overlay.versions.push((key.clone(), version.clone()));
+        }
+        overlay
     }
 
     /// Takes a transaction whose preconditions hold into the group, under the next revision.
@@ -90,20 +115,28 @@ impl Pending {
 
     /// The next group to be made durable; empty when nothing waits.
     pub(super) fn next_group(&mut self) -> Vec<Accepted> {
-        let size = self.queue.len().min(MAX_GROUP);
+        let mut bytes = 0;
+        let within = self.queue.iter().take(MAX_GROUP).take_while(|accepted| {
+            bytes += accepted.bytes();
+            bytes <= MAX_GROUP_BYTES
+        });
+        let size = within.count().max(1).min(self.queue.len());
         self.queue.drain(..size).collect()
     }
 
-    /// Forgets what is now read from the backend: the changes of a durable group.
-    pub(super) fn retire(&mut self, group: &[Accepted]) {
-        for accepted in group {
-            for op in &accepted.ops {
-                let (Op::Put(key, _) | Op::Delete(key)) = op else { continue };
-                // A later transaction may have changed the key again; then its version stays.
-                if self.overlay.get(key.as_bytes()).is_some_and(|version| version.revision == accepted.revision) {
-                    self.overlay.remove(key.as_bytes());
-                }
+    /// Forgets what is now read from the backend.
+    pub(super) fn retire<'a>(&mut self, applied: impl Iterator<Item = (&'a Key, Revision)>) {
+        for (key, revision) in applied {
+            // A later transaction may have changed the key again; then its version stays.
+            if self.overlay.get(key).is_some_and(|version| version.revision == revision) {
+                self.overlay.remove(key);
             }
         }
+    }
+}
+
+impl Accepted {
+    fn bytes(&self) -> usize {
+        self.ops.iter().map(Op::bytes).sum()
     }
 }

@@ -16,11 +16,21 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::backend::{Backend, Batch};
-use super::embedded::{EmbeddedStore, Options};
+use super::embedded::EmbeddedStore;
+use super::journal::{FileJournal, Limits};
 use super::{Error, Key, KeyRange};
 
 /// The embedded store of `steward serve`.
-pub type SledStore = EmbeddedStore<SledBackend>;
+pub type SledStore = EmbeddedStore<SledBackend, FileJournal>;
+
+/// Settings of the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The page cache, in bytes.
+    pub cache_bytes: u64,
+    /// How much of the past is kept for watches.
+    pub history: Limits,
+}
 
 /// An ordered map in one sled tree.
 #[derive(Debug)]
@@ -38,7 +48,7 @@ impl SledBackend {
         let config = ::sled::Config::new()
             .path(directory)
             .cache_capacity(cache_bytes)
-            // The committer flushes; a second flusher would only take its time.
+            // Each batch is flushed as it is applied; a second flusher would only take its time.
             .flush_every_ms(None);
         let db = config.open().map_err(io::Error::from)?;
         let file = File::open(directory.join("db"))?;
@@ -53,11 +63,16 @@ impl SledBackend {
     }
 }
 
-/// Opens the store in `directory`.
-pub fn open(directory: &Path, cache_bytes: u64, options: Options) -> Result<SledStore, Error> {
-    let backend = SledBackend::open(directory, cache_bytes)
-        .map_err(|error| Error::Closed(format!("cannot open {}: {error}", directory.display()).into()))?;
-    EmbeddedStore::open(backend, options)
+/// Opens the store in `directory`: the database under `records`, the journal under `journal`.
+pub fn open(directory: &Path, options: Options) -> Result<SledStore, Error> {
+    let failed = |what: &str, error: io::Error| {
+        Error::Closed(format!("cannot open the {what} in {}: {error}", directory.display()).into())
+    };
+    let backend =
+        SledBackend::open(&directory.join("records"), options.cache_bytes).map_err(|error| failed("records", error))?;
+    let journal =
+        FileJournal::open(&directory.join("journal"), options.history).map_err(|error| failed("journal", error))?;
+    EmbeddedStore::open(backend, journal)
 }
 
 fn remove_unfinished_snapshots(directory: &Path) -> io::Result<()> {
@@ -82,13 +97,6 @@ impl Backend for SledBackend {
             return Ok(Vec::new());
         }
         self.range(range).take(limit).map(|pair| Ok(owned(pair?))).collect()
-    }
-
-    fn last(&self, range: &KeyRange) -> io::Result<Option<(Key, Bytes)>> {
-        if range.is_empty() {
-            return Ok(None);
-        }
-        Ok(self.range(range).next_back().transpose()?.map(owned))
     }
 
     fn apply(&self, batch: Batch) -> io::Result<()> {

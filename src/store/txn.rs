@@ -20,7 +20,7 @@ pub enum Op {
     Put(Key, Bytes),
     /// Removes a record; not an error when there is none.
     Delete(Key),
-    /// Tells the watchers of a key that something happened, and keeps no record of it beside the change log.
+    /// Tells the watchers of a key that something happened, and keeps no record of it beside the journal.
     Emit(Key, Bytes),
 }
 
@@ -36,6 +36,11 @@ impl Op {
             Op::Put(_, value) | Op::Emit(_, value) => value.len(),
             Op::Delete(_) => 0,
         }
+    }
+
+    /// The size of its key and value.
+    pub(super) fn bytes(&self) -> usize {
+        self.key().as_bytes().len() + self.value_len()
     }
 
     fn max_value_len(&self) -> usize {

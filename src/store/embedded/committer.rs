@@ -1,38 +1,34 @@
-//! The one thread that writes: group, apply, flush, answer, publish.
+//! The one thread that commits: group, write, flush, answer, publish.
 
-use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bytes::Bytes;
-
-use super::{Durable, Shared, encode_record};
-use crate::store::backend::{Backend, Batch};
+use super::{Durable, Shared};
+use crate::store::backend::Backend;
+use crate::store::journal::{Frame, Journal};
 use crate::store::pending::{Accepted, Phase};
-use crate::store::{Change, ChangeKind, Error, Key, Op, Revision, log};
-
-/// The most chunks of the change log that one flush drops.
-const MAX_COMPACTED_CHUNKS: usize = 256;
+use crate::store::{Change, ChangeKind, Error, Op};
 
 /// Makes groups durable until the store is closed and everything accepted is done, or the disk fails.
-pub(super) fn run<B: Backend>(shared: &Shared<B>) {
+pub(super) fn run<B: Backend, J: Journal>(shared: &Shared<B, J>) {
     while let Some(group) = next_group(shared) {
         let started = Instant::now();
-        match write(shared, &group) {
-            Ok(()) => {
-                metrics::histogram!("steward_store_flush_seconds").record(started.elapsed());
-                metrics::counter!("steward_store_flushes_total").increment(1);
-                metrics::counter!("steward_store_commits_total").increment(group.len() as u64);
-                finish(shared, group);
-            }
-            Err(error) => return fail(shared, group, &error),
+        if let Err(error) = shared.journal.append(&Frame::encode(&group)) {
+            shared.fail(&error);
+            refuse(group, &error);
+            break;
         }
+        metrics::histogram!("steward_store_flush_seconds").record(started.elapsed());
+        metrics::counter!("steward_store_flushes_total").increment(1);
+        metrics::counter!("steward_store_commits_total").increment(group.len() as u64);
+        finish(shared, group);
     }
+    shared.end_hand_over();
 }
 
 /// Waits for transactions; `None` when the store is closed and none are left.
-fn next_group<B: Backend>(shared: &Shared<B>) -> Option<Vec<Accepted>> {
+fn next_group<B: Backend, J: Journal>(shared: &Shared<B, J>) -> Option<Vec<Accepted>> {
     let mut pending = shared.pending.lock();
     loop {
         let group = pending.next_group();
@@ -46,52 +42,9 @@ fn next_group<B: Backend>(shared: &Shared<B>) -> Option<Vec<Accepted>> {
     }
 }
 
-fn write<B: Backend>(shared: &Shared<B>, group: &[Accepted]) -> std::io::Result<()> {
-    let mut final_values: BTreeMap<&Key, Option<Bytes>> = BTreeMap::new();
-    for accepted in group {
-        for op in &accepted.ops {
-            match op {
-                Op::Put(key, value) => final_values.insert(key, Some(encode_record(accepted.revision, value))),
-                Op::Delete(key) => final_values.insert(key, None),
-                Op::Emit(..) => None,
-            };
-        }
-    }
-    let mut batch: Batch = final_values.into_iter().map(|(key, value)| (key.clone(), value)).collect();
-    batch.extend(log::encode(group).into_iter().map(|(key, chunk)| (key, Some(chunk))));
-    if let Some(last) = group.last() {
-        compact(shared, last.revision, &mut batch)?;
-    }
-    shared.backend.apply(batch)
-}
-
-/// Drops the oldest chunks once the log is an eighth longer than it has to be.
-fn compact<B: Backend>(shared: &Shared<B>, last: Revision, batch: &mut Batch) -> std::io::Result<()> {
-    let history = shared.options.history;
-    let floor = shared.floor.load(Ordering::Acquire);
-    if last.0 - floor <= history + history / 8 {
-        return Ok(());
-    }
-    let keep_from = Revision(last.0 - history);
-    let chunks = shared.backend.scan(&log::whole(), MAX_COMPACTED_CHUNKS + 1)?;
-    let mut new_floor = floor;
-    for pair in chunks.windows(2) {
-        let [(key, _), (next, _)] = pair else { continue };
-        let Some(next_revision) = log::first_revision(next) else { continue };
-        if next_revision > keep_from {
-            break;
-        }
-        batch.push((key.clone(), None));
-        new_floor = next_revision.0 - 1;
-    }
-    // Raised before the chunks are gone: a watch that reads them now finds out that it may have missed some.
-    shared.floor.store(new_floor, Ordering::Release);
-    Ok(())
-}
-
-fn finish<B: Backend>(shared: &Shared<B>, group: Vec<Accepted>) {
+fn finish<B: Backend, J: Journal>(shared: &Shared<B, J>, group: Vec<Accepted>) {
     let Some(last) = group.last().map(|accepted| accepted.revision) else { return };
-    shared.pending.lock().retire(&group);
+    shared.hand_over(&group);
     shared.durable.send_modify(|durable| durable.revision = last);
     for accepted in group {
         // Whoever asked may have gone away; the commit stands all the same.
@@ -108,24 +61,33 @@ fn change(op: Op) -> Change {
     }
 }
 
-/// What is on the disk is unknown from here on: nothing is committed or acknowledged any more.
-fn fail<B: Backend>(shared: &Shared<B>, group: Vec<Accepted>, error: &std::io::Error) {
+fn refuse(group: Vec<Accepted>, error: &io::Error) {
     let reason: Arc<str> = error.to_string().into();
-    tracing::error!(%reason, "the store cannot write and commits nothing any more");
-    let mut doomed = group;
-    {
-        let mut pending = shared.pending.lock();
-        pending.phase = Phase::Failed(Arc::clone(&reason));
-        loop {
-            let more = pending.next_group();
-            if more.is_empty() {
-                break;
-            }
-            doomed.extend(more);
-        }
-    }
-    shared.durable.send_modify(|durable: &mut Durable| durable.failure = Some(Arc::clone(&reason)));
-    for accepted in doomed {
+    for accepted in group {
         let _ = accepted.answer.send(Err(Error::Closed(Arc::clone(&reason))));
+    }
+}
+
+impl<B: Backend, J: Journal> Shared<B, J> {
+    /// What is on the disk is unknown from here on: nothing is committed or acknowledged any more.
+    pub(super) fn fail(&self, error: &io::Error) {
+        let reason: Arc<str> = error.to_string().into();
+        tracing::error!(%reason, "the store cannot write and commits nothing any more");
+        let mut doomed = Vec::new();
+        {
+            let mut pending = self.pending.lock();
+            pending.phase = Phase::Failed(Arc::clone(&reason));
+            loop {
+                let group = pending.next_group();
+                if group.is_empty() {
+                    break;
+                }
+                doomed.extend(group);
+            }
+        }
+        self.durable.send_modify(|durable: &mut Durable| durable.failure = Some(Arc::clone(&reason)));
+        refuse(doomed, error);
+        self.work.notify_all();
+        self.end_hand_over();
     }
 }

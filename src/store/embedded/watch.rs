@@ -1,47 +1,34 @@
-//! Watches: first what the change log has, then what is published, and the log again after falling behind.
+//! Watches: first what the journal has, then what is published, and the journal again after falling behind.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::{Shared, closed};
 use crate::store::backend::Backend;
 use crate::store::hub::Subscription;
-use crate::store::log::{self, Collector};
-use crate::store::{ChangeSet, Error, Key, KeyRange, Revision};
-
-/// Chunks of the log that are read at a time.
-const CHUNKS_AT_A_TIME: usize = 64;
+use crate::store::journal::{Collector, Journal};
+use crate::store::{ChangeSet, Error, Key, Revision};
 
 /// A watch between two of its items.
-struct Watch<B> {
-    shared: Arc<Shared<B>>,
+struct Watch<B, J> {
+    shared: Arc<Shared<B, J>>,
     prefix: Key,
-    /// Everything up to here was delivered.
+    /// Everything up to here was delivered, or does not concern the watch.
     delivered: Revision,
     state: State,
 }
 
 enum State {
     Start,
-    CatchUp { catch_up: CatchUp, ready: std::vec::IntoIter<ChangeSet>, then: Subscription },
+    /// Reads the journal up to where the subscription begins.
+    CatchUp(std::vec::IntoIter<ChangeSet>, Subscription),
     Live(Subscription),
     Over,
 }
 
-/// A position in the log.
-struct CatchUp {
-    /// What is still to be read; `None` when the end was reached.
-    rest: Option<KeyRange>,
-    until: Revision,
-    /// Everything up to here was read from the log.
-    read_up_to: Revision,
-    collector: Collector,
-}
-
-pub(super) fn stream<B: Backend>(
-    shared: Arc<Shared<B>>,
+pub(super) fn stream<B: Backend, J: Journal>(
+    shared: Arc<Shared<B, J>>,
     prefix: Key,
     from: Revision,
 ) -> BoxStream<'static, Result<ChangeSet, Error>> {
@@ -56,34 +43,37 @@ pub(super) fn stream<B: Backend>(
     .boxed()
 }
 
-impl<B: Backend> Watch<B> {
+impl<B: Backend, J: Journal> Watch<B, J> {
     async fn next(&mut self) -> Option<Result<ChangeSet, Error>> {
         loop {
-            match &mut self.state {
+            match std::mem::replace(&mut self.state, State::Over) {
                 State::Start => {
-                    // Subscribed before the log is read, so that nothing falls between the two.
-                    let then = self.shared.hub.subscribe(self.prefix.clone());
-                    match self.catch_up(then.since) {
-                        Ok(catch_up) => self.state = State::CatchUp { catch_up, ready: Vec::new().into_iter(), then },
-                        Err(error) => return Some(Err(error)),
-                    }
+                    // Subscribed before the journal is read, so that nothing falls between the two.
+                    let subscription = self.shared.hub.subscribe(self.prefix.clone());
+                    self.state = State::CatchUp(Vec::new().into_iter(), subscription);
                 }
-                State::CatchUp { catch_up, ready, .. } => {
+                State::CatchUp(mut ready, subscription) => {
                     if let Some(set) = ready.next() {
-                        self.delivered = set.revision;
+                        self.state = State::CatchUp(ready, subscription);
                         return Some(Ok(set));
                     }
-                    match catch_up.read(&self.shared, &self.prefix, self.delivered) {
-                        Ok(Some(sets)) => *ready = sets.into_iter(),
-                        Ok(None) => self.go_live(),
+                    if self.delivered >= subscription.since {
+                        self.state = State::Live(subscription);
+                        continue;
+                    }
+                    match self.read(subscription.since) {
+                        Ok(sets) => self.state = State::CatchUp(sets.into_iter(), subscription),
                         Err(error) => return Some(Err(error)),
                     }
+                    // A long past is read piece by piece; others may run in between.
+                    tokio::task::yield_now().await;
                 }
-                State::Live(subscription) => {
+                State::Live(mut subscription) => {
                     let Some(set) = subscription.next().await else {
                         self.state = State::Start;
                         continue;
                     };
+                    self.state = State::Live(subscription);
                     if set.revision > self.delivered {
                         self.delivered = set.revision;
                         return Some(Ok(set));
@@ -94,70 +84,27 @@ impl<B: Backend> Watch<B> {
         }
     }
 
-    fn catch_up(&self, until: Revision) -> Result<CatchUp, Error> {
-        self.shared.check_floor(self.delivered)?;
-        if self.delivered >= until {
-            return Ok(CatchUp::new(None, until, self.delivered));
+    /// Reads the next piece of the journal, at most up to `until`, and moves on behind it.
+    fn read(&mut self, until: Revision) -> Result<Vec<ChangeSet>, Error> {
+        let from = self.delivered;
+        let frames = self.shared.journal.read(from).map_err(|error| closed(&error))?;
+        // What was trimmed while it was read would be missing without a sign.
+        let floor = self.shared.journal.floor();
+        if from < floor {
+            return Err(Error::Compacted { asked: from, floor });
         }
-        // The chunk that holds the next revision may be named after an earlier one.
-        let next = log::chunk_key(self.delivered.next(), 0);
-        let whole = log::whole();
-        let before = KeyRange { start: whole.start.clone(), end: Some(log::chunk_key(self.delivered.next(), 1)) };
-        let start = self.shared.backend.last(&before).map_err(|error| closed(&error))?.map_or(next, |(key, _)| key);
-        let rest = Some(KeyRange { start, end: whole.end });
-        Ok(CatchUp::new(rest, until, self.delivered))
-    }
-
-    fn go_live(&mut self) {
-        let State::CatchUp { then, .. } = std::mem::replace(&mut self.state, State::Over) else { return };
-        self.delivered = self.delivered.max(then.since);
-        self.state = State::Live(then);
-    }
-}
-
-impl CatchUp {
-    fn new(rest: Option<KeyRange>, until: Revision, delivered: Revision) -> Self {
-        CatchUp { rest, until, read_up_to: delivered, collector: Collector::default() }
-    }
-
-    /// The next commits, perhaps none of interest; `None` at the end.
-    fn read<B: Backend>(
-        &mut self,
-        shared: &Shared<B>,
-        prefix: &Key,
-        delivered: Revision,
-    ) -> Result<Option<Vec<ChangeSet>>, Error> {
-        let Some(range) = self.rest.take() else { return Ok(None) };
-        let chunks = shared.backend.scan(&range, CHUNKS_AT_A_TIME).map_err(|error| closed(&error))?;
-        let is_last = chunks.len() < CHUNKS_AT_A_TIME;
-        let last_key = chunks.last().map(|(key, _)| key.clone());
+        let mut collector = Collector::default();
         let mut sets = Vec::new();
-        let mut is_past_end = false;
-        let mut read_up_to = self.read_up_to;
-        for (key, chunk) in chunks {
-            for (revision, change) in log::decode(&key, chunk)? {
-                read_up_to = read_up_to.max(revision);
-                is_past_end |= revision > self.until;
-                let is_wanted = revision > delivered && revision <= self.until;
-                if is_wanted && change.key.as_bytes().starts_with(prefix.as_bytes()) {
-                    sets.extend(self.collector.push(revision, change));
+        for frame in &frames {
+            for (revision, change) in frame.changes()? {
+                let is_wanted = revision > from && revision <= until;
+                if is_wanted && change.key.as_bytes().starts_with(self.prefix.as_bytes()) {
+                    sets.extend(collector.push(revision, change));
                 }
             }
         }
-        // Compaction may have overtaken the reading; what it removed would be missing without a sign.
-        shared.check_floor(self.read_up_to)?;
-        self.read_up_to = read_up_to;
-        match last_key {
-            Some(last) if !is_last && !is_past_end => self.rest = Some(range.after(&last)),
-            _ => sets.extend(self.collector.finish()),
-        }
-        Ok(Some(sets))
-    }
-}
-
-impl<B> Shared<B> {
-    fn check_floor(&self, delivered: Revision) -> Result<(), Error> {
-        let floor = Revision(self.floor.load(Ordering::Acquire));
-        if delivered < floor { Err(Error::Compacted { asked: delivered, floor }) } else { Ok(()) }
+        sets.extend(collector.finish());
+        self.delivered = frames.last().map_or(until, |frame| frame.last.min(until));
+        Ok(sets)
     }
 }
