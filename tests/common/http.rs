@@ -178,8 +178,11 @@ impl Connection {
 
 /// The head of a request, with the empty line behind it.
 fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("{method} {path} HTTP/1.1\r\nHost: steward\r\n{lines}\r\n")
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: steward\r\n");
+    for (name, value) in headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    head + "\r\n"
 }
 
 /// A stream of server-sent events.

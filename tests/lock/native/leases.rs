@@ -65,7 +65,7 @@ const NOBODY: &str = "6e4a3f2a-3c58-4b0e-9f44-0f6f3b9a7f10";
 async fn a_lease_carries_its_locks_through_a_crash_and_gives_all_of_them_back() {
     let mut server = Server::start().await;
     let locks = Locks::of(&server);
-    let lease = create(&locks, "NODEA", Duration::from_secs(600)).await;
+    let lease = create(&locks, "NODEA", Duration::from_mins(10)).await;
     let keys = ["sha256:1", "sha256:2", "sha256:3"].map(pull);
     for key in &keys {
         let grant = locks.hold(acquire(key, "NODEA").lease(&lease.lease_id)).await;
@@ -89,7 +89,7 @@ async fn a_lease_lives_as_long_as_it_is_kept_alive() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
     let key = pull("sha256:alive");
-    let lease = create(&locks, "A", Duration::from_secs(60)).await;
+    let lease = create(&locks, "A", Duration::from_mins(1)).await;
     let grant = locks.hold(acquire(&key, "A").lease(&lease.lease_id)).await;
     let mut stream = KeepAlive::open(&locks).await;
 
@@ -108,8 +108,8 @@ async fn a_lease_lives_as_long_as_it_is_kept_alive() {
 async fn a_lease_that_is_gone_does_not_end_the_stream() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
-    let lease = create(&locks, "A", Duration::from_secs(60)).await;
-    let gone = create(&locks, "A", Duration::from_secs(60)).await;
+    let lease = create(&locks, "A", Duration::from_mins(1)).await;
+    let gone = create(&locks, "A", Duration::from_mins(1)).await;
     revoke(&locks, &gone.lease_id).await.expect("it lived");
     let mut stream = KeepAlive::open(&locks).await;
 
@@ -141,8 +141,8 @@ async fn keep_alives_cannot_pass_the_longest_life() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
     let request = CreateLeaseRequest {
-        ttl: Some(duration(Duration::from_secs(60))),
-        max_lifetime: Some(duration(Duration::from_secs(60))),
+        ttl: Some(duration(Duration::from_mins(1))),
+        max_lifetime: Some(duration(Duration::from_mins(1))),
         owner: String::new(),
     };
     let lease = within("an answer", locks.client.clone().create_lease(request)).await.expect("a lease");
@@ -168,7 +168,7 @@ async fn nothing_can_be_tied_to_a_lease_that_is_not() {
 async fn a_grant_that_follows_a_lease_is_not_renewed_by_itself() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
-    let lease = create(&locks, "A", Duration::from_secs(60)).await;
+    let lease = create(&locks, "A", Duration::from_mins(1)).await;
     let grant = locks.hold(acquire(&pull("sha256:follow"), "A").lease(&lease.lease_id)).await;
     let request = RenewRequest { key: grant.key, grant_id: grant.grant_id, ttl: None };
 
@@ -193,7 +193,7 @@ async fn leases_are_listed_by_pages_and_by_owner() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
     for number in 0..7 {
-        create(&locks, if number < 5 { "A" } else { "B" }, Duration::from_secs(60)).await;
+        create(&locks, if number < 5 { "A" } else { "B" }, Duration::from_mins(1)).await;
     }
     let mut seen = Vec::new();
     let mut request = ListLeasesRequest { owner: "A".to_owned(), page_size: 2, page_token: String::new() };

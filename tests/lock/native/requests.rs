@@ -26,13 +26,13 @@ async fn a_grant_says_all_about_itself_to_its_holder_only() {
     let locks = Locks::of(&server);
     let key = pull("sha256:grant");
 
-    let grant = locks.hold(acquire(&key, "A").ttl(Duration::from_secs(60))).await;
+    let grant = locks.hold(acquire(&key, "A").ttl(Duration::from_mins(1))).await;
 
     assert_eq!((grant.key.as_ref(), grant.owner.as_str()), (Some(&key), "A"));
     let id: uuid::Uuid = grant.grant_id.parse().expect("a UUID");
     assert_eq!(id.get_version_num(), 4, "random");
     assert_eq!(nanos_between(grant.grant_time, grant.expire_time), 60_000_000_000);
-    assert_eq!(grant.ttl, Some(duration(Duration::from_secs(60))));
+    assert_eq!(grant.ttl, Some(duration(Duration::from_mins(1))));
     assert_eq!(grant.max_expire_time, None);
     let shown = locks.get(&key).await.holders.remove(0);
     assert_eq!(shown, Grant { grant_id: String::new(), ..grant });
@@ -98,12 +98,12 @@ async fn renewals_cannot_pass_the_longest_life() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
     let key = pull("sha256:lifetime");
-    let mut request = acquire(&key, "A").ttl(Duration::from_secs(60));
+    let mut request = acquire(&key, "A").ttl(Duration::from_mins(1));
     request.max_lifetime = Some(duration(Duration::from_secs(90)));
     let grant = locks.hold(request).await;
     assert_eq!(nanos_between(grant.grant_time, grant.max_expire_time), 90_000_000_000);
 
-    let renewed = renew(&locks, &grant, Some(Duration::from_secs(600))).await.expect("the holder can renew");
+    let renewed = renew(&locks, &grant, Some(Duration::from_mins(10))).await.expect("the holder can renew");
 
     let renewed = renewed.grant.expect("the grant");
     assert_eq!(renewed.expire_time, grant.max_expire_time);

@@ -52,7 +52,7 @@ async fn every_change_is_told_in_order() {
     locks.queue(acquire(&key, "B")).await;
     locks.give_back(&first, Outcome::Failed).await;
     let second = locks.hold(acquire(&key, "B")).await;
-    locks.hold(acquire(&key, "B").ttl(Duration::from_secs(60))).await;
+    locks.hold(acquire(&key, "B").ttl(Duration::from_mins(1))).await;
     locks.give_back(&second, Outcome::Succeeded).await;
 
     let story = [
