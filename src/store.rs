@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the contract; [`memory`] and [`sled`] keep it, both through [`embedded`], which adds revisions, group
 //! commit and watches to a [`journal`] and an ordered map of bytes ([`backend`]). Nothing in the contract is peculiar to
-//! an embedded database, so that etcd or PostgreSQL can keep it too; `suite` is what each has to pass.
+//! an embedded database, so that etcd or `PostgreSQL` can keep it too; `suite` is what each has to pass.
 
 pub mod backend;
 pub mod embedded;
