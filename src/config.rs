@@ -252,7 +252,9 @@ impl Config {
 
 /// The variables that name a section; others that start with STEWARD_ belong to the client commands.
 fn section_variables() -> config::Map<String, String> {
-    std::env::vars().filter(|(name, _)| name.starts_with("STEWARD_") && name.contains("__")).collect()
+    let utf8 =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    utf8.filter(|(name, _)| name.starts_with("STEWARD_") && name.contains("__")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod acquire;
 mod admin;
+mod calls;
 mod engine;
 mod error;
 mod event;

@@ -1,12 +1,13 @@
 //! Logs, metrics and request ids.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderValue;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 use tower_http::request_id::{MakeRequestId, RequestId};
 use tracing_subscriber::EnvFilter;
 
@@ -38,6 +39,16 @@ pub fn start_metrics() -> Result<PrometheusHandle, String> {
     let handle = builder.install_recorder().map_err(|error| error.to_string())?;
     describe();
     Ok(handle)
+}
+
+/// How often what was measured is put into its histograms; until then each measurement takes memory.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Keeps the measurements small until shutdown.
+pub async fn keep_up(metrics: PrometheusHandle, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(UPKEEP_INTERVAL)).await.is_some() {
+        metrics.run_upkeep();
+    }
 }
 
 fn describe() {

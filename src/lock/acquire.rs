@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::event::{Event, Kind};
 use super::keys::RequestKind;
-use super::model::{Completion, Grant, GrantId, Lifetime, LockKey, Mode, Waiter};
+use super::model::{Completion, Grant, GrantId, Lifetime, LockKey, Mode, Shown, Waiter};
 use super::state::{Change, Context, LockState, claimed_grant};
 use crate::clock::Timestamp;
 
@@ -82,7 +82,8 @@ pub(crate) fn acquire(
     if let Some(remembered) = known.remembered
         && state.grant_of(&command.owner).is_none_or(|grant| grant.id != remembered)
     {
-        return Err(Error::RequestEnded { key: command.key.to_string(), request_id: command.request_id.clone() });
+        let request_id = Shown(&command.request_id).to_string();
+        return Err(Error::RequestEnded { key: command.key.to_string(), request_id });
     }
     if let Some(grant) = state.grant_of(&command.owner).cloned() {
         return hold_on(state, command, grant, known, cx);
@@ -138,12 +139,16 @@ fn hold_on(
     } else if grant.lifetime.ttl.is_some() {
         grant.extend(cx.now, known.own_lease_expires);
     }
+    if known.remembered.is_none() {
+        remember(state, &command.request_id, &grant, cx.now);
+    }
     if grant == before {
         return Ok(Acquired::Granted { grant, is_new: false });
     }
     state.update_grant(&grant);
-    if before.is_unclaimed {
-        remember(state, command, &grant, cx.now);
+    if before.is_unclaimed && before.request_id != command.request_id {
+        // The request that joined the queue got this grant as well.
+        remember(state, &before.request_id, &grant, cx.now);
     }
     let kind = if before.is_unclaimed { Kind::Claimed } else { Kind::Renewed };
     state.emit(Event::of_grant(kind, &grant, cx.now));
@@ -155,7 +160,7 @@ fn grant(state: &mut LockState, command: &Acquire, known: Known, cx: &mut Contex
         claimed_grant(&command.owner, command.mode, command.lifetime, known.lease_expires, &command.request_id, cx);
     state.drop_completion(cx.now);
     state.begin_grant(&grant);
-    remember(state, command, &grant, cx.now);
+    remember(state, &command.request_id, &grant, cx.now);
     state.emit(Event::of_grant(Kind::Granted, &grant, cx.now));
     grant
 }
@@ -175,11 +180,11 @@ fn enqueue(state: &mut LockState, command: &Acquire, cx: &mut Context<'_>) -> Re
     Ok(Acquired::Queued(state.head.waiter_count))
 }
 
-fn remember(state: &mut LockState, command: &Acquire, grant: &Grant, now: Timestamp) {
-    if !command.request_id.is_empty() {
+fn remember(state: &mut LockState, request_id: &str, grant: &Grant, now: Timestamp) {
+    if !request_id.is_empty() {
         state.changes.push(Change::Remember {
             kind: RequestKind::Acquire,
-            request_id: command.request_id.clone(),
+            request_id: request_id.to_owned(),
             grant: grant.id,
             outcome: None,
             until: now.plus(REQUEST_RETENTION),
@@ -204,5 +209,5 @@ fn check_capacity(state: &LockState, command: &Acquire) -> Result<(), Error> {
 }
 
 fn mode_mismatch(command: &Acquire) -> Error {
-    Error::ModeMismatch { key: command.key.to_string(), owner: command.owner.clone() }
+    Error::ModeMismatch { key: command.key.to_string(), owner: Shown(&command.owner).to_string() }
 }

@@ -8,10 +8,11 @@ use super::event::{Event, Kind};
 use super::keys;
 use super::load::{Loaded, Who};
 use super::locks::{Effect, Locks, random};
-use super::model::{Completion, Grant, LockKey};
+use super::model::{Completion, Grant, LockKey, Shown, Token};
+use super::records;
 use super::state::{Context, LockState};
 use crate::clock::Timestamp;
-use crate::store::{Key, KeyRange, Page, Step, Table};
+use crate::store::{Key, KeyRange, Page, Revision, Step, Table};
 
 /// Holders that one commit takes a lock from.
 const BATCH: usize = 12;
@@ -54,7 +55,8 @@ impl Locks {
         owner: Option<&str>,
         act: &Act,
     ) -> Result<ForceReleased, Error> {
-        let began = self.clock.now();
+        // Who is served from here on is not meant: its token is the revision of a later commit.
+        let began = self.store.revision();
         let mut total = ForceReleased::default();
         loop {
             let ((count, next_owner), _) = self.run(key, || self.try_force_release(key, owner, began, act)).await?;
@@ -62,7 +64,7 @@ impl Locks {
             total.next_owner = total.next_owner.or(next_owner);
             if count == 0 && total.count == 0 {
                 return Err(Error::NotFound(match owner {
-                    Some(owner) => format!("lock {key} is not held by \"{}\"", owner.escape_debug()),
+                    Some(owner) => format!("lock {key} is not held by \"{}\"", Shown(owner)),
                     None => format!("lock {key} is not held by anybody"),
                 }));
             }
@@ -76,14 +78,11 @@ impl Locks {
         &self,
         key: &LockKey,
         owner: Option<&str>,
-        began: Timestamp,
+        began: Revision,
         act: &Act,
     ) -> Result<Step<((u32, Option<String>), Effect)>, Error> {
         let loaded = self.load_settled(key, owner.map_or(Who::Nobody, Who::Owner)).await?;
-        let mut holders = self.some_holders(&loaded, owner).await?;
-        // Who was served since is not meant.
-        holders.retain(|grant| grant.granted <= began);
-        holders.truncate(BATCH);
+        let holders = self.some_holders(&loaded, owner, Token::Is(records::revision_token(began))).await?;
         if holders.is_empty() {
             return Ok(Step::Answer(((0, None), Effect::default())));
         }
@@ -97,12 +96,17 @@ impl Locks {
         Ok(step)
     }
 
-    async fn some_holders(&self, loaded: &Loaded, owner: Option<&str>) -> Result<Vec<Grant>, Error> {
-        if let Some(owner) = owner {
-            return Ok(loaded.state.grant_of(owner).cloned().into_iter().collect());
+    /// Up to a batch of holders with tokens up to `newest`.
+    async fn some_holders(&self, loaded: &Loaded, owner: Option<&str>, newest: Token) -> Result<Vec<Grant>, Error> {
+        let mut holders: Vec<Grant> = match owner {
+            Some(owner) => loaded.state.grant_of(owner).cloned().into_iter().collect(),
+            None => loaded.state.head.exclusive.iter().cloned().collect(),
+        };
+        holders.retain(|grant| grant.token <= newest);
+        if owner.is_none() {
+            let is_meant = |grant: &Grant| grant.token <= newest;
+            holders.extend(self.shared_holders(&loaded.state, BATCH, is_meant).await?);
         }
-        let mut holders: Vec<Grant> = loaded.state.head.exclusive.iter().cloned().collect();
-        holders.extend(self.shared_holders(&loaded.state, BATCH).await?);
         Ok(holders)
     }
 

@@ -43,7 +43,7 @@ impl ExpiryEngine {
                 }
             }
             Due::Lease(lease) => {
-                self.locks.bury_lease(*lease).await?;
+                self.locks.bury_some(*lease).await?;
                 let loader = self.locks.loader();
                 if loader.lease(*lease).await?.is_none() {
                     self.drop_entry(entry, &[]).await?;
@@ -133,7 +133,12 @@ impl Engine for ExpiryEngine {
         let this = &*self;
         let results =
             futures::stream::iter(due).map(|entry| this.end(entry)).buffer_unordered(DUE_AT_A_TIME).collect::<Vec<_>>();
-        results.await.into_iter().collect::<Result<(), Error>>()?;
+        let results = results.await;
+        // What was worked on may have left more to do under the same time.
+        if !results.is_empty() {
+            next = Some(now);
+        }
+        results.into_iter().collect::<Result<(), Error>>()?;
         Ok(next)
     }
 }

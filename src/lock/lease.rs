@@ -22,13 +22,23 @@ pub(crate) struct Lease {
     pub(crate) max_expires: Option<Timestamp>,
     /// It was ended, and its grants are being released.
     pub(crate) is_revoked: bool,
+    /// How much later than at its end the engine looks at it.
+    grace: Duration,
 }
 
 impl Lease {
     /// A new lease.
     pub(crate) fn new(owner: &str, ttl: Duration, max_lifetime: Option<Duration>, now: Timestamp) -> Self {
         let max_expires = max_lifetime.map(|max| now.plus(max));
-        let lease = Lease { owner: owner.to_owned(), ttl, created: now, expires: now, max_expires, is_revoked: false };
+        let lease = Lease {
+            owner: owner.to_owned(),
+            ttl,
+            created: now,
+            expires: now,
+            max_expires,
+            is_revoked: false,
+            grace: Duration::ZERO,
+        };
         lease.kept_alive(now)
     }
 
@@ -48,13 +58,19 @@ impl Lease {
     /// The lease at its end.
     #[must_use]
     pub(crate) fn revoked(&self, now: Timestamp) -> Self {
-        Lease { is_revoked: true, expires: self.expires.min(now), ..self.clone() }
+        Lease { is_revoked: true, expires: self.expires.min(now), grace: REVOCATION_GRACE, ..self.clone() }
+    }
+
+    /// The lease after its end by time, for the engine to release its grants at once.
+    #[must_use]
+    pub(crate) fn ended(&self) -> Self {
+        Lease { is_revoked: true, grace: Duration::ZERO, ..self.clone() }
     }
 
     /// When it has to be looked at. Whoever revokes it releases its grants by itself; only if that is cut off by a
     /// crash has the engine to finish it.
     pub(crate) fn deadline(&self) -> Timestamp {
-        if self.is_revoked { self.expires.plus(REVOCATION_GRACE) } else { self.expires }
+        self.expires.plus(self.grace)
     }
 
     /// As the store keeps it.
@@ -67,6 +83,7 @@ impl Lease {
             expire_nanos: self.expires.nanos(),
             max_expire_nanos: self.max_expires.map_or(0, Timestamp::nanos),
             is_revoked: self.is_revoked,
+            grace_nanos: nanos(self.grace),
         };
         stored.encode_to_vec()
     }
@@ -80,6 +97,7 @@ impl Lease {
             expires: Timestamp::from_nanos(stored.expire_nanos),
             max_expires: (stored.max_expire_nanos != 0).then_some(Timestamp::from_nanos(stored.max_expire_nanos)),
             is_revoked: stored.is_revoked,
+            grace: Duration::from_nanos(u64::try_from(stored.grace_nanos).unwrap_or(0)),
             owner: stored.owner,
         })
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
+
 use super::error::Error;
 use super::event::{Event, Kind};
 use super::keys::{self, Due, LockDigest};
@@ -11,10 +13,10 @@ use super::locks::{Effect, Locks, lease_expired, random};
 use super::model::{LeaseId, LockKey};
 use super::records;
 use super::release::HolderRef;
-use crate::store::{Error as StoreError, Key, KeyRange, Revision, Step, Table, Txn, update};
+use crate::store::{Error as StoreError, Key, KeyRange, Record, Revision, Step, Table, Txn, update};
 
-/// Grants of a lease that are read at a time.
-const BATCH: usize = 100;
+/// Grants of a lease that are ended at a time, so that they share flushes and hold up nothing else.
+const BATCH: usize = 32;
 
 /// A wish for a lease.
 #[derive(Clone, Debug)]
@@ -115,28 +117,56 @@ impl Locks {
         self.bury_lease(id).await
     }
 
-    /// Releases the locks of a lease that has ended, and then forgets it. Safe to be repeated after a crash. Returns
-    /// how many grants it ended; 0 also when the lease lives.
-    pub(crate) async fn bury_lease(&self, id: LeaseId) -> Result<u32, Error> {
+    /// Releases all locks of a lease that has ended, and then forgets it. Returns how many grants it ended.
+    async fn bury_lease(&self, id: LeaseId) -> Result<u32, Error> {
         let mut ended = 0;
         loop {
-            let loader = self.loader();
-            match loader.lease(id).await? {
-                Some((lease, _)) if lease.is_alive(loader.now) => return Ok(ended),
-                Some(_) | None => {}
-            }
-            // No grant can be tied to it any more: that takes a precondition on a living lease.
-            let page = self.store.scan(KeyRange::prefix(&keys::lease_grants(id)), BATCH).await?;
-            if page.records.is_empty() {
-                break;
-            }
-            for (key, record) in &page.records {
-                let (lock, owner) = records::read_lock_ref(key, record)?;
-                ended += u32::from(self.run(&lock, || self.try_release_lost(&lock, &owner, id)).await?.0);
+            let (count, is_over) = self.bury_some(id).await?;
+            ended += count;
+            if is_over {
+                return Ok(ended);
             }
         }
-        self.forget_lease(id).await?;
-        Ok(ended)
+    }
+
+    /// Does a bounded part of that, for a lease that is over by time as well; nothing when it lives. Safe to be repeated
+    /// after a crash. Returns how many grants it ended, and whether there is nothing left to do.
+    pub(crate) async fn bury_some(&self, id: LeaseId) -> Result<(u32, bool), Error> {
+        if !self.mark_ended(id).await? {
+            return Ok((0, true));
+        }
+        // No grant can be tied to it any more: that takes a precondition on a living lease.
+        let page = self.store.scan(KeyRange::prefix(&keys::lease_grants(id)), BATCH).await?;
+        let releases = page.records.iter().map(|(key, record)| self.release_lost(id, key.clone(), record.clone()));
+        let results = futures::stream::iter(releases.collect::<Vec<_>>()).buffer_unordered(BATCH).collect::<Vec<_>>();
+        let mut ended = 0;
+        for result in results.await {
+            ended += u32::from(result?);
+        }
+        if !page.has_more {
+            self.forget_lease(id).await?;
+        }
+        Ok((ended, !page.has_more))
+    }
+
+    /// Makes the end of a lease a fact that no keep-alive undoes. Says whether the lease is over.
+    async fn mark_ended(&self, id: LeaseId) -> Result<bool, Error> {
+        let attempt = || async {
+            let loader = self.loader();
+            let Some((lease, revision)) = loader.lease(id).await? else { return Ok(Step::Answer(true)) };
+            if lease.is_alive(loader.now) || lease.is_revoked {
+                return Ok(Step::Answer(lease.is_revoked));
+            }
+            let mut txn = put_lease(id, Some(&lease), Some(&lease.ended()));
+            txn.expect(keys::lease(id), Some(revision));
+            Ok::<_, StoreError>(Step::Commit(txn, true))
+        };
+        Ok(update(&*self.store, "a lease", attempt).await?.0)
+    }
+
+    async fn release_lost(&self, id: LeaseId, tie: Key, record: Record) -> Result<bool, Error> {
+        let (lock, owner) = records::read_lock_ref(&tie, &record)?;
+        Ok(self.run(&lock, || self.try_release_lost(&lock, &owner, id)).await?.0)
     }
 
     async fn try_release_lost(&self, key: &LockKey, owner: &str, id: LeaseId) -> Result<Step<(bool, Effect)>, Error> {

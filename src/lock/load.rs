@@ -134,7 +134,9 @@ impl Loader<'_> {
                 } else if due.expired.len() < DUE_BATCH {
                     due.expired.push(grant);
                 } else {
+                    // Enough for one commit; the rest is looked at right after it.
                     due.next = Some(self.now);
+                    return Ok(due);
                 }
             }
             match page.records.last() {
@@ -177,28 +179,31 @@ impl Loader<'_> {
         let key = keys::waiter(lock, epoch, seq);
         let Some(record) = self.store.get(&key).await? else { return Ok(None) };
         let waiter = records::waiter(&key, &record)?;
-        let has_gaps = head.next_seq - front_seq != u64::from(head.waiter_count);
+        let has_gaps = head.next_seq.saturating_sub(front_seq) != u64::from(head.waiter_count);
         let ahead = if has_gaps {
             let range = KeyRange { start: keys::waiters(lock, epoch), end: Some(key) };
             self.store.scan(range, head.waiter_count as usize).await?.records.len()
         } else {
-            usize::try_from(seq - front_seq).unwrap_or(usize::MAX)
+            usize::try_from(seq.saturating_sub(front_seq)).unwrap_or(usize::MAX)
         };
         Ok(Some(Place { seq, waiter, position: u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1) }))
     }
 
-    /// What a request of this id was answered before: its grant and, for a release, its outcome.
+    /// What a request of this id was answered before: its grant and, for a release, its outcome. Requires that this is
+    /// unchanged when the decision is committed.
     pub(super) async fn remembered(
         &self,
-        key: &LockKey,
+        loaded: &mut Loaded,
         kind: RequestKind,
         request_id: &str,
     ) -> Result<Option<(GrantId, Option<Outcome>)>, store::Error> {
         if request_id.is_empty() {
             return Ok(None);
         }
-        let record_key = keys::request(LockDigest::of(key), kind, request_id);
-        let Some(record) = self.store.get(&record_key).await? else { return Ok(None) };
+        let record_key = keys::request(LockDigest::of(&loaded.state.key), kind, request_id);
+        let record = self.store.get(&record_key).await?;
+        loaded.expect(record_key.clone(), record.as_ref().map(|record| record.revision));
+        let Some(record) = record else { return Ok(None) };
         let stored: pb::LockRequestRecord = records::decode(&record_key, &record)?;
         if stored.expire_nanos <= self.now.nanos() {
             return Ok(None);
@@ -222,6 +227,13 @@ impl Loaded {
     /// What the gauges counted for this lock before the decision.
     pub(super) fn population(&self) -> Population {
         self.stored.as_ref().map(Population::of).unwrap_or_default()
+    }
+
+    /// Requires that the lock is still as it was loaded, without changing it.
+    pub(super) fn guard(self, txn: &mut Txn) {
+        for (key, revision) in self.preconditions {
+            txn.expect(key, revision);
+        }
     }
 
     /// Adds what the decision changed to a transaction. Returns what the gauges count for this lock after it.

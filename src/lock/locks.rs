@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::acquire::{self, Acquire, Acquired, Known};
+use super::calls::Calls;
 use super::error::Error;
 use super::event::Kind;
 use super::keys::{self, RequestKind};
@@ -55,6 +56,7 @@ pub struct Locks {
     pub(super) settings: Settings,
     rules: Rules,
     gauges: Arc<Gauges>,
+    pub(super) calls: Arc<Calls>,
 }
 
 /// How many locks are held and how many owners wait.
@@ -80,7 +82,7 @@ impl Locks {
             claim_timeout: settings.claim_timeout,
             max_waiters: settings.max_waiters,
         };
-        Locks { store, clock, settings, rules, gauges: Arc::default() }
+        Locks { store, clock, settings, rules, gauges: Arc::default(), calls: Arc::default() }
     }
 
     /// Takes a lock, joins its queue, or learns that the work is done.
@@ -113,7 +115,7 @@ impl Locks {
             loaded.expect(keys::lease(id), lease.as_ref().map(|(_, revision)| *revision));
             known.own_lease_expires = lease.map(|(lease, _)| lease.expires);
         }
-        let remembered = loader.remembered(&command.key, RequestKind::Acquire, &command.request_id).await?;
+        let remembered = loader.remembered(loaded, RequestKind::Acquire, &command.request_id).await?;
         known.remembered = remembered.map(|(grant, _)| grant);
         Ok(known)
     }
@@ -128,9 +130,10 @@ impl Locks {
             HolderRef::Grant(id) => Who::Grant(*id),
             HolderRef::Owner(owner) => Who::Owner(owner),
         };
-        let loaded = self.load_settled(&command.key, who).await?;
+        let mut loaded = self.load_settled(&command.key, who).await?;
         let grant = loaded.state.find(&command.holder).cloned();
-        let remembered = self.loader().remembered(&command.key, RequestKind::Release, &command.request_id).await?;
+        let loader = Loader { store: &*self.store, now: loaded.now };
+        let remembered = loader.remembered(&mut loaded, RequestKind::Release, &command.request_id).await?;
         let outcome = remembered.and_then(|(_, outcome)| outcome);
         let siblings = match command.outcome {
             Outcome::Succeeded => self.completed_siblings(&command.key).await?,
@@ -161,7 +164,6 @@ impl Locks {
             let sibling = LockKey { lock_type: (*lock_type).to_owned(), resource_id: key.resource_id.clone() };
             siblings.push(self.load(&sibling, Who::Nobody).await?);
         }
-        siblings.retain(|sibling| sibling.state.head.completion.is_some());
         Ok(siblings)
     }
 
@@ -235,10 +237,16 @@ impl Locks {
         let mut cx = Context { now: loaded.now, rules: &self.rules, random: &mut random };
         let answer = decision(&mut loaded.state, &mut others, &mut cx)?;
         let (mut txn, mut effect) = (Txn::default(), Effect::default());
-        for part in std::iter::once(loaded).chain(others).filter(Loaded::is_changed) {
+        let (changed, unchanged): (Vec<Loaded>, Vec<Loaded>) =
+            std::iter::once(loaded).chain(others).partition(Loaded::is_changed);
+        for part in changed {
             let before = part.population();
             effect.expired += part.state.changes.iter().filter(|change| is_expiry(change)).count() as u64;
             effect.add(before, part.write(&mut txn));
+        }
+        if !txn.ops.is_empty() {
+            // The decision depends on these as well: a completion that appears in one of them would be missed.
+            unchanged.into_iter().for_each(|part| part.guard(&mut txn));
         }
         let answer = (answer, effect);
         Ok(if txn.ops.is_empty() { Step::Answer(answer) } else { Step::Commit(txn, answer) })

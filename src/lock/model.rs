@@ -17,7 +17,23 @@ pub(crate) struct LockKey {
 
 impl std::fmt::Display for LockKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "\"{} {}\"", self.lock_type.escape_debug(), self.resource_id.escape_debug())
+        write!(f, "\"{} {}\"", Shown(&self.lock_type), Shown(&self.resource_id))
+    }
+}
+
+/// A name in a message: without control characters, and cut, as messages travel in headers of limited size.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl Shown<'_> {
+    const MAX_CHARS: usize = 100;
+}
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for character in self.0.chars().take(Self::MAX_CHARS) {
+            write!(f, "{}", character.escape_debug())?;
+        }
+        if self.0.chars().nth(Self::MAX_CHARS).is_some() { f.write_str("…") } else { Ok(()) }
     }
 }
 

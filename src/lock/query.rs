@@ -7,7 +7,7 @@ use super::error::Error;
 use super::keys::{self, LockDigest};
 use super::load::{SCAN_PAGE, Who};
 use super::locks::Locks;
-use super::model::{Grant, Head, LockKey, Waiter};
+use super::model::{Grant, Head, LockKey, Token, Waiter};
 use super::records;
 use super::state::LockState;
 use crate::clock::Timestamp;
@@ -72,7 +72,7 @@ impl Locks {
         let mut holders: Vec<Grant> = head.exclusive.iter().cloned().collect();
         if head.shared_count > 0 {
             let state = LockState::new(key.clone(), head.clone());
-            let shared = self.shared_holders(&state, MAX_SHOWN).await?;
+            let shared = self.shared_holders(&state, MAX_SHOWN, |_| true).await?;
             let is_over = |grant: &Grant| grant.is_expired(now);
             let over = u32::try_from(shared.iter().filter(|grant| is_over(grant)).count()).unwrap_or(u32::MAX);
             head.shared_count = head.shared_count.saturating_sub(over);
@@ -81,17 +81,47 @@ impl Locks {
         Ok(View { key, head, holders, waiters: Vec::new(), revision: Revision::default() })
     }
 
-    /// The first `limit` shared or semaphore holders.
-    pub(super) async fn shared_holders(&self, state: &LockState, limit: usize) -> Result<Vec<Grant>, Error> {
+    /// The first `limit` shared or semaphore holders that are wanted.
+    pub(super) async fn shared_holders(
+        &self,
+        state: &LockState,
+        limit: usize,
+        is_wanted: impl Fn(&Grant) -> bool + Send,
+    ) -> Result<Vec<Grant>, Error> {
         let mut holders = Vec::new();
-        if state.head.shared_count > 0 {
-            let loader = self.loader();
-            let range = KeyRange::prefix(&keys::holders(LockDigest::of(&state.key)));
-            for (key, record) in &self.store.scan(range, limit).await?.records {
-                holders.push(loader.holder(key, record).await?);
-            }
+        if state.head.shared_count == 0 {
+            return Ok(holders);
         }
-        Ok(holders)
+        let loader = self.loader();
+        let mut range = KeyRange::prefix(&keys::holders(LockDigest::of(&state.key)));
+        loop {
+            let page = self.store.scan(range.clone(), limit.clamp(1, SCAN_PAGE)).await?;
+            for (key, record) in &page.records {
+                let grant = loader.holder(key, record).await?;
+                if is_wanted(&grant) {
+                    holders.push(grant);
+                }
+                if holders.len() == limit {
+                    return Ok(holders);
+                }
+            }
+            match page.records.last() {
+                Some((last, _)) if page.has_more => range = range.after(last),
+                _ => return Ok(holders),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The newest token of a lock, and whether the grant that has it lives and is claimed.
+    pub(crate) async fn newest_token(&self, key: &LockKey) -> Result<(Option<Token>, bool), Error> {
+        let loaded = self.load(key, Who::Nobody).await?;
+        let (newest, now) = (loaded.state.head.last_token, loaded.now);
+        let lives = |grant: &Grant| Some(grant.token) == newest && !grant.is_unclaimed && !grant.is_expired(now);
+        let is_alive = loaded.state.head.exclusive.as_ref().is_some_and(lives)
+            || !self.shared_holders(&loaded.state, 1, lives).await?.is_empty();
+        self.store.settled().await?;
+        Ok((newest, is_alive))
     }
 
     async fn waiters(&self, state: &LockState) -> Result<Vec<Waiter>, Error> {

@@ -4,7 +4,7 @@ use super::acquire::REQUEST_RETENTION;
 use super::error::Error;
 use super::event::{Event, Kind};
 use super::keys::RequestKind;
-use super::model::{Completion, Grant, GrantId, LockKey, Mode, Outcome, Token};
+use super::model::{Completion, Grant, GrantId, LockKey, Mode, Outcome, Shown, Token};
 use super::state::{Change, Context, LockState};
 
 /// Which grant is meant.
@@ -20,7 +20,7 @@ impl std::fmt::Display for HolderRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             HolderRef::Grant(_) => write!(f, "that grant"),
-            HolderRef::Owner(owner) => write!(f, "\"{}\"", owner.escape_debug()),
+            HolderRef::Owner(owner) => write!(f, "\"{}\"", Shown(owner)),
         }
     }
 }
@@ -54,7 +54,15 @@ pub(crate) fn release(
     remembered: Option<Outcome>,
     cx: &mut Context<'_>,
 ) -> Result<Released, Error> {
-    let Some(grant) = grant else { return release_again(state, command, remembered) };
+    // What was answered before is answered again, whoever holds the lock by now.
+    if let Some(remembered) = remembered {
+        return if remembered == command.outcome {
+            Ok(Released { next_owner: None, completion: state.head.completion.clone() })
+        } else {
+            Err(Error::not_holder(&command.key, &command.holder.to_string()))
+        };
+    }
+    let Some(grant) = grant else { return release_again(state, command) };
     if command.outcome == Outcome::Succeeded && grant.mode != Mode::Exclusive {
         return Err(Error::OutcomeNeedsExclusive { key: command.key.to_string() });
     }
@@ -100,7 +108,7 @@ fn completion_of(grant: &Grant, cx: &Context<'_>) -> Completion {
 }
 
 /// The grant is gone. That is fine for who released it before in the same way.
-fn release_again(state: &LockState, command: &Release, remembered: Option<Outcome>) -> Result<Released, Error> {
+fn release_again(state: &LockState, command: &Release) -> Result<Released, Error> {
     let completion = state.head.completion.clone();
     let is_doer = completion.as_ref().is_some_and(|completion| match &command.holder {
         HolderRef::Grant(id) => completion.grant_id == *id,
@@ -108,9 +116,6 @@ fn release_again(state: &LockState, command: &Release, remembered: Option<Outcom
     });
     if is_doer && command.outcome == Outcome::Succeeded {
         return Ok(Released { next_owner: None, completion });
-    }
-    if remembered == Some(command.outcome) {
-        return Ok(Released { next_owner: None, completion: None });
     }
     Err(Error::not_holder(&command.key, &command.holder.to_string()))
 }

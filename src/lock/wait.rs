@@ -1,5 +1,6 @@
 //! Waiting for a lock inside of one call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::acquire::{Acquire, Acquired, Policy};
+use super::calls::Call;
 use super::error::Error;
 use super::keys::{self, LockDigest};
 use super::load::Who;
@@ -33,15 +35,37 @@ pub(crate) struct Surroundings {
     pub(crate) tasks: TaskTracker,
 }
 
+/// One call with all that it takes to undo what it got.
+#[derive(Clone)]
+struct Undo {
+    locks: Locks,
+    command: Arc<Acquire>,
+    around: Surroundings,
+    call: Arc<Call>,
+}
+
 impl Locks {
+    /// Asks for a lock without waiting.
+    pub(crate) async fn acquire_now(&self, command: &Acquire) -> Result<(Acquired, Revision), Error> {
+        let Some(call) = self.calls.join(&command.key, &command.owner) else { return self.acquire(command).await };
+        let _gate = call.gate().await;
+        let answer = self.acquire(command).await;
+        if matches!(answer, Ok((Acquired::Granted { .. }, _))) {
+            call.take_unheard();
+        }
+        answer
+    }
+
     /// Asks for a lock, and waits in its queue for `timeout`. A caller that goes away leaves the queue, and what it was
-    /// granted without learning of it is released.
+    /// granted without learning of it is released, unless it has asked again in the meantime.
     pub(crate) async fn acquire_waiting(
         &self,
-        command: &Acquire,
+        command: Acquire,
         timeout: Option<Duration>,
         around: &Surroundings,
     ) -> Result<(Waited, Revision), Error> {
+        let call = Arc::new(self.calls.begin(&command.key, &command.owner));
+        let undo = Undo { locks: self.clone(), command: Arc::new(command), around: around.clone(), call };
         let timeout = async {
             match timeout {
                 Some(timeout) => tokio::time::sleep(timeout).await,
@@ -50,62 +74,25 @@ impl Locks {
         };
         tokio::pin!(timeout);
         loop {
-            let (acquired, revision) = self.acquire_for_caller(command, around).await?;
+            let (acquired, revision) = undo.ask(Arc::clone(&undo.command)).await?;
             if !matches!(acquired, Acquired::Queued(_)) {
                 return Ok((Waited::Answered(acquired), revision));
             }
-            let place = LeaveOnDrop { locks: Some(self.clone()), command, around };
+            let place = Unheard { undo: undo.clone(), acquired: Some(acquired) };
             tokio::select! {
-                moved = self.until_moved(&command.key, &command.owner) => {
-                    place.keep();
+                moved = self.until_moved(&undo.command.key, &undo.command.owner) => {
+                    place.hear();
                     moved?;
                 }
                 () = &mut timeout => {
-                    place.keep();
-                    return self.give_up(command).await;
+                    place.hear();
+                    return undo.give_up().await;
                 }
                 () = around.shutdown.cancelled() => {
-                    place.keep();
+                    place.hear();
                     return Err(Error::ShuttingDown);
                 }
             }
-        }
-    }
-
-    /// Asks once, in a task of its own: when the caller goes away in the middle, the task undoes what it got.
-    async fn acquire_for_caller(
-        &self,
-        command: &Acquire,
-        around: &Surroundings,
-    ) -> Result<(Acquired, Revision), Error> {
-        let (sender, answer) = oneshot::channel();
-        let (locks, command) = (self.clone(), command.clone());
-        around.tasks.spawn(async move {
-            let result = locks.acquire(&command).await;
-            if let Err(Ok((acquired, _))) = sender.send(result) {
-                locks.undo(&command, acquired).await;
-            }
-        });
-        answer.await.map_err(|_| Error::ShuttingDown)?
-    }
-
-    async fn undo(&self, command: &Acquire, acquired: Acquired) {
-        let result = match acquired {
-            Acquired::Granted { grant, is_new: true } => {
-                let release = Release {
-                    key: command.key.clone(),
-                    holder: HolderRef::Grant(grant.id),
-                    outcome: Outcome::Released,
-                    error: String::new(),
-                    request_id: String::new(),
-                };
-                self.release(&release).await.map(|_| ())
-            }
-            Acquired::Queued(_) => self.cancel_wait(&command.key, &command.owner).await.map(|_| ()),
-            Acquired::Granted { is_new: false, .. } | Acquired::Contended | Acquired::Skipped(_) => Ok(()),
-        };
-        if let Err(error) = result {
-            tracing::warn!(key = %command.key, %error, "could not undo what a caller that went away was given");
         }
     }
 
@@ -121,41 +108,97 @@ impl Locks {
             Some(Err(error)) => Err(error.into()),
         }
     }
+}
 
-    async fn give_up(&self, command: &Acquire) -> Result<(Waited, Revision), Error> {
-        let (cancelled, revision) = self.cancel_wait(&command.key, &command.owner).await?;
+impl Undo {
+    /// Asks once, in a task of its own, which goes on when the caller goes away: then its answer is undone.
+    async fn ask(&self, command: Arc<Acquire>) -> Result<(Acquired, Revision), Error> {
+        let (sender, answer) = oneshot::channel();
+        let undo = self.clone();
+        self.around.tasks.spawn(async move {
+            let answer = {
+                let _gate = undo.call.gate().await;
+                undo.locks.acquire(&command).await
+            };
+            // When nobody takes it out of the channel, it is dropped there, and undone.
+            let _ = sender.send(answer.map(|(acquired, revision)| (undo.unheard(acquired), revision)));
+        });
+        let (unheard, revision) = answer.await.map_err(|_| Error::ShuttingDown)??;
+        Ok((unheard.hear(), revision))
+    }
+
+    fn unheard(self, acquired: Acquired) -> Unheard {
+        Unheard { undo: self, acquired: Some(acquired) }
+    }
+
+    async fn give_up(&self) -> Result<(Waited, Revision), Error> {
+        let gate = self.call.gate().await;
+        if !self.call.is_newest() {
+            // The owner has asked again: the place is that call's.
+            return Ok((Waited::TimedOut, self.locks.store.revision()));
+        }
+        let (cancelled, revision) = self.locks.cancel_wait(&self.command.key, &self.command.owner).await?;
+        drop(gate);
         if cancelled == Cancelled::Yes {
             return Ok((Waited::TimedOut, revision));
         }
         // The queue moved on in the last moment: the work may be done, or another call of this owner got the lock.
-        let last_try = Acquire { policy: Policy::Try, ..command.clone() };
-        let (acquired, revision) = self.acquire(&last_try).await?;
+        let last_try = Arc::new(Acquire { policy: Policy::Try, ..(*self.command).clone() });
+        let (acquired, revision) = self.ask(last_try).await?;
         let waited = if acquired == Acquired::Contended { Waited::TimedOut } else { Waited::Answered(acquired) };
         Ok((waited, revision))
     }
-}
 
-/// Gives up a place in the queue when the call that waits for it is dropped.
-struct LeaveOnDrop<'a> {
-    locks: Option<Locks>,
-    command: &'a Acquire,
-    around: &'a Surroundings,
-}
-
-impl LeaveOnDrop<'_> {
-    fn keep(mut self) {
-        self.locks = None;
+    /// Gives back what nobody heard of, unless a later call of the same owner relies on it.
+    async fn give_back(self, acquired: Acquired) {
+        let _gate = self.call.gate().await;
+        if !self.call.is_newest() {
+            if matches!(acquired, Acquired::Granted { is_new: true, .. }) {
+                self.call.leave_unheard();
+            }
+            return;
+        }
+        let result = match acquired {
+            Acquired::Granted { grant, is_new } if is_new | self.call.take_unheard() => {
+                let release = Release {
+                    key: self.command.key.clone(),
+                    holder: HolderRef::Grant(grant.id),
+                    outcome: Outcome::Released,
+                    error: String::new(),
+                    request_id: String::new(),
+                };
+                self.locks.release(&release).await.map(|_| ())
+            }
+            Acquired::Queued(_) => self.locks.cancel_wait(&self.command.key, &self.command.owner).await.map(|_| ()),
+            Acquired::Granted { .. } | Acquired::Contended | Acquired::Skipped(_) => Ok(()),
+        };
+        if let Err(error) = result {
+            tracing::warn!(key = %self.command.key, %error, "could not give back what a caller that went away got");
+        }
     }
 }
 
-impl Drop for LeaveOnDrop<'_> {
+/// An answer on its way to a caller. Dropped before the caller has it, it is given back.
+struct Unheard {
+    undo: Undo,
+    acquired: Option<Acquired>,
+}
+
+impl Unheard {
+    fn hear(mut self) -> Acquired {
+        self.undo.call.take_unheard();
+        self.acquired.take().expect("taken only here, where the answer ends")
+    }
+}
+
+impl Drop for Unheard {
     fn drop(&mut self) {
-        let Some(locks) = self.locks.take() else { return };
-        // At shutdown the calls are dropped as well, but then the places are kept for the next start.
-        if self.around.shutdown.is_cancelled() {
+        let Some(acquired) = self.acquired.take() else { return };
+        // At shutdown the calls are dropped as well, but then places in queues are kept for the next start.
+        if matches!(acquired, Acquired::Queued(_)) && self.undo.around.shutdown.is_cancelled() {
             return;
         }
-        let command = self.command.clone();
-        self.around.tasks.spawn(async move { locks.undo(&command, Acquired::Queued(0)).await });
+        let undo = self.undo.clone();
+        self.undo.around.tasks.spawn(undo.give_back(acquired));
     }
 }

@@ -14,8 +14,8 @@ use super::timeout::TimeoutLayer;
 use crate::lock::LockServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
 
-/// The largest message of a caller, in bytes. Bytes of any size come as streams of smaller ones.
-const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+/// The largest message of a caller, in bytes: far more than any request of the areas needs.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
 /// The services whose health is told by name.
 pub(super) const SERVICES: &[&str] = &["steward.lock.v1.LockService"];

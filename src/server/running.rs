@@ -17,6 +17,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+use tonic_health::server::HealthReporter;
 use tower::layer::layer_fn;
 
 use super::data_dir::DataDir;
@@ -48,6 +49,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
+    tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
 
@@ -75,8 +77,10 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     if tokio::time::timeout(config.server.shutdown_deadline, tasks.wait()).await.is_err() {
         tracing::warn!("some tasks did not end in time");
     }
-    // Dropping the store makes what it accepted durable; only then may another process take the directory.
-    tokio::task::spawn_blocking(move || drop((store, data))).await?;
+    // Dropping the store makes what it accepted durable.
+    tokio::task::spawn_blocking(move || drop(store)).await?;
+    // A request that was cut off may still hold the store, so the directory stays ours until the process ends.
+    std::mem::forget(data);
     result
 }
 
@@ -84,6 +88,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
 pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let metrics = telemetry::start_metrics()?;
     let shutdown = stop::on_signal()?;
+    tokio::spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     let channel = Endpoint::from_shared(upstream.to_owned())?
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
@@ -152,6 +157,7 @@ async fn serve_grpc(
     for service in grpc::SERVICES {
         health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
     }
+    tokio::spawn(withdraw(health, shutdown.clone()));
     let routes = grpc::with_reflection(areas)?.add_service(health_service);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
@@ -163,6 +169,17 @@ async fn serve_grpc(
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await?;
     Ok(())
+}
+
+/// Tells those who watch the health that the server goes, and ends their streams, which would hold it up.
+async fn withdraw(mut health: HealthReporter, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    for service in grpc::SERVICES.iter().chain(&[""]) {
+        health.set_service_status(*service, tonic_health::ServingStatus::NotServing).await;
+    }
+    for service in grpc::SERVICES.iter().chain(&[""]) {
+        health.clear_service_status(service).await;
+    }
 }
 
 /// Ready while the store takes commits and nobody has said stop.

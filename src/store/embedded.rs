@@ -99,7 +99,14 @@ fn spawn<B: Backend, J: Journal>(
 ) -> Result<JoinHandle<()>, Error> {
     let shared = Arc::clone(shared);
     let thread = std::thread::Builder::new().name(name.to_owned());
-    thread.spawn(move || run(&shared)).map_err(|error| closed(&error))
+    let guarded = move || {
+        // A panic must not leave callers waiting for ever: the store fails, and says so.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&shared)));
+        if result.is_err() {
+            shared.fail(&std::io::Error::other("a thread of the store panicked"));
+        }
+    };
+    thread.spawn(guarded).map_err(|error| closed(&error))
 }
 
 impl<B: Backend, J: Journal> Drop for EmbeddedStore<B, J> {

@@ -56,9 +56,6 @@ impl SledBackend {
         file.sync_all()?;
         // The names of files that were just created have to survive too.
         File::open(directory)?.sync_all()?;
-        if let Some(parent) = directory.parent() {
-            File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?.sync_all()?;
-        }
         Ok(SledBackend { db, file })
     }
 }
@@ -72,7 +69,18 @@ pub fn open(directory: &Path, options: Options) -> Result<SledStore, Error> {
         SledBackend::open(&directory.join("records"), options.cache_bytes).map_err(|error| failed("records", error))?;
     let journal =
         FileJournal::open(&directory.join("journal"), options.history).map_err(|error| failed("journal", error))?;
+    // The names of both have to survive too, and that of the directory itself.
+    sync_directory(directory).map_err(|error| failed("directory", error))?;
     EmbeddedStore::open(backend, journal)
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()?;
+    match directory.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 fn remove_unfinished_snapshots(directory: &Path) -> io::Result<()> {

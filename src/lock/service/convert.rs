@@ -48,7 +48,7 @@ pub(super) fn mode(mode: Mode) -> api::LockMode {
     }
 }
 
-fn token(token: Token) -> i64 {
+pub(super) fn token(token: Token) -> i64 {
     match token {
         Token::Is(token) => token,
         // Stands only between a decision and its commit; what is answered or read has its number.

@@ -27,12 +27,13 @@ impl LockServer {
         let command = self.acquire_command(request, policy, &mut fields);
         fields.check()?;
         if policy != api::WaitPolicy::Block {
-            let (acquired, at) = self.locks.acquire(&command).await?;
+            let (acquired, at) = self.locks.acquire_now(&command).await?;
             return Ok(convert::acquired(&command.key, &acquired, at));
         }
-        let (waited, at) = self.locks.acquire_waiting(&command, wait_timeout, &self.around).await?;
+        let key = command.key.clone();
+        let (waited, at) = self.locks.acquire_waiting(command, wait_timeout, &self.around).await?;
         Ok(match waited {
-            Waited::Answered(acquired) => convert::acquired(&command.key, &acquired, at),
+            Waited::Answered(acquired) => convert::acquired(&key, &acquired, at),
             Waited::TimedOut => api::AcquireResponse {
                 status: api::AcquireStatus::TimedOut.into(),
                 revision: revision(at),
@@ -165,7 +166,7 @@ impl LockServer {
             request_id: String::new(),
         };
         // Whether it came too late is seen in the view that follows.
-        self.locks.acquire(&command).await?;
+        self.locks.acquire_now(&command).await?;
         Ok(())
     }
 
@@ -206,13 +207,10 @@ impl LockServer {
             fields.reject("fencing_token", "is not a token that was ever given out");
         }
         fields.check()?;
-        let view = self.locks.view(&key).await?;
-        let asked = Token::Is(request.fencing_token);
-        let is_alive = view.holders.iter().any(|grant| grant.token == asked && !grant.is_unclaimed);
-        let lock = convert::lock(&view);
+        let (newest, is_alive) = self.locks.newest_token(&key).await?;
         Ok(api::CheckFencingTokenResponse {
-            is_current: is_alive && lock.newest_fencing_token == request.fencing_token,
-            newest_fencing_token: lock.newest_fencing_token,
+            is_current: is_alive && newest == Some(Token::Is(request.fencing_token)),
+            newest_fencing_token: newest.map_or(0, convert::token),
         })
     }
 }

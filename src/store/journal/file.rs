@@ -70,7 +70,9 @@ impl FileJournal {
         {
             return Ok(Arc::clone(segment));
         }
-        let file = match self.spare.lock().take() {
+        // Held until the file has its new name: the name of the spare must not be made again before.
+        let mut spare = self.spare.lock();
+        let file = match spare.take() {
             Some(file) => file,
             None => zeroed_file(&self.spare_path())?,
         };
@@ -150,7 +152,12 @@ fn segment_files(directory: &Path) -> io::Result<Vec<(Revision, PathBuf)>> {
 }
 
 fn zeroed_file(path: &Path) -> io::Result<File> {
-    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+    // One that a crash left behind may be unfinished. A new file is made, whoever may still have the old one open.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
     let zeros = vec![0; 256 * 1024];
     let mut left = SEGMENT_BYTES;
     while left > 0 {
@@ -246,6 +253,27 @@ mod tests {
 
         let error = FileJournal::open(directory.path(), LIMITS).expect_err("a damaged journal");
         assert!(error.to_string().contains("damaged at byte"), "{error}");
+    }
+
+    #[test]
+    fn making_room_ahead_of_time_never_touches_a_segment_in_use() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let journal = FileJournal::open(directory.path(), LIMITS).expect("a new journal");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Acquire) {
+                    journal.prepare().expect("room");
+                }
+            });
+            for number in 0..100 {
+                journal.append(&frame(1 + number * 200, 200, 4000)).expect("an append");
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Release);
+        });
+        assert!(read_all(&journal, 0).into_iter().eq(1..=20_000));
+        let reopened = FileJournal::open(directory.path(), LIMITS).expect("the journal again");
+        assert!(read_all(&reopened, 0).into_iter().eq(1..=20_000));
     }
 
     #[test]

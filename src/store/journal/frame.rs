@@ -35,7 +35,7 @@ impl Frame {
                 encode_entry(accepted.revision, op, &mut bytes);
             }
         }
-        let length = u32::try_from(bytes.len() - HEADER_BYTES).unwrap_or(u32::MAX);
+        let length = u32::try_from(bytes.len() - HEADER_BYTES).expect("a group is at most a few megabytes");
         let checksum = crc32fast::hash(&bytes[UNCHECKED_BYTES..]);
         bytes[..4].copy_from_slice(&length.to_be_bytes());
         bytes[4..8].copy_from_slice(&checksum.to_be_bytes());
@@ -88,9 +88,8 @@ fn encode_entry(revision: Revision, op: &Op, bytes: &mut BytesMut) {
     };
     bytes.put_u64(revision.0);
     bytes.put_u8(kind);
-    // Both lengths were checked when the transaction was accepted, and are far below 64 KiB.
-    bytes.put_u16(u16::try_from(key.len()).unwrap_or(u16::MAX));
-    bytes.put_u16(u16::try_from(value.len()).unwrap_or(u16::MAX));
+    bytes.put_u16(u16::try_from(key.len()).expect("keys are checked to be at most 480 bytes"));
+    bytes.put_u16(u16::try_from(value.len()).expect("values are checked to be at most 5632 bytes"));
     bytes.put_slice(key);
     bytes.put_slice(value);
 }

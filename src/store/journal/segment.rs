@@ -55,6 +55,8 @@ impl Segment {
             offset += frame.bytes().len();
         }
         segment.refuse_frames_behind(&content, offset)?;
+        // What was read may only be in the system's cache so far; from here on it counts as durable.
+        segment.file.sync_all()?;
         Ok(segment)
     }
 
