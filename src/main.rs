@@ -22,7 +22,7 @@ enum Command {
     /// Runs the HTTP gateway alone, in front of a server elsewhere.
     Gateway(GatewayArgs),
     /// Takes, watches and gives back locks.
-    Lock(cli::lock::LockArgs),
+    Lock(Box<cli::lock::LockArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -67,7 +67,7 @@ struct ServeArgs {
 
 #[derive(Debug, Args)]
 struct GatewayArgs {
-    /// The gRPC address of the server, such as http://10.0.0.1:50051.
+    /// The gRPC address of the server, such as `http://10.0.0.1:50051`.
     #[arg(long, value_name = "URL")]
     upstream: String,
     #[command(flatten)]
@@ -132,7 +132,7 @@ async fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve(&args).await,
         Command::Gateway(args) => gateway(&args).await,
-        Command::Lock(args) => return cli::lock::run(args).await,
+        Command::Lock(args) => return cli::lock::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the contract; [`memory`] and [`sled`] keep it, both through [`embedded`], which adds revisions, group
 //! commit and watches to a [`journal`] and an ordered map of bytes ([`backend`]). Nothing in the contract is peculiar to
-//! an embedded database, so that etcd or PostgreSQL can keep it too; `suite` is what each has to pass.
+//! an embedded database, so that etcd or `PostgreSQL` can keep it too; `suite` is what each has to pass.
 
 pub mod backend;
 pub mod embedded;
@@ -19,6 +19,7 @@ mod update;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -96,7 +97,8 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-/// The changes of one commit that a watch asked for, never empty. A commit arrives whole or not at all.
+/// The changes of one commit that a watch asked for. A commit arrives whole or not at all. Without changes: nothing up
+/// to the revision concerns the watch, beside what it has been told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeSet {
     /// The commit.
@@ -170,5 +172,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every change of a key that starts with `prefix` in commits after `from`, in order, none missing, and only
     /// durable ones. Ends with [`Error::Compacted`] when the changes are no longer kept. A slow reader delays nobody.
-    fn watch(&self, prefix: Key, from: Revision) -> BoxStream<'static, Result<ChangeSet, Error>>;
+    fn watch(&self, prefix: Key, from: Revision) -> BoxStream<'static, Result<ChangeSet, Error>> {
+        self.watch_with_progress(prefix, from, None)
+    }
+
+    /// The same, and whenever it was quiet for `interval` a set without changes, to resume from.
+    fn watch_with_progress(
+        &self,
+        prefix: Key,
+        from: Revision,
+        interval: Option<Duration>,
+    ) -> BoxStream<'static, Result<ChangeSet, Error>>;
 }

@@ -9,6 +9,9 @@ use super::records;
 use crate::clock::Timestamp;
 use crate::store::{Error, Key, Record};
 
+/// How long a revocation has to release the grants of the lease.
+const REVOCATION_GRACE: Duration = Duration::from_secs(10);
+
 /// A lease, dead or alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
@@ -46,6 +49,12 @@ impl Lease {
     #[must_use]
     pub(crate) fn revoked(&self, now: Timestamp) -> Self {
         Lease { is_revoked: true, expires: self.expires.min(now), ..self.clone() }
+    }
+
+    /// When it has to be looked at. Whoever revokes it releases its grants by itself; only if that is cut off by a
+    /// crash has the engine to finish it.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        if self.is_revoked { self.expires.plus(REVOCATION_GRACE) } else { self.expires }
     }
 
     /// As the store keeps it.

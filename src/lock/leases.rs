@@ -177,11 +177,11 @@ impl Locks {
 fn put_lease(id: LeaseId, before: Option<&Lease>, after: Option<&Lease>) -> Txn {
     let mut txn = Txn::default();
     if let Some(before) = before {
-        txn.delete(keys::deadline(before.expires, &Due::Lease(id)));
+        txn.delete(keys::deadline(before.deadline(), &Due::Lease(id)));
     }
     match after {
         Some(after) => {
-            txn.put(keys::deadline(after.expires, &Due::Lease(id)), Vec::new());
+            txn.put(keys::deadline(after.deadline(), &Due::Lease(id)), Vec::new());
             txn.put(keys::lease(id), after.encode());
         }
         None => txn.delete(keys::lease(id)),

@@ -66,6 +66,10 @@ impl Loader<'_> {
         let lock = LockDigest::of(&state.key);
         if let Some(grant) = &mut state.head.exclusive {
             self.ask_lease(grant).await?;
+            // What the lease says of the end is not a change of the lock.
+            if let Some(stored) = &mut loaded.stored {
+                stored.exclusive.clone_from(&state.head.exclusive);
+            }
         }
         if state.head.shared_count == 0 {
             return Ok(());
@@ -102,9 +106,6 @@ impl Loader<'_> {
     /// Corrects the end of a grant that depends on a lease: keep-alives move the lease alone.
     pub(super) async fn ask_lease(&self, grant: &mut Grant) -> Result<(), store::Error> {
         let Some(lease) = grant.lifetime.lease else { return Ok(()) };
-        if !grant.is_unclaimed && !grant.is_expired(self.now) {
-            return Ok(());
-        }
         let alive = self.lease(lease).await?.filter(|(lease, _)| lease.is_alive(self.now));
         match alive {
             Some((lease, _)) if !grant.is_unclaimed => grant.extend(self.now, Some(lease.expires)),

@@ -82,8 +82,8 @@ pub(crate) struct Grant {
     pub(crate) token: Token,
     pub(crate) mode: Mode,
     pub(crate) granted: Timestamp,
-    /// When it ends. Of a grant with a lease this may be too early, as keep-alives move the lease alone: whoever finds
-    /// it passed asks the lease.
+    /// When it ends. Of a grant with a lease this is stored as it was once, as keep-alives move the lease alone:
+    /// whoever loads it asks the lease.
     pub(crate) expires: Option<Timestamp>,
     pub(crate) max_expires: Option<Timestamp>,
     pub(crate) lifetime: Lifetime,

@@ -97,31 +97,18 @@ impl Locks {
             Some(from) => from,
             None => self.feed_snapshot(&watch.subject, sender).await?,
         };
-        let mut changes = self.store.watch(watch.subject.prefix(), from);
-        let mut sent = from;
-        loop {
-            // What is quiet up to the newest durable commit is known to be so once nothing newer has arrived.
-            let quiet = async {
-                match watch.progress_interval {
-                    Some(interval) => tokio::time::sleep(interval).await,
-                    None => std::future::pending().await,
-                }
+        let mut changes = self.store.watch_with_progress(watch.subject.prefix(), from, watch.progress_interval);
+        while let Some(set) = changes.next().await.transpose()? {
+            let is_read = if set.changes.is_empty() {
+                sender.send(Ok(Step::Progress(set.revision))).await.is_ok()
+            } else {
+                send_events(&watch.subject, set, sender).await?.is_some()
             };
-            tokio::select! {
-                set = changes.next() => {
-                    let Some(set) = set.transpose()? else { return Ok(()) };
-                    sent = set.revision;
-                    if send_events(&watch.subject, set, sender).await?.is_none() {
-                        return Ok(());
-                    }
-                }
-                () = quiet => {
-                    if sender.send(Ok(Step::Progress(sent))).await.is_err() {
-                        return Ok(());
-                    }
-                }
+            if !is_read {
+                break;
             }
         }
+        Ok(())
     }
 
     /// Sends the locks as they are. Returns the revision from which the changes follow.

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -223,8 +224,13 @@ impl<B: Backend, J: Journal> Store for EmbeddedStore<B, J> {
         }
     }
 
-    fn watch(&self, prefix: Key, from: Revision) -> BoxStream<'static, Result<ChangeSet, Error>> {
-        watch::stream(Arc::clone(&self.shared), prefix, from)
+    fn watch_with_progress(
+        &self,
+        prefix: Key,
+        from: Revision,
+        interval: Option<Duration>,
+    ) -> BoxStream<'static, Result<ChangeSet, Error>> {
+        watch::stream(Arc::clone(&self.shared), prefix, from, interval)
     }
 }
 

@@ -119,6 +119,11 @@ impl Subscription {
     pub(super) async fn next(&mut self) -> Option<ChangeSet> {
         self.receiver.recv().await
     }
+
+    /// The next commit, if one has arrived.
+    pub(super) fn try_next(&mut self) -> Option<ChangeSet> {
+        self.receiver.try_recv().ok()
+    }
 }
 
 impl Drop for Subscription {

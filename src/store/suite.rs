@@ -284,21 +284,23 @@ pub(crate) async fn a_transaction_beyond_the_limits_is_refused(harness: &mut imp
 
 pub(crate) async fn counting_from_many_tasks_loses_nothing(harness: &mut impl Harness) {
     let store = harness.open(1000);
-    async fn count_one_up(store: &impl Store) -> Result<super::Step<()>, Error> {
-        let record = store.get(&key("counter")).await?;
-        let old = record.as_ref().map_or(0, |record| record.value.len());
-        let mut txn = put("counter", &"x".repeat(old + 1));
-        txn.expect(key("counter"), record.map(|record| record.revision));
-        Ok(super::Step::Commit(txn, ()))
-    }
-    async fn count(store: Arc<impl Store>) {
-        for _ in 0..25 {
-            super::update(&*store, "counter", || count_one_up(&*store)).await.expect("a commit in the end");
-        }
-    }
     let tasks = (0..8).map(|_| tokio::spawn(count(Arc::clone(&store))));
     for task in tasks.collect::<Vec<_>>() {
         task.await.expect("a task that ends well");
     }
     assert_eq!(value(&*store, "counter").await.map(|value| value.len()), Some(200));
+}
+
+async fn count_one_up(store: &impl Store) -> Result<super::Step<()>, Error> {
+    let record = store.get(&key("counter")).await?;
+    let old = record.as_ref().map_or(0, |record| record.value.len());
+    let mut txn = put("counter", &"x".repeat(old + 1));
+    txn.expect(key("counter"), record.map(|record| record.revision));
+    Ok(super::Step::Commit(txn, ()))
+}
+
+async fn count(store: Arc<impl Store>) {
+    for _ in 0..25 {
+        super::update(&*store, "counter", || count_one_up(&*store)).await.expect("a commit in the end");
+    }
 }

@@ -65,7 +65,7 @@ async fn older_clients_find_the_services_by_the_older_reflection() {
 }
 
 /// The sum of all samples of a metric, or `None` when there is none.
-async fn metric(server: &Server, name: &str) -> Option<f64> {
+pub(crate) async fn metric(server: &Server, name: &str) -> Option<f64> {
     let page = server.http().get("/metrics").await;
     assert_eq!(page.status, 200);
     let samples = page.text().lines().filter_map(|line| {

@@ -18,7 +18,7 @@ use crate::go;
 use crate::go::json::{Fields, read_into, skip};
 
 const BODY_LIMIT: usize = 64 * 1024;
-const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_TTL: Duration = Duration::from_hours(30 * 24);
 
 const MALFORMED: PlainError = PlainError::new(StatusCode::BAD_REQUEST, "无效的请求格式");
 const INCOMPLETE: PlainError = PlainError::new(StatusCode::BAD_REQUEST, "缺少必要参数");

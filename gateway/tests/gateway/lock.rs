@@ -150,7 +150,7 @@ async fn answers_that_break_the_contract_are_internal_errors() {
 
 #[tokio::test(start_paused = true)]
 async fn slow_acquire_is_answered_within_a_second() {
-    let router = Fake::new(Script { delay: Duration::from_secs(60), ..Script::default() }).router();
+    let router = Fake::new(Script { delay: Duration::from_mins(1), ..Script::default() }).router();
     let start = Instant::now();
     assert_eq!(post(&router, "/lock", BODY).await, plain(504, "请求超时"));
     assert!(start.elapsed() < Duration::from_secs(1));

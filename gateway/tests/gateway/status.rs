@@ -99,6 +99,6 @@ async fn failures_of_the_server_are_plain() {
 
 #[tokio::test(start_paused = true)]
 async fn read_that_takes_for_ever_times_out() {
-    let router = Fake::new(Script { delay: Duration::from_secs(60), ..Script::default() }).router();
+    let router = Fake::new(Script { delay: Duration::from_mins(1), ..Script::default() }).router();
     assert_eq!(get(&router, "/lock/status?type=t&resource_id=r").await, plain(504, "请求超时"));
 }

@@ -56,6 +56,6 @@ async fn watch_that_cannot_start_is_a_plain_error() {
 
 #[tokio::test(start_paused = true)]
 async fn watch_that_does_not_start_times_out() {
-    let router = Fake::new(Script { delay: Duration::from_secs(60), ..Script::default() }).router();
+    let router = Fake::new(Script { delay: Duration::from_mins(1), ..Script::default() }).router();
     assert_eq!(get(&router, PATH).await, plain(504, "请求超时"));
 }

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_wait_may_have_a_limit() {
         assert_eq!(parse_wait(FOR_EVER), Ok(Wait::ForEver));
-        assert_eq!(parse_wait("5m"), Ok(Wait::AtMost(Duration::from_secs(300))));
+        assert_eq!(parse_wait("5m"), Ok(Wait::AtMost(Duration::from_mins(5))));
         assert!(parse_wait("-5m").is_err());
     }
 }

@@ -88,8 +88,8 @@ Exit codes: the command's own, or 128 and the signal that killed it; and
   127  there is no such command";
 
 const SHORTEST_TTL: Duration = Duration::from_millis(10);
-const LONGEST_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-const LONGEST_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_TTL: Duration = Duration::from_hours(30 * 24);
+const LONGEST_GRACE: Duration = Duration::from_hours(24);
 
 pub(super) async fn run(args: RunArgs, server: &Server) -> Exit {
     let notices = Notices::start(io::stderr());

@@ -45,12 +45,13 @@ fn next_group<B: Backend, J: Journal>(shared: &Shared<B, J>) -> Option<Vec<Accep
 fn finish<B: Backend, J: Journal>(shared: &Shared<B, J>, group: Vec<Accepted>) {
     let Some(last) = group.last().map(|accepted| accepted.revision) else { return };
     shared.hand_over(&group);
-    shared.durable.send_modify(|durable| durable.revision = last);
+    // Published before it is called durable: so a watch knows what it has to have seen.
     for accepted in group {
+        shared.hub.publish(accepted.revision, accepted.ops.into_iter().map(change));
         // Whoever asked may have gone away; the commit stands all the same.
         let _ = accepted.answer.send(Ok(accepted.revision));
-        shared.hub.publish(accepted.revision, accepted.ops.into_iter().map(change));
     }
+    shared.durable.send_modify(|durable| durable.revision = last);
 }
 
 fn change(op: Op) -> Change {

@@ -1,6 +1,7 @@
 //! Watches: first what the journal has, then what is published, and the journal again after falling behind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -16,6 +17,8 @@ struct Watch<B, J> {
     prefix: Key,
     /// Everything up to here was delivered, or does not concern the watch.
     delivered: Revision,
+    /// After how much quiet to tell how far it has come.
+    interval: Option<Duration>,
     state: State,
 }
 
@@ -31,8 +34,9 @@ pub(super) fn stream<B: Backend, J: Journal>(
     shared: Arc<Shared<B, J>>,
     prefix: Key,
     from: Revision,
+    interval: Option<Duration>,
 ) -> BoxStream<'static, Result<ChangeSet, Error>> {
-    let watch = Watch { shared, prefix, delivered: from, state: State::Start };
+    let watch = Watch { shared, prefix, delivered: from, interval, state: State::Start };
     stream::unfold(watch, |mut watch| async move {
         let item = watch.next().await?;
         if item.is_err() {
@@ -69,18 +73,32 @@ impl<B: Backend, J: Journal> Watch<B, J> {
                     tokio::task::yield_now().await;
                 }
                 State::Live(mut subscription) => {
-                    let Some(set) = subscription.next().await else {
+                    let Some(set) = self.next_live(&mut subscription).await else {
                         self.state = State::Start;
                         continue;
                     };
                     self.state = State::Live(subscription);
-                    if set.revision > self.delivered {
-                        self.delivered = set.revision;
+                    if set.revision > self.delivered || set.changes.is_empty() {
+                        self.delivered = self.delivered.max(set.revision);
                         return Some(Ok(set));
                     }
                 }
                 State::Over => return None,
             }
+        }
+    }
+
+    /// The next commit, or a sign of progress; `None` when the subscription was cut off.
+    async fn next_live(&self, subscription: &mut Subscription) -> Option<ChangeSet> {
+        let Some(interval) = self.interval else { return subscription.next().await };
+        if let Ok(next) = tokio::time::timeout(interval, subscription.next()).await {
+            return next;
+        }
+        // What is durable has been published, so all of it that concerns this watch has arrived by now.
+        let revision = self.shared.durable.borrow().revision;
+        match subscription.try_next() {
+            Some(set) => Some(set),
+            None => Some(ChangeSet { revision: revision.max(self.delivered), changes: Vec::new() }),
         }
     }
 

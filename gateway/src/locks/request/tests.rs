@@ -90,7 +90,7 @@ fn ttl_is_a_number_of_seconds_that_may_have_a_fraction() {
         (r#"{"ttl_seconds":30}"#, Some(Duration::from_secs(30))),
         (r#"{"TTL_Seconds":1.5}"#, Some(Duration::from_millis(1500))),
         (r#"{"ttl_seconds":5e-2}"#, Some(Duration::from_millis(50))),
-        (r#"{"ttl_seconds":2592000}"#, Some(Duration::from_secs(2_592_000))),
+        (r#"{"ttl_seconds":2592000}"#, Some(Duration::from_hours(720))),
         (r#"{"ttl_seconds":5,"ttl_seconds":null}"#, Some(Duration::from_secs(5))),
         (r#"{"ttl_seconds":5,"ttl_seconds":0}"#, None),
     ] {

@@ -20,7 +20,7 @@ use crate::cli::lock::{key, text};
 use crate::cli::{duration, identity};
 
 /// The server's limit for one wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// The server ends a wait in time; this is for a server that does not.
 const OVERDUE: Duration = Duration::from_secs(2);
 /// For what is good to do but not worth waiting for.
