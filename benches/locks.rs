@@ -1,7 +1,8 @@
 //! Lock and unlock pairs per second, of Steward and of a single-node etcd beside it: the same disk, the same client
 //! machine, the same run. Start it with `scripts/bench locks`.
 //!
-//! Every client has a connection of its own, on both sides. Distinct keys: each client goes round its own thousand keys.
+//! Every client has a connection of its own, or, where it says so, shares one with others: the same on both sides. The
+//! clients take a part of the same cores; sharing connections makes that part smaller. Distinct keys: each client goes round its own thousand keys.
 //! Contended: all clients want one key and wait in the server's queue. Both sides answer only what is durable.
 
 #[path = "locks/disk.rs"]
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::TypedValueParser as _;
 
 use self::load::{Client, Load};
 use self::process::Peer;
@@ -45,6 +47,9 @@ struct Args {
     /// How many clients want one key.
     #[arg(long, default_value_t = 32)]
     contenders: usize,
+    /// How many clients share a connection, where they do.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
+    sharing: usize,
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -65,7 +70,7 @@ async fn main() -> Result<(), BoxError> {
     let mut table = Table::default();
     let bench = Bench { seconds: Duration::from_secs_f64(args.seconds) };
     for &clients in &args.clients {
-        let load = Load { clients, is_contended: false };
+        let load = Load { clients, per_connection: 1, is_contended: false };
         let rows = [
             bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load).await?).await?,
             bench.row(load, "Steward, HTTP", &steward.peer, steward.http_clients(load).await?).await?,
@@ -74,7 +79,16 @@ async fn main() -> Result<(), BoxError> {
         ];
         table.add(load, rows.into());
     }
-    let load = Load { clients: args.contenders, is_contended: true };
+    if let Some(&clients) = args.clients.iter().max().filter(|clients| **clients > args.sharing) {
+        let load = Load { clients, per_connection: args.sharing, is_contended: false };
+        let rows = [
+            bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load).await?).await?,
+            bench.row(load, "etcd, lock service", &etcd.peer, etcd.lock_clients(load).await?).await?,
+            bench.row(load, "etcd, bare txn", &etcd.peer, etcd.txn_clients(load).await?).await?,
+        ];
+        table.add(load, rows.into());
+    }
+    let load = Load { clients: args.contenders, per_connection: 1, is_contended: true };
     let rows = [
         bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load).await?).await?,
         bench.row(load, "etcd, lock service", &etcd.peer, etcd.lock_clients(load).await?).await?,

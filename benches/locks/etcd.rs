@@ -8,7 +8,7 @@ use std::path::Path;
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic_prost::ProstCodec;
 
 use crate::BoxError;
@@ -133,20 +133,16 @@ pub(crate) async fn start(data: &Path) -> Result<Etcd, BoxError> {
     let flushes = "etcd_disk_wal_fsync_duration_seconds_count ";
     let peer = Peer::start("etcd", &args, &data.join("server.log"), client, flushes)?;
     let etcd = Etcd { peer, address: client };
-    retry(|| async { etcd.connect().await?.lease().await }).await?;
+    let one = Load { clients: 1, per_connection: 1, is_contended: false };
+    retry(|| async { etcd.lock_clients(one).await.map(drop) }).await?;
     Ok(etcd)
 }
 
 impl Etcd {
-    async fn connect(&self) -> Result<Connection, BoxError> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?.tcp_nodelay(true);
-        Ok(Connection { grpc: Grpc::new(endpoint.connect().await?) })
-    }
-
     pub(crate) async fn lock_clients(&self, load: Load) -> Result<Vec<LockClient>, BoxError> {
         let mut clients = Vec::new();
-        for _ in 0..load.clients {
-            let mut connection = self.connect().await?;
+        for channel in load.connect(self.address).await? {
+            let mut connection = Connection { grpc: Grpc::new(channel) };
             let lease = connection.lease().await?;
             clients.push(LockClient { connection, lease });
         }

@@ -1,7 +1,10 @@
 //! Clients that take and give back locks as fast as they can, and what they saw.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use tonic::transport::{Channel, Endpoint};
 
 use crate::BoxError;
 
@@ -18,6 +21,8 @@ pub(crate) trait Client: Send + 'static {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) clients: usize,
+    /// How many clients of gRPC share a connection, on both sides.
+    pub(crate) per_connection: usize,
     /// All want one key.
     pub(crate) is_contended: bool,
 }
@@ -26,7 +31,8 @@ impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = if self.is_contended { "one key" } else { "distinct keys" };
         let plural = if self.clients == 1 { "" } else { "s" };
-        write!(f, "{} client{plural}, {keys}", self.clients)
+        write!(f, "{} client{plural}, {keys}", self.clients)?;
+        if self.per_connection > 1 { write!(f, ", {} a connection", self.per_connection) } else { Ok(()) }
     }
 }
 
@@ -60,6 +66,18 @@ impl Measured {
 }
 
 impl Load {
+    /// A channel for each client.
+    pub(crate) async fn connect(self, server: SocketAddr) -> Result<Vec<Channel>, BoxError> {
+        let endpoint = Endpoint::from_shared(format!("http://{server}"))?.tcp_nodelay(true);
+        let mut channels = Vec::new();
+        while channels.len() < self.clients {
+            let shared = endpoint.connect().await?;
+            let left = self.clients - channels.len();
+            channels.extend(std::iter::repeat_n(shared, left.min(self.per_connection)));
+        }
+        Ok(channels)
+    }
+
     /// Lets the clients work for a while; gives them back with what they saw.
     pub(crate) async fn drive<C: Client>(
         self,

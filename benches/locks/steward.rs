@@ -6,7 +6,7 @@ use std::path::Path;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::release_request::Holder;
 use steward_proto::lock::v1::{AcquireRequest, LockKey, Outcome, ReleaseRequest, WaitPolicy};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::load::{Client, Load};
 use crate::process::{Peer, free_address, retry};
@@ -33,11 +33,10 @@ pub(crate) async fn start(data: &Path) -> Result<Steward, BoxError> {
 
 impl Steward {
     pub(crate) async fn grpc_clients(&self, load: Load) -> Result<Vec<GrpcClient>, BoxError> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc))?.tcp_nodelay(true);
         let policy = if load.is_contended { WaitPolicy::Block } else { WaitPolicy::Try };
         let mut clients = Vec::new();
-        for number in 0..load.clients {
-            let locks = LockServiceClient::new(endpoint.connect().await?);
+        for (number, channel) in load.connect(self.grpc).await?.into_iter().enumerate() {
+            let locks = LockServiceClient::new(channel);
             clients.push(GrpcClient { locks, owner: format!("client-{number}"), policy });
         }
         Ok(clients)

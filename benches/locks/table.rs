@@ -37,7 +37,7 @@ impl Table {
 
     /// Prints it, with what the disk gave before and after.
     pub(crate) fn print(&self, disk: [f64; 2]) {
-        println!("\none connection for each client; a pair is one lock and one unlock, both durable when answered");
+        println!("\na pair is one lock and one unlock, both durable when answered");
         for (load, rows) in &self.loads {
             println!("\n{load}");
             println!(
