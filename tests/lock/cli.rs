@@ -1,11 +1,11 @@
 //! `steward lock …`, as people and scripts at a shell use it.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use steward_proto::lock::v1::{ForceReleaseRequest, LockKey, Outcome};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::common::process::STEWARD;
 use crate::common::server::Server;
@@ -22,6 +22,13 @@ fn steward(server: &Server, args: &[&str]) -> Command {
     let mut command = Command::new(STEWARD);
     command.arg("lock").arg(args[0]).args(["--server", &server.grpc_url()]).args(&args[1..]).kill_on_drop(true);
     command
+}
+
+/// Starts a command that is not read.
+fn start(server: &Server, args: &[&str]) -> Child {
+    let mut command = steward(server, args);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the binary can be started")
 }
 
 async fn run(server: &Server, args: &[&str]) -> Output {
@@ -81,7 +88,7 @@ async fn the_lock_is_held_while_the_command_runs_and_the_next_one_waits() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
     let held = locks.hold(acquire(&key(), "somebody")).await;
-    let mut waiting = steward(&server, &["run", KEY, "--", "true"]).spawn().expect("the binary can be started");
+    let mut waiting = start(&server, &["run", KEY, "--", "true"]);
     locks.see_waiters(&key(), 1).await;
 
     locks.give_back(&held, Outcome::Failed).await;
@@ -103,13 +110,15 @@ async fn waiting_ends_with_the_timeout() {
 }
 
 #[tokio::test]
-async fn a_command_whose_lock_is_lost_is_killed() {
+async fn a_command_whose_lock_is_lost_is_killed_at_once() {
     let server = Server::start().await;
     let locks = Locks::of(&server);
     let home = tempfile::tempdir().expect("a temporary directory");
     let (started, ended) = (home.path().join("started"), home.path().join("ended"));
-    let script = format!("echo $$ > '{}'; sleep 600; echo > '{}'", started.display(), ended.display());
-    let mut running = steward(&server, &["run", KEY, "--", "sh", "-c", &script]).spawn().expect("it can be started");
+    let script = format!("echo $$ > '{}'; sleep 100; echo > '{}'", started.display(), ended.display());
+    // The next renewal is minutes away: the loss is learned by watching.
+    let run = ["run", "--ttl", "1h", KEY, "--", "sh", "-c", &script];
+    let mut running = start(&server, &run);
     let read_pid = || async { std::fs::read_to_string(&started).ok()?.trim().parse::<u32>().ok() };
     let pid = eventually("the command runs", read_pid).await;
 
@@ -128,7 +137,7 @@ async fn a_command_outlives_a_restart_of_the_server() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let (started, go_on) = (home.path().join("started"), home.path().join("go-on"));
     let script = format!("echo > '{}'; while [ ! -e '{}' ]; do sleep 0.05; done", started.display(), go_on.display());
-    let mut running = steward(&server, &["run", KEY, "--", "sh", "-c", &script]).spawn().expect("it can be started");
+    let mut running = start(&server, &["run", KEY, "--", "sh", "-c", &script]);
     eventually("the command runs", || async { started.exists().then_some(()) }).await;
 
     server.restart().await;

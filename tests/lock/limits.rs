@@ -94,10 +94,15 @@ async fn a_watch_cannot_go_back_behind_the_kept_history() {
     let old = WatchRequest { from_revision: first, ..WatchRequest::default() };
 
     let status = eventually("the first revision is forgotten", async || {
-        for _ in 0..50 {
-            let grant = locks.hold(acquire(&pull("sha256:noise"), "A")).await;
-            locks.give_back(&grant, Outcome::Released).await;
-        }
+        let noise = stream::iter(0..1000).map(|number| {
+            // A long name fills what is kept the sooner.
+            let (locks, request) = (locks.clone(), acquire(&pull(&format!("noise-{number}")), &"A".repeat(1000)));
+            async move {
+                let grant = locks.hold(request).await;
+                locks.give_back(&grant, Outcome::Released).await;
+            }
+        });
+        noise.buffer_unordered(AT_ONCE).collect::<()>().await;
         let mut client = locks.client.clone();
         match within("an answer", client.watch(old.clone())).await {
             Err(status) => Some(status),
