@@ -27,6 +27,8 @@ mod wait;
 mod watch;
 
 #[cfg(test)]
+mod history_test;
+#[cfg(test)]
 mod model_test;
 
 pub use self::engine::{ExpiryEngine, PurgeEngine};
