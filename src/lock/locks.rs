@@ -246,7 +246,9 @@ impl Locks {
         }
         if !txn.ops.is_empty() {
             // The decision depends on these as well: a completion that appears in one of them would be missed.
-            unchanged.into_iter().for_each(|part| part.guard(&mut txn));
+            for part in unchanged {
+                part.guard(&mut txn);
+            }
         }
         let answer = (answer, effect);
         Ok(if txn.ops.is_empty() { Step::Answer(answer) } else { Step::Commit(txn, answer) })
