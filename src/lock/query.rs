@@ -16,6 +16,11 @@ use crate::store::{Key, KeyRange, Revision, Table};
 /// The most holders and the most waiters that a view shows.
 pub(crate) const MAX_SHOWN: usize = 100;
 
+/// About the most bytes of one page: clients refuse messages over 4 MiB.
+const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// What a lock or a holder takes besides its names.
+const VIEW_OVERHEAD_BYTES: usize = 150;
+
 /// A lock as it is shown: nothing in it that is over.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -24,6 +29,14 @@ pub(crate) struct View {
     pub(crate) holders: Vec<Grant>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) revision: Revision,
+}
+
+impl View {
+    /// About how large it is in an answer.
+    fn bytes(&self) -> usize {
+        let name = self.key.lock_type.len() + self.key.resource_id.len() + VIEW_OVERHEAD_BYTES;
+        name + self.holders.iter().map(|grant| name + grant.owner.len()).sum::<usize>()
+    }
 }
 
 /// Which locks are listed.
@@ -135,17 +148,18 @@ impl Locks {
         Ok(waiters)
     }
 
-    /// Reads up to `limit` locks behind `after`, in order, and whether there are more.
+    /// Reads up to `limit` locks behind `after`, in order, and whether there are more. Fewer, where they are large.
     pub(crate) async fn list(
         &self,
         filter: &Filter,
         after: Option<&Key>,
         limit: usize,
     ) -> Result<(Vec<View>, bool), Error> {
-        let mut views = Vec::new();
+        let (mut views, mut bytes) = (Vec::new(), 0);
         let has_more = self
             .each_lock(filter, after, |view| {
-                if views.len() == limit {
+                bytes += view.bytes();
+                if views.len() == limit || (bytes > MAX_PAGE_BYTES && !views.is_empty()) {
                     return false;
                 }
                 views.push(view);

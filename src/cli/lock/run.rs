@@ -3,6 +3,7 @@
 mod command;
 mod hand_back;
 mod held;
+mod loss;
 mod notices;
 mod obtain;
 mod schedule;

@@ -1,4 +1,4 @@
-//! Keeps the lock while the command runs, and stops the command when the lock is lost.
+//! Keeps and watches the lock while the command runs, and stops the command when the lock is lost.
 
 use std::io;
 use std::process::ExitStatus;
@@ -8,6 +8,7 @@ use tokio::time::sleep_until;
 
 use super::command::Running;
 use super::held::{Held, RenewError};
+use super::loss;
 use super::notices::Notices;
 use super::signals::Signals;
 use crate::cli::connect::Server;
@@ -33,6 +34,8 @@ pub(super) async fn supervise(
     let mut locks = server.locks();
     let mut failure: Option<String> = None;
     let mut renewal = Box::pin(held.renewal(locks.clone(), held.schedule().next_attempt()));
+    let mut loss = Box::pin(loss::sign(server.locks(), held.grant().clone()));
+    let mut is_watching = true;
     loop {
         // In this order: a command that has ended needs no lock, and a late answer does not save one that is lost.
         tokio::select! {
@@ -63,6 +66,12 @@ pub(super) async fn supervise(
                     locks = server.locks();
                 }
             },
+            () = &mut loss, if is_watching => {
+                // A renewal says for sure. If the lock is held after all, the renewals go on without the watch.
+                is_watching = false;
+                renewal = Box::pin(held.renewal(locks.clone(), Instant::now()));
+                continue;
+            }
             signal = signals.next() => {
                 running.forward(signal);
                 continue;
