@@ -66,7 +66,7 @@ impl Table {
             for row in rows.iter().filter(|row| row.used.flushes > 0.0) {
                 let limit = before.max(after) * row.pairs() / row.used.flushes;
                 let share = 100.0 * row.measured.pairs_per_second() / limit;
-                println!("  {:<28}{:<20}{share:>5.0} % of {limit:.0} pairs/s", load.to_string(), row.name);
+                println!("  {:<46}{:<20}{share:>5.0} % of {limit:.0} pairs/s", load.to_string(), row.name);
             }
         }
     }
