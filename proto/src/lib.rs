@@ -11,6 +11,14 @@ pub mod lock {
     }
 }
 
+/// Generated from `proto/steward/restic/v1`.
+pub mod restic {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.restic.v1");
+    }
+}
+
 /// Generated from `proto/steward/store/v1`: what the store keeps.
 pub mod store {
     /// Version 1.
