@@ -1,6 +1,8 @@
 //! The configuration: defaults, then a TOML file, then the environment, then flags, each stronger than the one before.
 
+mod access;
 mod duration;
+mod restic;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::access::{Auth, Tls, TlsVersion};
+pub use self::restic::{Access, Restic, ResticUser};
 use crate::lock;
 
 /// Everything that can be set.
@@ -20,6 +24,12 @@ pub struct Config {
     pub store: Store,
     /// Locks.
     pub lock: Lock,
+    /// Backup repositories.
+    pub restic: Restic,
+    /// Who callers are.
+    pub auth: Auth,
+    /// The certificate of the HTTP ports.
+    pub tls: Tls,
     /// The translation of the legacy APIs.
     pub gateway: Gateway,
     /// What is logged, and how.

@@ -16,6 +16,14 @@ pub enum Category {
     InvalidArgument,
     /// The thing is not there.
     NotFound,
+    /// It is there already, and is not what was sent.
+    AlreadyExists,
+    /// Who asks is not known.
+    Unauthenticated,
+    /// Who asks may not.
+    PermissionDenied,
+    /// This server never does it.
+    Unimplemented,
     /// The state does not allow it.
     FailedPrecondition,
     /// A limit is reached.
@@ -33,6 +41,10 @@ impl Category {
         match self {
             Category::InvalidArgument => tonic::Code::InvalidArgument,
             Category::NotFound => tonic::Code::NotFound,
+            Category::AlreadyExists => tonic::Code::AlreadyExists,
+            Category::Unauthenticated => tonic::Code::Unauthenticated,
+            Category::PermissionDenied => tonic::Code::PermissionDenied,
+            Category::Unimplemented => tonic::Code::Unimplemented,
             Category::FailedPrecondition => tonic::Code::FailedPrecondition,
             Category::ResourceExhausted => tonic::Code::ResourceExhausted,
             Category::OutOfRange => tonic::Code::OutOfRange,

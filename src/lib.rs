@@ -2,6 +2,7 @@
 //!
 //! `docs/architecture.md` has the picture; each module says what it is in its first lines.
 
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
