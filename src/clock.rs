@@ -55,7 +55,7 @@ impl fmt::Debug for Timestamp {
 
 /// Tells the time and waits for it. Tests move it by hand.
 #[async_trait]
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now. Never less than an earlier answer of the same clock.
     fn now(&self) -> Timestamp;
 

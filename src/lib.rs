@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod lock;
+pub mod restic;
 pub mod server;
 pub mod store;
 pub mod telemetry;

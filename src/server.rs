@@ -4,6 +4,7 @@ mod data_dir;
 mod grpc;
 mod http;
 mod methods;
+mod repositories;
 mod running;
 mod stop;
 mod timeout;

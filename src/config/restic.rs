@@ -67,6 +67,8 @@ pub enum Access {
     /// Also deletes.
     #[default]
     Modify,
+    /// Also sets quotas.
+    Admin,
 }
 
 impl Default for Restic {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use steward_proto::DESCRIPTORS;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
+use steward_proto::restic::v1::object_service_server::ObjectServiceServer;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceBuilder};
@@ -12,17 +13,26 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use super::methods;
 use super::timeout::TimeoutLayer;
 use crate::lock::LockServer;
+use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
 
 /// The largest message of a caller, in bytes: far more than any request of the areas needs.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// The largest message of an upload, in bytes: a chunk of 1 MiB and what is around it.
+const MAX_CHUNK_BYTES: usize = 1024 * 1024 + 1024;
 
 /// The services whose health is told by name.
-pub(super) const SERVICES: &[&str] = &["steward.lock.v1.LockService"];
+pub(super) const SERVICES: &[&str] = &["steward.lock.v1.LockService", "steward.restic.v1.ObjectService"];
 
 /// All services of the areas; what is around them is [`around`].
-pub(super) fn areas(lock: LockServer) -> Routes {
+pub(super) fn areas(lock: LockServer, objects: ObjectServer) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(object_service(objects))
+}
+
+/// The service of restic's objects, which is also served alone.
+pub(super) fn object_service(objects: ObjectServer) -> ObjectServiceServer<ObjectServer> {
+    ObjectServiceServer::new(objects).max_decoding_message_size(MAX_CHUNK_BYTES)
 }
 
 /// Reflection, for clients that know the protocol only from here.

@@ -22,7 +22,7 @@ use tower::layer::layer_fn;
 
 use super::data_dir::DataDir;
 use super::http::Readiness;
-use super::{grpc, http, stop};
+use super::{grpc, http, repositories, stop};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AbsentSuccess, Config};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
@@ -52,12 +52,13 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
+    let object_server = repositories::start(&config, &shutdown, &tasks).await?;
 
     let grpc_listener = bind("grpc", config.server.grpc).await?;
     let http_listener = bind("http", config.server.http).await?;
     let (grpc_address, http_address) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
 
-    let areas = grpc::areas(lock_server);
+    let areas = grpc::areas(lock_server, object_server);
     let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout);
     let gateway = steward_gateway::router(in_process, gateway_options(&config), shutdown.clone());
     let router = http::router(gateway, metrics, store_readiness(&store, &shutdown));

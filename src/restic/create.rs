@@ -1,0 +1,96 @@
+//! Creates repositories, and sets their quotas.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::files::{self, Sharing, blocking};
+use super::layout::Layout;
+use super::name::RepositoryPath;
+use super::repositories::Repositories;
+use super::repository::Repository;
+use super::settings::RepositorySettings;
+use crate::config::Access;
+
+impl Repositories {
+    /// Creates a repository so that it lasts, or finds it. Returns whether it is new.
+    pub(super) async fn create(
+        &self,
+        user: Option<&str>,
+        path: &RepositoryPath,
+    ) -> Result<(Arc<Repository>, bool), Error> {
+        self.require_access(user, path, Access::Append)?;
+        if let Some(repository) = self.find(path).await? {
+            let layout = repository.layout.clone();
+            if blocking(move || Ok(Repository::is_at(&layout))).await? {
+                return Ok((repository, false));
+            }
+            self.drop_gone(&repository);
+        }
+        let layout = self.layout(path);
+        let settings = RepositorySettings {
+            owner: user.unwrap_or_default().to_owned(),
+            create_nanos: self.0.around.clock.now().nanos(),
+            max_bytes: 0,
+        };
+        let sharing = self.0.around.sharing;
+        let what = format!("repository {path} cannot be created");
+        blocking(move || make(&layout, &settings, sharing).map_err(|error| Error::io(what, error))).await?;
+        tracing::info!(repository = %path, user, "a repository was created");
+        Ok((self.require(path).await?, true))
+    }
+
+    /// The repository to add an object to, which is created where it is missing.
+    pub(super) async fn find_or_create(
+        &self,
+        user: Option<&str>,
+        path: &RepositoryPath,
+    ) -> Result<Arc<Repository>, Error> {
+        match self.find(path).await? {
+            Some(repository) => Ok(repository),
+            None => self.create(user, path).await.map(|(repository, _)| repository),
+        }
+    }
+
+    /// Gives a repository a quota so that it lasts; 0: none.
+    pub(super) async fn set_quota(
+        &self,
+        user: Option<&str>,
+        path: &RepositoryPath,
+        max_bytes: u64,
+    ) -> Result<Arc<Repository>, Error> {
+        self.0.rules.require_admin(user, path)?;
+        let repository = self.require(path).await?;
+        let changed = Arc::clone(&repository);
+        blocking(move || {
+            // Held while the file is written, so that of two changes the last is in both places.
+            let mut settings = changed.settings.lock();
+            let wanted = RepositorySettings { max_bytes, ..settings.clone() };
+            wanted.save(&changed.layout.settings(), changed.around.sharing).map_err(|error| {
+                Error::io(format!("the quota of repository {} cannot be kept", changed.path), error)
+            })?;
+            changed.around.ledger.open(&changed.path, &wanted.owner, wanted.max_bytes);
+            *settings = wanted;
+            Ok(())
+        })
+        .await?;
+        tracing::info!(repository = %path, user, max_bytes, "the quota of a repository was set");
+        Ok(repository)
+    }
+}
+
+/// Makes the directories, and then what makes a repository of them.
+fn make(layout: &Layout, settings: &RepositorySettings, sharing: Sharing) -> std::io::Result<()> {
+    let new_parents: Vec<&Path> = layout.directory().ancestors().take_while(|parent| !parent.exists()).collect();
+    sharing.create_directory(layout.directory())?;
+    settings.save(&layout.settings(), sharing)?;
+    for directory in layout.directories() {
+        sharing.create_directory(&directory)?;
+    }
+    files::sync_directory(&layout.directory().join("data"))?;
+    files::sync_directory(layout.directory())?;
+    for parent in new_parents.iter().filter_map(|new| new.parent()).filter(|parent| !parent.as_os_str().is_empty()) {
+        files::sync_directory(parent)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Deleted objects that can be restored: moved aside, under a name that says what, when and by whom.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use super::files;
+use super::layout::Layout;
+use super::name::{Kind, ObjectId, ObjectName};
+use crate::clock::Timestamp;
+
+/// One deletion. The order is that of a list: by type and name, then by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DeletedKey {
+    pub(super) object: ObjectName,
+    pub(super) delete_time: Timestamp,
+}
+
+/// What was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeletedEntry {
+    /// In bytes.
+    pub(super) size: u64,
+    /// When it had arrived.
+    pub(super) arrive_time: Timestamp,
+    /// Who deleted it; empty: nobody known.
+    pub(super) user: String,
+}
+
+/// All of a repository.
+pub(super) type Deleted = BTreeMap<DeletedKey, DeletedEntry>;
+
+/// The longest part of a user's name that the file keeps, in bytes: a file name has 255.
+const MAX_USER_BYTES: usize = 128;
+
+/// Where the file of a deletion is.
+pub(super) fn path(layout: &Layout, key: &DeletedKey, user: &str) -> PathBuf {
+    layout.deleted(key.object.directory()).join(file_name(key, user))
+}
+
+fn file_name(key: &DeletedKey, user: &str) -> String {
+    let name = match key.object {
+        ObjectName::Config => "config".to_owned(),
+        ObjectName::Blob(_, id) => id.hex(),
+    };
+    // A user's name has no slash; it is cut between characters.
+    let end = (0..=user.len().min(MAX_USER_BYTES)).rev().find(|end| user.is_char_boundary(*end)).unwrap_or(0);
+    let user = user[..end].replace('/', "_");
+    format!("{name}-{:020}-{user}", key.delete_time.nanos())
+}
+
+/// Reads what [`file_name`] wrote.
+fn parse(kind: Option<Kind>, file_name: &str) -> Option<(DeletedKey, String)> {
+    let mut parts = file_name.splitn(3, '-');
+    let name = parts.next()?;
+    let object = match kind {
+        None if name == "config" => ObjectName::Config,
+        None => return None,
+        Some(kind) => ObjectName::Blob(kind, ObjectId::parse(name)?),
+    };
+    let delete_time = Timestamp::from_nanos(parts.next()?.parse().ok()?);
+    Some((DeletedKey { object, delete_time }, parts.next()?.to_owned()))
+}
+
+/// Reads what is there. Blocks.
+pub(super) fn load(layout: &Layout) -> io::Result<Deleted> {
+    let mut deleted = Deleted::new();
+    let types = Kind::ALL.into_iter().map(Some).chain([None]);
+    for kind in types {
+        let directory = layout.deleted(kind.map_or("config", Kind::directory));
+        let Some(entries) = files::optional(std::fs::read_dir(directory))? else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let Some((key, user)) = entry.file_name().to_str().and_then(|name| parse(kind, name)) else { continue };
+            let metadata = entry.metadata()?;
+            let arrive_time = files::modify_time(&metadata);
+            deleted.insert(key, DeletedEntry { size: metadata.len(), arrive_time, user });
+        }
+    }
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_file_name_tells_what_was_deleted(id: [u8; 32], nanos in 0..i64::MAX, user in "[^/\0]{0,40}") {
+            for (kind, object) in [
+                (Some(Kind::Data), ObjectName::Blob(Kind::Data, ObjectId(id))),
+                (None, ObjectName::Config),
+            ] {
+                let key = DeletedKey { object, delete_time: Timestamp::from_nanos(nanos) };
+                let name = file_name(&key, &user);
+                prop_assert!(name.len() <= 255);
+                let read = parse(kind, &name);
+                prop_assert_eq!(read.as_ref().map(|(key, _)| key), Some(&key));
+                prop_assert!(read.is_some_and(|(_, read)| user.starts_with(&read)));
+            }
+        }
+
+        #[test]
+        fn other_names_are_none_of_ours(name: String) {
+            let _ = parse(Some(Kind::Data), &name);
+            let _ = parse(None, &name);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! All repositories below one directory, and what they have in common.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::bucket::{Buckets, Entry};
+use super::error::Error;
+use super::feed::Feed;
+use super::files::{Sharing, blocking};
+use super::layout::Layout;
+use super::ledger::Ledger;
+use super::measure;
+use super::name::{ObjectName, RepositoryPath};
+use super::repository::{Around, Repository};
+use super::rights::Rules;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, Access};
+
+/// How deep below the root repositories are looked for at the start. Deeper ones are found when they are asked for.
+const DISCOVERY_DEPTH: usize = 16;
+/// A list gathers small directories until it has this many entries to tell.
+const BATCH: usize = 2000;
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The directory of all.
+    pub root: PathBuf,
+    /// The settings of the configuration.
+    pub restic: config::Restic,
+}
+
+/// All repositories. A clone is the same.
+#[derive(Clone, Debug)]
+pub struct Repositories(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    root: PathBuf,
+    pub(super) rules: Rules,
+    pub(super) limits: Limits,
+    pub(super) around: Around,
+    open: RwLock<HashMap<RepositoryPath, Arc<Repository>>>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+/// Numbers that bind every repository.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) verify_uploads: bool,
+    pub(super) max_object_bytes: u64,
+    pub(super) undelete: Duration,
+    pub(super) min_age: Duration,
+    pub(super) max_watchers: usize,
+    /// All repositories have to be counted before an upload can be let in.
+    has_shared_quotas: bool,
+}
+
+impl Repositories {
+    /// The repositories below `settings.root`, which is made where it is missing. What is there is counted in
+    /// `tasks`.
+    pub async fn open(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        shutdown: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Result<Self, Error> {
+        let Settings { root, restic } = settings;
+        let sharing = if restic.group_accessible { Sharing::Group } else { Sharing::Private };
+        let rules = Rules {
+            append_only: restic.append_only,
+            private_repositories: restic.private_repositories,
+            users: restic.users,
+        };
+        let limits = Limits {
+            verify_uploads: restic.verify_uploads,
+            max_object_bytes: restic.max_object_bytes,
+            undelete: restic.undelete,
+            min_age: restic.min_age,
+            max_watchers: restic.max_watchers,
+            has_shared_quotas: restic.max_bytes > 0 || rules.has_user_quotas(),
+        };
+        let feed = Arc::new(Feed::new(clock.now()));
+        let around = Around { ledger: Arc::new(Ledger::new(restic.max_bytes)), feed, clock, sharing };
+        let inner = Inner { root, rules, limits, around, open: RwLock::default(), shutdown, tasks };
+        let repositories = Repositories(Arc::new(inner));
+        repositories.discover().await?;
+        Ok(repositories)
+    }
+
+    async fn discover(&self) -> Result<(), Error> {
+        let (root, sharing) = (self.0.root.clone(), self.0.around.sharing);
+        let paths = blocking(move || {
+            let io = |error| Error::io(format!("the directory {} cannot be read", root.display()), error);
+            sharing.create_directory(&root).map_err(io)?;
+            let mut found = Vec::new();
+            discover(&root, &RepositoryPath::default(), DISCOVERY_DEPTH, &mut found);
+            Ok(found)
+        });
+        for path in paths.await? {
+            self.open_at(path).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens a repository that is there, unless it is open, and begins to count it.
+    async fn open_at(&self, path: RepositoryPath) -> Result<Arc<Repository>, Error> {
+        let (layout, around) = (self.layout(&path), self.0.around.clone());
+        let opened = blocking(move || Repository::open(path, layout, around)).await?;
+        let repository = {
+            let mut open = self.0.open.write();
+            let known = open.get(&opened.path).cloned();
+            known.unwrap_or_else(|| {
+                let repository = Arc::new(opened);
+                open.insert(repository.path.clone(), Arc::clone(&repository));
+                self.count(Arc::clone(&repository));
+                repository
+            })
+        };
+        Ok(repository)
+    }
+
+    fn count(&self, repository: Arc<Repository>) {
+        self.0.tasks.spawn_blocking(move || {
+            if let Err(error) = repository.count() {
+                tracing::warn!(repository = %repository.path, %error, "a repository cannot be counted");
+            }
+        });
+    }
+
+    pub(super) fn layout(&self, path: &RepositoryPath) -> Layout {
+        Layout::new(&self.0.root, path)
+    }
+
+    /// A repository that is open.
+    pub(super) fn known(&self, path: &RepositoryPath) -> Option<Arc<Repository>> {
+        self.0.open.read().get(path).cloned()
+    }
+
+    /// All that are open, in the order of their paths.
+    pub(super) fn all(&self) -> Vec<Arc<Repository>> {
+        let mut all: Vec<_> = self.0.open.read().values().cloned().collect();
+        all.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        all
+    }
+
+    /// A repository, opened where it is there and not yet open.
+    pub(super) async fn find(&self, path: &RepositoryPath) -> Result<Option<Arc<Repository>>, Error> {
+        if let Some(known) = self.known(path) {
+            return Ok(Some(known));
+        }
+        let layout = self.layout(path);
+        let is_there = blocking(move || Ok(Repository::is_at(&layout))).await?;
+        if is_there { self.open_at(path.clone()).await.map(Some) } else { Ok(None) }
+    }
+
+    /// The same; an error when there is none.
+    pub(super) async fn require(&self, path: &RepositoryPath) -> Result<Arc<Repository>, Error> {
+        self.find(path).await?.ok_or_else(|| Error::no_repository(path))
+    }
+
+    /// Forgets a repository whose directory is gone.
+    pub(super) fn drop_gone(&self, repository: &Repository) {
+        self.0.open.write().remove(&repository.path);
+        self.0.around.ledger.close(&repository.path);
+    }
+
+    /// Refuses who may not, and counts it.
+    pub(super) fn require_access(
+        &self,
+        user: Option<&str>,
+        path: &RepositoryPath,
+        needed: Access,
+    ) -> Result<(), Error> {
+        self.0.rules.require(user, path, needed).inspect_err(|_| measure::refused(path, "rights"))
+    }
+
+    /// Returns once all that a quota depends on has been counted.
+    pub(super) async fn counted_for_quotas(&self, repository: &Repository) {
+        if self.0.limits.has_shared_quotas {
+            for repository in self.all() {
+                repository.counted().await;
+            }
+        } else if repository.settings.lock().max_bytes > 0 {
+            repository.counted().await;
+        }
+    }
+
+    /// What is known of an object. Errors: not found.
+    pub(super) async fn stat(
+        &self,
+        user: Option<&str>,
+        path: &RepositoryPath,
+        object: ObjectName,
+    ) -> Result<(u64, Timestamp), Error> {
+        self.require_access(user, path, Access::Read)?;
+        let repository = self.find(path).await?.ok_or_else(|| Error::no_object(path, object))?;
+        if let Some(known) = repository.known(object) {
+            return Ok(known);
+        }
+        // Somebody else may have put it there.
+        let looked = blocking(move || repository.look(object)).await?;
+        looked.ok_or_else(|| Error::no_object(path, object))
+    }
+
+    /// The next objects of a kind, from a directory on; and the directory to go on from.
+    pub(super) async fn next_batch(
+        &self,
+        repository: &Arc<Repository>,
+        mut buckets: Buckets,
+    ) -> Result<(Vec<Entry>, Option<Buckets>), Error> {
+        let repository = Arc::clone(repository);
+        blocking(move || {
+            let mut entries = Vec::new();
+            while entries.len() < BATCH {
+                let Some(bucket) = buckets.next() else { return Ok((entries, None)) };
+                repository.refresh(bucket)?;
+                entries.extend_from_slice(repository.index.bucket(bucket).entries());
+            }
+            Ok((entries, Some(buckets)))
+        })
+        .await
+    }
+}
+
+/// Finds the repositories at and below a directory. What cannot be read is left out, and told.
+fn discover(directory: &Path, path: &RepositoryPath, depth: usize, found: &mut Vec<RepositoryPath>) {
+    if Repository::is_at(&Layout::new(directory, &RepositoryPath::default())) {
+        found.push(path.clone());
+    }
+    if depth == 0 {
+        return;
+    }
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(directory = %directory.display(), %error, "a directory cannot be searched for repositories");
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        // Names of kinds are refused as segments, so the search does not go into the objects of a repository.
+        let Some(child) = name.to_str().and_then(|name| path.child(name).ok()) else { continue };
+        // A link to a directory is followed, as for every other access.
+        if entry.path().is_dir() {
+            discover(&entry.path(), &child, depth - 1, found);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The gRPC face of repositories: request, command, answer.
+
+mod convert;
+mod lists;
+mod objects;
+mod watch;
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use steward_proto::restic::v1 as api;
+use steward_proto::restic::v1::object_service_server::ObjectService;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::error::Error;
+use super::repositories::Repositories;
+use crate::auth::Identity;
+use crate::error::Failure;
+
+/// What the streaming calls answer.
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
+/// The service of repositories and their objects.
+#[derive(Clone, Debug)]
+pub struct ObjectServer {
+    repositories: Repositories,
+    watchers: Arc<Semaphore>,
+}
+
+impl ObjectServer {
+    /// A service for these repositories.
+    pub fn new(repositories: Repositories) -> Self {
+        let watchers = Arc::new(Semaphore::new(repositories.0.limits.max_watchers));
+        ObjectServer { repositories, watchers }
+    }
+}
+
+/// The answer of a handler, or its refusal as a status.
+fn answer<T>(result: Result<T, Error>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(status)
+}
+
+fn status(error: Error) -> Status {
+    Failure::from(error).into()
+}
+
+/// The message of a request, and the user who sends it.
+fn open<T>(request: Request<T>) -> (T, Option<String>) {
+    let user = request.extensions().get::<Identity>().and_then(|identity| identity.user.clone());
+    (request.into_inner(), user)
+}
+
+#[tonic::async_trait]
+impl ObjectService for ObjectServer {
+    async fn create_repository(
+        &self,
+        request: Request<api::CreateRepositoryRequest>,
+    ) -> Result<Response<api::CreateRepositoryResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_create(request, user.as_deref()).await)
+    }
+
+    async fn get_repository(
+        &self,
+        request: Request<api::GetRepositoryRequest>,
+    ) -> Result<Response<api::GetRepositoryResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_get_repository(request, user.as_deref()).await)
+    }
+
+    async fn list_repositories(
+        &self,
+        request: Request<api::ListRepositoriesRequest>,
+    ) -> Result<Response<api::ListRepositoriesResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_list_repositories(request, user.as_deref()))
+    }
+
+    async fn update_repository(
+        &self,
+        request: Request<api::UpdateRepositoryRequest>,
+    ) -> Result<Response<api::UpdateRepositoryResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_update(request, user.as_deref()).await)
+    }
+
+    async fn delete_repository(
+        &self,
+        _: Request<api::DeleteRepositoryRequest>,
+    ) -> Result<Response<api::DeleteRepositoryResponse>, Status> {
+        let why = "a repository is not deleted at somebody's word: remove its directory on the server";
+        answer(Err(Error::Unimplemented(why)))
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Streaming<api::UploadRequest>>,
+    ) -> Result<Response<api::UploadResponse>, Status> {
+        let (parts, user) = open(request);
+        self.handle_upload(parts, user.as_deref()).await.map(Response::new)
+    }
+
+    type DownloadStream = Answers<api::DownloadResponse>;
+
+    async fn download(&self, request: Request<api::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_download(request, user.as_deref()).await)
+    }
+
+    async fn get_object(
+        &self,
+        request: Request<api::GetObjectRequest>,
+    ) -> Result<Response<api::GetObjectResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_get_object(request, user.as_deref()).await)
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<api::ListObjectsRequest>,
+    ) -> Result<Response<api::ListObjectsResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_list_objects(request, user.as_deref()).await)
+    }
+
+    type StreamObjectsStream = Answers<api::StreamObjectsResponse>;
+
+    async fn stream_objects(
+        &self,
+        request: Request<api::StreamObjectsRequest>,
+    ) -> Result<Response<Self::StreamObjectsStream>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_stream_objects(request, user.as_deref()).await)
+    }
+
+    async fn delete_object(
+        &self,
+        request: Request<api::DeleteObjectRequest>,
+    ) -> Result<Response<api::DeleteObjectResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_delete(request, user.as_deref()).await)
+    }
+
+    async fn list_deleted_objects(
+        &self,
+        request: Request<api::ListDeletedObjectsRequest>,
+    ) -> Result<Response<api::ListDeletedObjectsResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_list_deleted(request, user.as_deref()).await)
+    }
+
+    async fn undelete_objects(
+        &self,
+        request: Request<api::UndeleteObjectsRequest>,
+    ) -> Result<Response<api::UndeleteObjectsResponse>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_undelete(request, user.as_deref()).await)
+    }
+
+    type WatchStream = Answers<api::WatchResponse>;
+
+    async fn watch(&self, request: Request<api::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_watch(request, user.as_deref()).await)
+    }
+
+    type VerifyRepositoryStream = Answers<api::VerifyRepositoryResponse>;
+
+    async fn verify_repository(
+        &self,
+        request: Request<api::VerifyRepositoryRequest>,
+    ) -> Result<Response<Self::VerifyRepositoryStream>, Status> {
+        let (request, user) = open(request);
+        answer(self.handle_verify(request, user.as_deref()).await)
+    }
+}

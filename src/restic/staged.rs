@@ -1,0 +1,177 @@
+//! An object that is being written: no name yet, no reader, and nothing left of it when it is given up.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use sha2::{Digest as _, Sha256};
+
+use super::files::{self, Sharing};
+use super::name::ObjectId;
+
+/// What became of a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Published {
+    /// The object has its name now.
+    New,
+    /// Another has the name.
+    Taken,
+}
+
+/// A file without a name, or with a temporary one outside of the directories that are listed.
+#[derive(Debug)]
+pub(super) struct Staged {
+    file: File,
+    /// Only where the file system has no unnamed files.
+    temporary: Option<PathBuf>,
+    hash: Option<Sha256>,
+    size: u64,
+}
+
+impl Staged {
+    /// Begins a file that will be published in `directory`; where that needs a name, it is one in `temporary`. Without
+    /// `verify` no digest is made.
+    pub(super) fn begin(directory: &Path, temporary: &Path, sharing: Sharing, verify: bool) -> io::Result<Self> {
+        let unnamed = rustix::fs::open(
+            directory,
+            OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::from_raw_mode(sharing.file_mode()),
+        );
+        let (file, temporary) = match unnamed.map_err(io::Error::from) {
+            Ok(file) => (File::from(file), None),
+            // What file systems say that have no unnamed files; the last is from kernels that do not know the flag.
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::IsADirectory) => {
+                let (file, path) = named(temporary, sharing)?;
+                (file, Some(path))
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Staged { file, temporary, hash: verify.then(Sha256::new), size: 0 })
+    }
+
+    /// Adds bytes.
+    pub(super) fn write(&mut self, chunks: &[Bytes]) -> io::Result<()> {
+        for chunk in chunks {
+            if let Some(hash) = &mut self.hash {
+                hash.update(chunk);
+            }
+            self.file.write_all(chunk)?;
+            self.size += chunk.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// How many bytes it has.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The SHA-256 of what was written; `None` when nobody wanted to know.
+    pub(super) fn digest(&mut self) -> Option<ObjectId> {
+        self.hash.take().map(|hash| ObjectId(hash.finalize().into()))
+    }
+
+    /// Makes the bytes last.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives it its name, unless that is taken. It lasts after [`files::sync_directory`].
+    pub(super) fn publish(mut self, path: &Path) -> io::Result<Published> {
+        let result = match &self.temporary {
+            None => {
+                let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
+            }
+            Some(temporary) => rustix::fs::renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE),
+        };
+        match result.map_err(io::Error::from) {
+            Ok(()) => {
+                self.temporary = None;
+                Ok(Published::New)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Published::Taken),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // What cannot be removed now is removed at the next start.
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+}
+
+fn named(directory: &Path, sharing: Sharing) -> io::Result<(File, PathBuf)> {
+    sharing.create_directory(directory)?;
+    let path = directory.join(uuid::Uuid::new_v4().to_string());
+    let file = OpenOptions::new().write(true).create_new(true).mode(sharing.file_mode()).open(&path)?;
+    Ok((file, path))
+}
+
+/// Removes what uploads left behind when the server was killed.
+pub(super) fn sweep(temporary: &Path) -> io::Result<()> {
+    let Some(entries) = files::optional(std::fs::read_dir(temporary))? else { return Ok(()) };
+    for entry in entries {
+        std::fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_and_publish(staged: io::Result<Staged>, path: &Path) -> (Option<ObjectId>, Published) {
+        let mut staged = staged.unwrap();
+        staged.write(&[Bytes::from_static(b"ab"), Bytes::from_static(b"c")]).unwrap();
+        assert_eq!(staged.size(), 3);
+        let digest = staged.digest();
+        staged.sync().unwrap();
+        (digest, staged.publish(path).unwrap())
+    }
+
+    #[test]
+    fn an_object_appears_whole_and_is_never_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let (path, temporary) = (home.path().join("object"), home.path().join("temporary"));
+        let begin = || Staged::begin(home.path(), &temporary, Sharing::Private, true);
+        let (digest, published) = write_and_publish(begin(), &path);
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!((digest.unwrap().hex().as_str(), published), (abc, Published::New));
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert_eq!(write_and_publish(begin(), &path).1, Published::Taken);
+    }
+
+    #[test]
+    fn a_file_with_a_temporary_name_is_gone_when_it_is_given_up() {
+        let home = tempfile::tempdir().unwrap();
+        let temporary = home.path().join("temporary");
+        let staged = |()| {
+            let (file, path) = named(&temporary, Sharing::Private).unwrap();
+            Staged { file, temporary: Some(path), hash: None, size: 0 }
+        };
+        drop(staged(()));
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+        let path = home.path().join("object");
+        assert_eq!(write_and_publish(Ok(staged(())), &path), (None, Published::New));
+        assert_eq!(write_and_publish(Ok(staged(())), &path).1, Published::Taken);
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn leftovers_are_swept() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("left"), b"x").unwrap();
+        sweep(home.path()).unwrap();
+        sweep(&home.path().join("missing")).unwrap();
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,294 @@
+//! Reads everything that a repository has and compares it with what it should be.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use super::bucket::{BucketId, Entry};
+use super::delete;
+use super::deleted::DeletedKey;
+use super::error::Error;
+use super::files;
+use super::ledger;
+use super::name::{Kind, ObjectId, ObjectName};
+use super::repositories::Repositories;
+use super::repository::Repository;
+use crate::config::Access;
+use crate::restic::name::RepositoryPath;
+
+/// How many bytes are read at a time.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// The bytes are not those that the name or the size promises.
+    Damaged,
+    /// The index has it, but its file is gone.
+    Missing,
+    /// The file cannot be read.
+    Unreadable,
+    /// A file that no object can be is where objects are.
+    Foreign,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) problem: Problem,
+    /// With which object; `None` for a file that is none.
+    pub(super) object: Option<ObjectName>,
+    /// In words.
+    pub(super) detail: String,
+    /// It was put right.
+    pub(super) repaired: bool,
+    /// The object could be brought back.
+    pub(super) restored: bool,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+    pub(super) total_objects: u64,
+    pub(super) total_bytes: u64,
+    pub(super) findings: u64,
+}
+
+/// What a verification tells.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Finding(Finding),
+    Progress(Progress),
+    Done(Progress),
+    Failed(Arc<Error>),
+}
+
+/// Whether what is wrong is put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Look,
+    Repair,
+}
+
+impl Repositories {
+    /// Begins to verify a repository. It ends when nobody listens any more, or the server stops.
+    pub(super) async fn verify(
+        &self,
+        user: Option<&str>,
+        path: &RepositoryPath,
+        mode: Mode,
+    ) -> Result<mpsc::Receiver<Event>, Error> {
+        let needed = if mode == Mode::Repair { Access::Modify } else { Access::Read };
+        self.require_access(user, path, needed)?;
+        let repository = self.require(path).await?;
+        let (events, receiver) = mpsc::channel(64);
+        let shutdown = self.0.shutdown.clone();
+        self.0.tasks.spawn_blocking(move || {
+            let mut run = Run { repository, mode, events, progress: Progress::default() };
+            let is_stopped = || shutdown.is_cancelled();
+            let end = match run.everything(&is_stopped) {
+                Ok(()) => Event::Done(run.progress),
+                Err(Stop::Failed(error)) => Event::Failed(Arc::new(error)),
+                Err(Stop::Unheard) => return,
+            };
+            let _ = run.events.blocking_send(end);
+        });
+        Ok(receiver)
+    }
+}
+
+/// Why a verification ends before its end.
+enum Stop {
+    /// Nobody listens.
+    Unheard,
+    /// It cannot go on.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+struct Run {
+    repository: Arc<Repository>,
+    mode: Mode,
+    events: mpsc::Sender<Event>,
+    progress: Progress,
+}
+
+impl Run {
+    fn everything(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), Stop> {
+        let account = self.repository.account();
+        self.progress.total_objects = account.objects;
+        self.progress.total_bytes = account.bytes;
+        self.config()?;
+        for bucket in BucketId::every() {
+            if is_stopped() {
+                return Err(Stop::Failed(Error::ShuttingDown));
+            }
+            self.bucket(bucket, is_stopped)?;
+        }
+        Ok(())
+    }
+
+    fn config(&mut self) -> Result<(), Stop> {
+        let name = ObjectName::Config;
+        match self.repository.look(name)? {
+            Some((0, _)) => self.found(Problem::Damaged, name, "config is empty".to_owned()),
+            Some((size, _)) => self.counted(size),
+            None => self.found(Problem::Missing, name, "there is no config".to_owned()),
+        }
+    }
+
+    fn bucket(&mut self, bucket: BucketId, is_stopped: &dyn Fn() -> bool) -> Result<(), Stop> {
+        let known = self.repository.index.bucket(bucket).entries().to_vec();
+        // Brings the index up to the directory; what it knew and is not there any more is missing.
+        self.repository.refresh(bucket)?;
+        let entries = self.repository.index.bucket(bucket).entries().to_vec();
+        for gone in known.iter().filter(|entry| entries.binary_search_by(|e| e.id.cmp(&entry.id)).is_err()) {
+            let name = ObjectName::Blob(bucket.kind(), gone.id);
+            if self.repository.look(name)?.is_none() && bucket.kind() != Kind::Lock {
+                self.found(Problem::Missing, name, format!("{name} is gone; the index had it"))?;
+            }
+        }
+        for entry in entries {
+            if is_stopped() {
+                return Err(Stop::Failed(Error::ShuttingDown));
+            }
+            self.object(bucket, entry)?;
+        }
+        self.strangers(bucket)
+    }
+
+    fn object(&mut self, bucket: BucketId, entry: Entry) -> Result<(), Stop> {
+        let name = ObjectName::Blob(bucket.kind(), entry.id);
+        let path = self.repository.layout.object(name);
+        match hash(&path) {
+            Ok((id, size)) if id == entry.id && size == entry.size => self.counted(size),
+            Ok((id, size)) if id == entry.id => {
+                // The index followed a file that has been repaired behind its back.
+                self.found(Problem::Damaged, name, format!("{name} has {size} bytes; the index says {}", entry.size))
+            }
+            Ok((id, _)) => self.found(Problem::Damaged, name, format!("the content of {name} has the SHA-256 {id}")),
+            // Deleted since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.counted(0),
+            Err(error) => self.found(Problem::Unreadable, name, format!("{name} cannot be read: {error}")),
+        }
+    }
+
+    fn counted(&mut self, size: u64) -> Result<(), Stop> {
+        self.progress.objects += 1;
+        self.progress.bytes += size;
+        // Whoever shows it wants the newest only: a full channel is left alone, a closed one ends the run.
+        match self.events.try_send(Event::Progress(self.progress)) {
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Stop::Unheard),
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+        }
+    }
+
+    fn found(&mut self, problem: Problem, object: ObjectName, detail: String) -> Result<(), Stop> {
+        let (repaired, restored) =
+            if self.mode == Mode::Repair { self.repair(problem, object)? } else { (false, false) };
+        self.progress.objects += 1;
+        self.tell(Finding { problem, object: Some(object), detail, repaired, restored })
+    }
+
+    fn tell(&mut self, finding: Finding) -> Result<(), Stop> {
+        self.progress.findings += 1;
+        tracing::warn!(repository = %self.repository.path, problem = ?finding.problem, detail = finding.detail, "a verification found something wrong");
+        self.events.blocking_send(Event::Finding(finding)).map_err(|_| Stop::Unheard)
+    }
+
+    /// Moves what is damaged aside, and brings the object back where a deleted copy is good.
+    fn repair(&self, problem: Problem, object: ObjectName) -> Result<(bool, bool), Error> {
+        if problem == Problem::Unreadable {
+            return Ok((false, false));
+        }
+        if problem == Problem::Damaged {
+            self.set_aside(object)?;
+        }
+        Ok((true, self.restore(object)?))
+    }
+
+    fn set_aside(&self, object: ObjectName) -> Result<(), Error> {
+        let repository = &self.repository;
+        let io = |error| Error::io(format!("{object} of repository {} cannot be moved aside", repository.path), error);
+        let Some((size, _)) = repository.look(object)? else { return Ok(()) };
+        let directory = repository.layout.damaged();
+        repository.around.sharing.create_directory(&directory).map_err(io)?;
+        let name = object.to_string().replace('/', "-");
+        let _flight = repository.take_off(object);
+        std::fs::rename(repository.layout.object(object), free_name(&directory, &name)).map_err(io)?;
+        files::sync_directory(&repository.layout.directory_of(object)).map_err(io)?;
+        repository.forget(object, ledger::Entry::removed(size));
+        Ok(())
+    }
+
+    fn restore(&self, object: ObjectName) -> Result<bool, Error> {
+        let ObjectName::Blob(_, id) = object else { return Ok(false) };
+        let copies: Vec<DeletedKey> = {
+            let deleted = self.repository.deleted.lock();
+            deleted.keys().filter(|key| key.object == object).cloned().collect()
+        };
+        for key in copies {
+            let Some(entry) = self.repository.deleted.lock().get(&key).cloned() else { continue };
+            let path = super::deleted::path(&self.repository.layout, &key, &entry.user);
+            let is_good = hash(&path).is_ok_and(|(digest, _)| digest == id);
+            if is_good && delete::restore(&self.repository, &key)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Files in a directory of objects that no object can be. They are told and left alone: they harm nobody, and
+    /// nobody knows whose they are.
+    fn strangers(&mut self, bucket: BucketId) -> Result<(), Stop> {
+        let directory = self.repository.layout.bucket(bucket);
+        let read = files::optional(std::fs::read_dir(&directory));
+        let read = read.map_err(|error| Error::io(format!("{} cannot be read", directory.display()), error))?;
+        let names = read.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let is_object = |name: &std::ffi::OsString| {
+            let id = name.to_str().and_then(ObjectId::parse);
+            id.is_some_and(|id| BucketId::of(bucket.kind(), id) == bucket)
+        };
+        for name in names.filter(|name| !is_object(name)) {
+            let place = directory.strip_prefix(self.repository.layout.directory()).unwrap_or(&directory);
+            let detail = format!("{} is not an object", place.join(&name).display());
+            self.tell(Finding { problem: Problem::Foreign, object: None, detail, repaired: false, restored: false })?;
+        }
+        Ok(())
+    }
+}
+
+fn free_name(directory: &Path, name: &str) -> PathBuf {
+    let mut path = directory.join(name);
+    let mut number = 1;
+    while path.exists() {
+        path = directory.join(format!("{name}-{number}"));
+        number += 1;
+    }
+    path
+}
+
+fn hash(path: &Path) -> io::Result<(ObjectId, u64)> {
+    let mut file = File::open(path)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok((ObjectId(hash.finalize().into()), size));
+        }
+        hash.update(&piece[..length]);
+        size += length as u64;
+    }
+}
