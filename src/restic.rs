@@ -30,6 +30,8 @@ mod service;
 mod settings;
 mod staged;
 mod tend;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod verify;
 

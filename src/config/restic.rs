@@ -12,6 +12,7 @@ use super::duration;
 /// Backup repositories.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting that stands alone")]
 pub struct Restic {
     /// The directory of the repositories: the root repository itself, and the others below it. Without it: `restic`
     /// in the data directory.

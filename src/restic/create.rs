@@ -27,6 +27,11 @@ impl Repositories {
             }
             self.drop_gone(&repository);
         }
+        // Of two that create it at a time one waits, and finds it.
+        let _creating = self.0.creating.lock().await;
+        if let Some(repository) = self.find(path).await? {
+            return Ok((repository, false));
+        }
         let layout = self.layout(path);
         let settings = RepositorySettings {
             owner: user.unwrap_or_default().to_owned(),

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::files::{self, blocking};
 use super::ledger;
 use super::measure::{self, Action};
-use super::name::{Kind, ObjectName, RepositoryPath};
+use super::name::{Kind, ObjectName, ObjectType, RepositoryPath};
 use super::repositories::Repositories;
 use super::repository::Repository;
 use crate::clock::Timestamp;
@@ -21,8 +21,8 @@ use crate::config::Access;
 /// Which deleted objects.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Which {
-    /// Only configs, or only of this kind.
-    pub(super) of_type: Option<Option<Kind>>,
+    /// Only these.
+    pub(super) of_type: Option<ObjectType>,
     /// Only this.
     pub(super) object: Option<ObjectName>,
     /// Only those deleted then or later.
@@ -31,11 +31,7 @@ pub(super) struct Which {
 
 impl Which {
     fn includes(&self, key: &DeletedKey) -> bool {
-        let of_type = match key.object {
-            ObjectName::Config => None,
-            ObjectName::Blob(kind, _) => Some(kind),
-        };
-        self.of_type.is_none_or(|wanted| wanted == of_type)
+        self.of_type.is_none_or(|wanted| wanted == key.object.object_type())
             && self.object.is_none_or(|wanted| wanted == key.object)
             && self.since.is_none_or(|since| key.delete_time >= since)
     }

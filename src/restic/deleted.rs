@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::files;
 use super::layout::Layout;
-use super::name::{Kind, ObjectId, ObjectName};
+use super::name::{ObjectId, ObjectName, ObjectType};
 use crate::clock::Timestamp;
 
 /// One deletion. The order is that of a list: by type and name, then by time.
@@ -35,7 +35,7 @@ const MAX_USER_BYTES: usize = 128;
 
 /// Where the file of a deletion is.
 pub(super) fn path(layout: &Layout, key: &DeletedKey, user: &str) -> PathBuf {
-    layout.deleted(key.object.directory()).join(file_name(key, user))
+    layout.deleted(key.object.object_type().directory()).join(file_name(key, user))
 }
 
 fn file_name(key: &DeletedKey, user: &str) -> String {
@@ -50,13 +50,13 @@ fn file_name(key: &DeletedKey, user: &str) -> String {
 }
 
 /// Reads what [`file_name`] wrote.
-fn parse(kind: Option<Kind>, file_name: &str) -> Option<(DeletedKey, String)> {
+fn parse(object_type: ObjectType, file_name: &str) -> Option<(DeletedKey, String)> {
     let mut parts = file_name.splitn(3, '-');
     let name = parts.next()?;
-    let object = match kind {
-        None if name == "config" => ObjectName::Config,
-        None => return None,
-        Some(kind) => ObjectName::Blob(kind, ObjectId::parse(name)?),
+    let object = match object_type {
+        ObjectType::Config if name == "config" => ObjectName::Config,
+        ObjectType::Config => return None,
+        ObjectType::Blob(kind) => ObjectName::Blob(kind, ObjectId::parse(name)?),
     };
     let delete_time = Timestamp::from_nanos(parts.next()?.parse().ok()?);
     Some((DeletedKey { object, delete_time }, parts.next()?.to_owned()))
@@ -65,13 +65,14 @@ fn parse(kind: Option<Kind>, file_name: &str) -> Option<(DeletedKey, String)> {
 /// Reads what is there. Blocks.
 pub(super) fn load(layout: &Layout) -> io::Result<Deleted> {
     let mut deleted = Deleted::new();
-    let types = Kind::ALL.into_iter().map(Some).chain([None]);
-    for kind in types {
-        let directory = layout.deleted(kind.map_or("config", Kind::directory));
+    for object_type in ObjectType::all() {
+        let directory = layout.deleted(object_type.directory());
         let Some(entries) = files::optional(std::fs::read_dir(directory))? else { continue };
         for entry in entries {
             let entry = entry?;
-            let Some((key, user)) = entry.file_name().to_str().and_then(|name| parse(kind, name)) else { continue };
+            let Some((key, user)) = entry.file_name().to_str().and_then(|name| parse(object_type, name)) else {
+                continue;
+            };
             let metadata = entry.metadata()?;
             let arrive_time = files::modify_time(&metadata);
             deleted.insert(key, DeletedEntry { size: metadata.len(), arrive_time, user });
@@ -85,18 +86,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::restic::name::Kind;
 
     proptest! {
         #[test]
         fn a_file_name_tells_what_was_deleted(id: [u8; 32], nanos in 0..i64::MAX, user in "[^/\0]{0,40}") {
-            for (kind, object) in [
-                (Some(Kind::Data), ObjectName::Blob(Kind::Data, ObjectId(id))),
-                (None, ObjectName::Config),
-            ] {
+            for object in [ObjectName::Blob(Kind::Data, ObjectId(id)), ObjectName::Config] {
                 let key = DeletedKey { object, delete_time: Timestamp::from_nanos(nanos) };
                 let name = file_name(&key, &user);
                 prop_assert!(name.len() <= 255);
-                let read = parse(kind, &name);
+                let read = parse(object.object_type(), &name);
                 prop_assert_eq!(read.as_ref().map(|(key, _)| key), Some(&key));
                 prop_assert!(read.is_some_and(|(_, read)| user.starts_with(&read)));
             }
@@ -104,8 +103,8 @@ mod tests {
 
         #[test]
         fn other_names_are_none_of_ours(name: String) {
-            let _ = parse(Some(Kind::Data), &name);
-            let _ = parse(None, &name);
+            let _ = parse(ObjectType::Blob(Kind::Data), &name);
+            let _ = parse(ObjectType::Config, &name);
         }
     }
 }

@@ -93,6 +93,13 @@ impl Feed {
     }
 }
 
+/// What an entry of the index is in a change.
+impl From<Entry> for (u64, Timestamp) {
+    fn from(entry: Entry) -> Self {
+        (entry.size, entry.arrive_time)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,12 +123,5 @@ mod tests {
         }
         assert!(matches!(feed.after(101, 10), Err(Error::Compacted { floor: 102, .. })));
         assert_eq!(feed.after(102, 3).unwrap().len(), 3);
-    }
-}
-
-/// What an entry of the index is in a change.
-impl From<Entry> for (u64, Timestamp) {
-    fn from(entry: Entry) -> Self {
-        (entry.size, entry.arrive_time)
     }
 }

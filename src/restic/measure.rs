@@ -1,7 +1,7 @@
 //! What operators can see of repositories. The counters have the names and labels of rest-server, so that its
 //! dashboards go on.
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Gauge, counter, gauge};
 
 use super::ledger::Account;
 use super::name::{ObjectName, RepositoryPath};
@@ -44,32 +44,27 @@ pub(super) enum Action {
     Delete,
 }
 
+impl Action {
+    /// The counters of how often, and of how many bytes.
+    fn counters(self) -> (&'static str, &'static str) {
+        match self {
+            Action::Write => ("rest_server_blob_write_total", "rest_server_blob_write_bytes_total"),
+            Action::Read => ("rest_server_blob_read_total", "rest_server_blob_read_bytes_total"),
+            Action::Delete => ("rest_server_blob_delete_total", "rest_server_blob_delete_bytes_total"),
+        }
+    }
+}
+
 /// Counts one.
 pub(super) fn count(action: Action, user: Option<&str>, path: &RepositoryPath, object: ObjectName, bytes: u64) {
-    let (times, sum): (fn(_) -> _, fn(_) -> _) = match action {
-        Action::Write => (
-            |l: [(&'static str, String); 3]| counter!("rest_server_blob_write_total", &l),
-            |l: [(&'static str, String); 3]| counter!("rest_server_blob_write_bytes_total", &l),
-        ),
-        Action::Read => (
-            |l: [(&'static str, String); 3]| counter!("rest_server_blob_read_total", &l),
-            |l: [(&'static str, String); 3]| counter!("rest_server_blob_read_bytes_total", &l),
-        ),
-        Action::Delete => (
-            |l: [(&'static str, String); 3]| counter!("rest_server_blob_delete_total", &l),
-            |l: [(&'static str, String); 3]| counter!("rest_server_blob_delete_bytes_total", &l),
-        ),
-    };
-    let labels = || {
-        [
-            ("user", user.unwrap_or_default().to_owned()),
-            ("repo", path.to_string()),
-            ("type", object.directory().to_owned()),
-        ]
-    };
-    let (times, sum): (Counter, Counter) = (times(labels()), sum(labels()));
-    times.increment(1);
-    sum.increment(bytes);
+    let labels = [
+        ("user", user.unwrap_or_default().to_owned()),
+        ("repo", path.to_string()),
+        ("type", object.object_type().directory().to_owned()),
+    ];
+    let (times, sum) = action.counters();
+    counter!(times, &labels).increment(1);
+    counter!(sum, &labels).increment(bytes);
 }
 
 /// Counts a request that was refused, by the reason that programs read.

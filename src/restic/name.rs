@@ -162,6 +162,30 @@ impl fmt::Debug for ObjectId {
     }
 }
 
+/// What an object is: the config, or one of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum ObjectType {
+    /// The config.
+    Config,
+    /// One of a kind.
+    Blob(Kind),
+}
+
+impl ObjectType {
+    /// All of them.
+    pub(super) fn all() -> impl Iterator<Item = ObjectType> {
+        Kind::ALL.into_iter().map(ObjectType::Blob).chain([ObjectType::Config])
+    }
+
+    /// Its name in the REST API.
+    pub(super) fn directory(self) -> &'static str {
+        match self {
+            ObjectType::Config => "config",
+            ObjectType::Blob(kind) => kind.directory(),
+        }
+    }
+}
+
 /// The name of an object inside of its repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ObjectName {
@@ -188,11 +212,11 @@ impl ObjectName {
         }
     }
 
-    /// The name of its type, as the REST API has it.
-    pub(super) fn directory(self) -> &'static str {
+    /// What it is.
+    pub(super) fn object_type(self) -> ObjectType {
         match self {
-            ObjectName::Config => "config",
-            ObjectName::Blob(kind, _) => kind.directory(),
+            ObjectName::Config => ObjectType::Config,
+            ObjectName::Blob(kind, _) => ObjectType::Blob(kind),
         }
     }
 }

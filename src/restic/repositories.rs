@@ -47,6 +47,8 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) around: Around,
     open: RwLock<HashMap<RepositoryPath, Arc<Repository>>>,
+    /// Held while a repository is created.
+    pub(super) creating: tokio::sync::Mutex<()>,
     pub(super) shutdown: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -89,7 +91,8 @@ impl Repositories {
         };
         let feed = Arc::new(Feed::new(clock.now()));
         let around = Around { ledger: Arc::new(Ledger::new(restic.max_bytes)), feed, clock, sharing };
-        let inner = Inner { root, rules, limits, around, open: RwLock::default(), shutdown, tasks };
+        let (open, creating) = (RwLock::default(), tokio::sync::Mutex::default());
+        let inner = Inner { root, rules, limits, around, open, creating, shutdown, tasks };
         let repositories = Repositories(Arc::new(inner));
         repositories.discover().await?;
         Ok(repositories)

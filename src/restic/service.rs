@@ -74,7 +74,7 @@ impl ObjectService for ObjectServer {
         request: Request<api::ListRepositoriesRequest>,
     ) -> Result<Response<api::ListRepositoriesResponse>, Status> {
         let (request, user) = open(request);
-        answer(self.handle_list_repositories(request, user.as_deref()))
+        answer(self.handle_list_repositories(&request, user.as_deref()))
     }
 
     async fn update_repository(

@@ -161,7 +161,9 @@ impl Upload {
         self.sink = match std::mem::replace(&mut self.sink, Sink::Unopened) {
             Sink::Comparing(mut hash) => {
                 let hashed = blocking(move || {
-                    chunks.iter().for_each(|chunk| hash.update(chunk));
+                    for chunk in &chunks {
+                        hash.update(chunk);
+                    }
                     Ok(hash)
                 });
                 Sink::Comparing(hashed.await?)
@@ -204,7 +206,9 @@ impl Upload {
                 let (repository, object) = (Arc::clone(&self.repository), self.object);
                 let verify = self.verifies();
                 blocking(move || {
-                    chunks.iter().for_each(|chunk| hash.update(chunk));
+                    for chunk in &chunks {
+                        hash.update(chunk);
+                    }
                     compare(&repository, object, verify, ObjectId(hash.finalize().into()), size)
                 })
                 .await

@@ -7,7 +7,7 @@ use steward_proto::restic::v1::download_request::Range as ApiRange;
 use crate::clock::Timestamp;
 use crate::restic::deleted::{DeletedEntry, DeletedKey};
 use crate::restic::error::Error;
-use crate::restic::name::{Kind, ObjectId, ObjectName, RepositoryPath};
+use crate::restic::name::{Kind, ObjectId, ObjectName, ObjectType, RepositoryPath};
 use crate::restic::range::Range;
 use crate::restic::repository::Repository;
 use crate::restic::verify::{Event, Finding, Problem, Progress};
@@ -28,11 +28,11 @@ pub(super) fn key(key: Option<api::ObjectKey>) -> Result<(RepositoryPath, Object
     Ok((repository, object(object_type("key.type", key.r#type)?, &key.name)?))
 }
 
-fn object(kind: Option<Kind>, name: &str) -> Result<ObjectName, Error> {
-    match kind {
-        None if name.is_empty() => Ok(ObjectName::Config),
-        None => Err(invalid("key.name", "has to be empty for the config")),
-        Some(kind) => {
+fn object(object_type: ObjectType, name: &str) -> Result<ObjectName, Error> {
+    match object_type {
+        ObjectType::Config if name.is_empty() => Ok(ObjectName::Config),
+        ObjectType::Config => Err(invalid("key.name", "has to be empty for the config")),
+        ObjectType::Blob(kind) => {
             let id = ObjectId::parse(name);
             let id = id.ok_or_else(|| invalid("key.name", "is not 64 lower-case hexadecimal digits"))?;
             Ok(ObjectName::Blob(kind, id))
@@ -40,36 +40,39 @@ fn object(kind: Option<Kind>, name: &str) -> Result<ObjectName, Error> {
     }
 }
 
-/// Reads a type that has to be given; `None` is the config.
-fn object_type(field: &'static str, number: i32) -> Result<Option<Kind>, Error> {
-    match api::ObjectType::try_from(number) {
-        Ok(api::ObjectType::Config) => Ok(None),
-        Ok(api::ObjectType::Data) => Ok(Some(Kind::Data)),
-        Ok(api::ObjectType::Index) => Ok(Some(Kind::Index)),
-        Ok(api::ObjectType::Key) => Ok(Some(Kind::Key)),
-        Ok(api::ObjectType::Lock) => Ok(Some(Kind::Lock)),
-        Ok(api::ObjectType::Snapshot) => Ok(Some(Kind::Snapshot)),
-        Ok(api::ObjectType::Unspecified) => Err(invalid(field, "is required")),
-        Err(_) => Err(invalid(field, format!("{number} is not one of its values"))),
-    }
+/// Reads a type that has to be given.
+fn object_type(field: &'static str, number: i32) -> Result<ObjectType, Error> {
+    Ok(match api::ObjectType::try_from(number) {
+        Ok(api::ObjectType::Config) => ObjectType::Config,
+        Ok(api::ObjectType::Data) => ObjectType::Blob(Kind::Data),
+        Ok(api::ObjectType::Index) => ObjectType::Blob(Kind::Index),
+        Ok(api::ObjectType::Key) => ObjectType::Blob(Kind::Key),
+        Ok(api::ObjectType::Lock) => ObjectType::Blob(Kind::Lock),
+        Ok(api::ObjectType::Snapshot) => ObjectType::Blob(Kind::Snapshot),
+        Ok(api::ObjectType::Unspecified) => return Err(invalid(field, "is required")),
+        Err(_) => return Err(invalid(field, format!("{number} is not one of its values"))),
+    })
 }
 
 /// Reads the type of the objects of a list.
 pub(super) fn listed_kind(field: &'static str, number: i32) -> Result<Kind, Error> {
-    object_type(field, number)?.ok_or_else(|| invalid(field, "the config is one object and has no list"))
+    match object_type(field, number)? {
+        ObjectType::Config => Err(invalid(field, "the config is one object and has no list")),
+        ObjectType::Blob(kind) => Ok(kind),
+    }
 }
 
-/// Reads a type that need not be given. `Some(None)` is the config.
-pub(super) fn wanted_type(field: &'static str, number: i32) -> Result<Option<Option<Kind>>, Error> {
+/// Reads a type that need not be given.
+pub(super) fn wanted_type(field: &'static str, number: i32) -> Result<Option<ObjectType>, Error> {
     if number == 0 { Ok(None) } else { object_type(field, number).map(Some) }
 }
 
 /// Reads the name of an object of a type, if there is one.
-pub(super) fn wanted_object(kind: Option<Option<Kind>>, name: &str) -> Result<Option<ObjectName>, Error> {
-    match (kind, name) {
+pub(super) fn wanted_object(object_type: Option<ObjectType>, name: &str) -> Result<Option<ObjectName>, Error> {
+    match (object_type, name) {
         (_, "") => Ok(None),
         (None, _) => Err(invalid("type", "is required with a name")),
-        (Some(kind), name) => object(kind, name).map(Some),
+        (Some(object_type), name) => object(object_type, name).map(Some),
     }
 }
 
@@ -123,16 +126,16 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn type_number(object: ObjectName) -> i32 {
-    let kind = match object {
-        ObjectName::Config => api::ObjectType::Config,
-        ObjectName::Blob(Kind::Data, _) => api::ObjectType::Data,
-        ObjectName::Blob(Kind::Index, _) => api::ObjectType::Index,
-        ObjectName::Blob(Kind::Key, _) => api::ObjectType::Key,
-        ObjectName::Blob(Kind::Lock, _) => api::ObjectType::Lock,
-        ObjectName::Blob(Kind::Snapshot, _) => api::ObjectType::Snapshot,
+fn type_number(object_type: ObjectType) -> i32 {
+    let number = match object_type {
+        ObjectType::Config => api::ObjectType::Config,
+        ObjectType::Blob(Kind::Data) => api::ObjectType::Data,
+        ObjectType::Blob(Kind::Index) => api::ObjectType::Index,
+        ObjectType::Blob(Kind::Key) => api::ObjectType::Key,
+        ObjectType::Blob(Kind::Lock) => api::ObjectType::Lock,
+        ObjectType::Blob(Kind::Snapshot) => api::ObjectType::Snapshot,
     };
-    kind.into()
+    number.into()
 }
 
 /// The key of an object.
@@ -141,7 +144,7 @@ pub(super) fn object_key(repository: &RepositoryPath, object: ObjectName) -> api
         ObjectName::Config => String::new(),
         ObjectName::Blob(_, id) => id.hex(),
     };
-    api::ObjectKey { repository: repository.as_str().to_owned(), r#type: type_number(object), name }
+    api::ObjectKey { repository: repository.as_str().to_owned(), r#type: type_number(object.object_type()), name }
 }
 
 /// An object.

@@ -20,7 +20,7 @@ use crate::restic::repository::Repository;
 impl ObjectServer {
     pub(super) fn handle_list_repositories(
         &self,
-        request: api::ListRepositoriesRequest,
+        request: &api::ListRepositoriesRequest,
         user: Option<&str>,
     ) -> Result<api::ListRepositoriesResponse, Error> {
         let size = convert::page_size(request.page_size, 100, 1000)?;

@@ -13,7 +13,7 @@ use super::{Answers, ObjectServer, convert, status};
 use crate::restic::bucket::BucketId;
 use crate::restic::error::Error;
 use crate::restic::feed::Change;
-use crate::restic::name::{Kind, ObjectName};
+use crate::restic::name::{Kind, ObjectName, ObjectType};
 use crate::restic::repositories::Repositories;
 use crate::restic::repository::Repository;
 
@@ -46,8 +46,8 @@ impl ObjectServer {
 struct Watch {
     repositories: Repositories,
     repository: Arc<Repository>,
-    /// Only configs, or only this kind.
-    wanted: Option<Option<Kind>>,
+    /// Only these.
+    wanted: Option<ObjectType>,
     messages: mpsc::Sender<Result<api::WatchResponse, Status>>,
     _permit: OwnedSemaphorePermit,
 }
@@ -86,8 +86,8 @@ impl Watch {
                 Ok(changes) => {
                     for change in changes {
                         seen = change.revision;
-                        if change.repository == self.repository.path && self.wants(change.object) {
-                            self.send(self.changed(change)).await?;
+                        if change.repository == self.repository.path && self.wants(change.object.object_type()) {
+                            self.send(self.changed(&change)).await?;
                         }
                     }
                 }
@@ -102,14 +102,14 @@ impl Watch {
             object: Some(convert::stored_object(&self.repository.path, object, entry)),
             revision,
         };
-        if self.wants(ObjectName::Config) {
+        if self.wants(ObjectType::Config) {
             match self.repository.look(ObjectName::Config) {
                 Ok(Some(entry)) => self.send(present(ObjectName::Config, entry)).await?,
                 Ok(None) => {}
                 Err(error) => return Ok(Some(error)),
             }
         }
-        for kind in Kind::ALL.into_iter().filter(|kind| self.wanted.is_none_or(|wanted| wanted == Some(*kind))) {
+        for kind in Kind::ALL.into_iter().filter(|kind| self.wants(ObjectType::Blob(*kind))) {
             let mut rest = Some(BucketId::all(kind));
             while let Some(buckets) = rest.take() {
                 match self.repositories.next_batch(&self.repository, buckets).await {
@@ -127,22 +127,16 @@ impl Watch {
         Ok(None)
     }
 
-    fn wants(&self, object: ObjectName) -> bool {
-        let of_type = match object {
-            ObjectName::Config => None,
-            ObjectName::Blob(kind, _) => Some(kind),
-        };
-        self.wanted.is_none_or(|wanted| wanted == of_type)
+    fn wants(&self, object_type: ObjectType) -> bool {
+        self.wanted.is_none_or(|wanted| wanted == object_type)
     }
 
-    fn changed(&self, change: Change) -> api::WatchResponse {
+    fn changed(&self, change: &Change) -> api::WatchResponse {
         let path = &self.repository.path;
+        let key = || Some(convert::object_key(path, change.object));
         let (kind, object) = match change.stored {
             Some(entry) => (ApiKind::Stored, convert::stored_object(path, change.object, entry)),
-            None => {
-                let key = Some(convert::object_key(path, change.object));
-                (ApiKind::Deleted, api::Object { key, ..api::Object::default() })
-            }
+            None => (ApiKind::Deleted, api::Object { key: key(), ..api::Object::default() }),
         };
         api::WatchResponse { kind: kind.into(), object: Some(object), revision: change.revision }
     }
