@@ -10,4 +10,5 @@ mod error;
 mod exit;
 mod identity;
 pub mod lock;
+pub mod rest_server;
 mod time;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use steward::cli::rest_server::RestServerArgs;
 use steward::config::{Config, LogFormat};
 use steward::{cli, server, telemetry};
 
@@ -21,6 +22,8 @@ enum Command {
     Serve(ServeArgs),
     /// Runs the HTTP gateway alone, in front of a server elsewhere.
     Gateway(GatewayArgs),
+    /// Serves backup repositories alone, with the flags of restic's rest-server.
+    RestServer(Box<RestServerArgs>),
     /// Takes, watches and gives back locks.
     Lock(Box<cli::lock::LockArgs>),
     /// Shows the configuration.
@@ -61,6 +64,9 @@ struct ServeArgs {
     /// Where gRPC is served; port 0 picks a free one. [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR")]
     grpc: Option<String>,
+    /// Where backup repositories alone are served over HTTP: `host:port`, `:port` or `unix:/path`. [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    restic_listen: Option<String>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -106,12 +112,17 @@ impl ServeArgs {
         if let Some(grpc) = &self.grpc {
             flags.push(("server.grpc", grpc.clone()));
         }
+        if let Some(listen) = &self.restic_listen {
+            flags.push(("restic.listen", listen.clone()));
+        }
         self.common.load(flags)
     }
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let is_rest_server = std::env::args_os().next().is_some_and(|name| cli::rest_server::is_called_by(&name));
+    let command =
+        if is_rest_server { Command::RestServer(Box::new(RestServerArgs::parse())) } else { Cli::parse().command };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -119,7 +130,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(run(cli.command))
+    runtime.block_on(run(command))
 }
 
 /// Half of the cores: the threads of the store need the others, and a request that hops between idle workers takes
@@ -132,6 +143,7 @@ async fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve(&args).await,
         Command::Gateway(args) => gateway(&args).await,
+        Command::RestServer(args) => rest_server(*args).await,
         Command::Lock(args) => return cli::lock::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
@@ -154,6 +166,16 @@ async fn gateway(args: &GatewayArgs) -> Result<(), String> {
     let config = args.common.load(Vec::new())?;
     telemetry::start_logging(&config.log)?;
     server::gateway(config, &args.upstream).await.map_err(|error| error.to_string())
+}
+
+async fn rest_server(args: RestServerArgs) -> Result<(), String> {
+    let warnings = args.warnings();
+    let (config, options) = args.load().map_err(|error| error.to_string())?;
+    telemetry::start_logging(&config.log)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    server::rest_server(config, options).await.map_err(|error| error.to_string())
 }
 
 fn print_config(args: &ServeArgs) -> Result<(), String> {

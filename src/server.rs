@@ -1,12 +1,18 @@
 //! Puts the parts together, serves them, and takes them down again.
 
+mod access_log;
 mod data_dir;
 mod grpc;
 mod http;
+mod listen;
 mod methods;
+mod open_files;
 mod repositories;
+mod rest_server;
 mod running;
 mod stop;
 mod timeout;
 
+pub use self::http::MetricsAccess;
+pub use self::rest_server::{RestServerOptions, rest_server};
 pub use self::running::{gateway, serve};

@@ -57,6 +57,9 @@ fn describe() {
     describe_histogram!("steward_grpc_request_seconds", "Time until a call is answered, or a stream begins.");
     describe_counter!("steward_http_requests_total", "Requests by method, route and status.");
     describe_histogram!("steward_http_request_seconds", "Time until a request is answered, or a stream begins.");
+    describe_gauge!("steward_http_connections", "Open connections, by port.");
+    describe_counter!("steward_tls_handshake_failures_total", "Connections that ended before they were encrypted.");
+    describe_counter!("steward_access_log_dropped_total", "Lines that the access log could not keep up with.");
     describe_gauge!("steward_lock_held", "Grants that live.");
     describe_gauge!("steward_lock_waiting", "Owners in the queues of locks.");
     describe_counter!("steward_lock_expired_total", "Grants that ended by time.");

@@ -17,6 +17,7 @@ mod body;
 mod go;
 mod locks;
 mod options;
+mod peer;
 mod upstream;
 
 use axum::Router;
@@ -27,6 +28,7 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 
 pub use options::{AbsentSuccess, Options};
+pub use peer::Peer;
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path.
 ///

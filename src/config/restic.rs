@@ -1,15 +1,15 @@
 //! The settings of backup repositories.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{Listen, duration};
 
 /// Backup repositories.
+#[expect(clippy::struct_excessive_bools, reason = "they are settings, each with a name")]
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting that stands alone")]
@@ -18,9 +18,9 @@ pub struct Restic {
     /// in the data directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// Where repositories alone are served over HTTP, as rest-server does.
+    /// Where repositories alone are served over HTTP, as rest-server does: `host:port`, `:port` or `unix:/path`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Listen>,
     /// Nobody deletes anything but locks.
     pub append_only: bool,
     /// A user gets at the repositories whose path starts with the user's name, and at no others.

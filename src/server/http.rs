@@ -1,23 +1,19 @@
 //! The HTTP port: the gateway, and what operators ask for.
 
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt as _;
+use axum::{Extension, Router};
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
+use crate::auth::Identity;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id, measure_http};
 
 /// Says whether requests can be served, or why not.
@@ -30,15 +26,52 @@ struct Operations {
     readiness: Readiness,
 }
 
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Nobody: there are none.
+    Off,
+    /// Users; where repositories are private, the user `metrics` alone.
+    Users,
+    /// Anybody.
+    Anyone,
+}
+
 /// All routes of the HTTP port.
 pub(super) fn router(gateway: Router, metrics: PrometheusHandle, readiness: Readiness) -> Router {
     let operations = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/metrics", get(render_metrics))
         .with_state(Operations { metrics, readiness });
+    around(gateway.merge(operations))
+}
+
+/// All routes of the restic port. The user that reads the metrics is the one whose [`Identity`] the request has.
+pub(super) fn restic_router(
+    repositories: Router,
+    metrics: PrometheusHandle,
+    access: MetricsAccess,
+    are_private: bool,
+) -> Router {
+    let may_read = move |identity: Option<Extension<Identity>>| {
+        let user = identity.and_then(|Extension(identity)| identity.user);
+        access == MetricsAccess::Anyone || user.is_some_and(|user| !are_private || user == "metrics")
+    };
+    let render = move |identity: Option<Extension<Identity>>| async move {
+        if may_read(identity) { rendered(&metrics) } else { unauthorized() }
+    };
+    let mut operations = Router::new().route("/healthz", get(healthy));
+    if access != MetricsAccess::Off {
+        operations = operations.route("/metrics", get(render));
+    }
+    around(repositories.merge(operations))
+}
+
+/// What all requests pass: a request id, a measurement, and an answer even when a handler panics.
+fn around(routes: Router) -> Router {
     let request_id = HeaderName::from_static(REQUEST_ID);
-    gateway.merge(operations).layer(
+    routes.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_request_id::<axum::body::Body>)
             .layer(SetRequestIdLayer::new(request_id.clone(), NewRequestId))
@@ -46,6 +79,10 @@ pub(super) fn router(gateway: Router, metrics: PrometheusHandle, readiness: Read
             .layer(axum::middleware::from_fn(measure_http))
             .layer(CatchPanicLayer::new()),
     )
+}
+
+async fn healthy() -> &'static str {
+    "ok\n"
 }
 
 async fn ready(State(operations): State<Operations>) -> Response {
@@ -56,20 +93,13 @@ async fn ready(State(operations): State<Operations>) -> Response {
 }
 
 async fn render_metrics(State(operations): State<Operations>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], operations.metrics.render()).into_response()
+    rendered(&operations.metrics)
 }
 
-/// Serves the routes until shutdown; then what is running is finished.
-pub(super) fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: CancellationToken,
-) -> impl Future<Output = io::Result<()>> {
-    // Small answers must not wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "could not set TCP_NODELAY");
-        }
-    });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).into_future()
+fn rendered(metrics: &PrometheusHandle) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
+}
+
+fn unauthorized() -> Response {
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"metrics\"")]).into_response()
 }

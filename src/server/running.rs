@@ -2,11 +2,10 @@
 
 use std::error::Error;
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryFutureExt as _;
+use axum::Router;
 use steward_gateway::Options;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,17 +20,18 @@ use tonic_health::server::HealthReporter;
 use tower::layer::layer_fn;
 
 use super::data_dir::DataDir;
-use super::http::Readiness;
-use super::{grpc, http, repositories, stop};
+use super::http::{MetricsAccess, Readiness};
+use super::listen::{self, Socket};
+use super::{grpc, http, open_files, repositories, stop};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AbsentSuccess, Config};
+use crate::config::{AbsentSuccess, Config, Listen};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::store::Store;
 use crate::store::journal::Limits;
 use crate::store::sled::{self, SledStore};
 use crate::{engine, telemetry};
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// How often an idle connection is asked whether the other side is there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -44,6 +44,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves everything until a signal to stop or a failure of the disk.
 pub async fn serve(config: Config) -> Result<(), BoxError> {
+    open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
     let data = DataDir::take(&config.store.data)?;
     let store = open_store(&config, &data).await?;
@@ -54,20 +55,34 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
 
-    let grpc_listener = bind("grpc", config.server.grpc).await?;
-    let http_listener = bind("http", config.server.http).await?;
-    let (grpc_address, http_address) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
+    let common = listen::Common::start(&config, &shutdown, &tasks)?;
+    let grpc_listener = TcpListener::bind(config.server.grpc)
+        .await
+        .map_err(|error| format!("cannot listen for grpc on {}: {error}", config.server.grpc))?;
+    let http_socket = bind("http", &config.server.http.into()).await?;
+    let restic_socket = match &config.restic.listen {
+        Some(listen) => Some(bind("restic", listen).await?),
+        None => None,
+    };
+    let mut ports = vec![("grpc", grpc_listener.local_addr()?.to_string()), ("http", http_socket.address())];
+    ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
 
     let areas = grpc::areas(lock_server, object_server);
     let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout);
+    let restic_routes = restic_routes(in_process.clone(), &config, shutdown.clone());
     let gateway = steward_gateway::router(in_process, gateway_options(&config), shutdown.clone());
-    let router = http::router(gateway, metrics, store_readiness(&store, &shutdown));
+    let router = http::router(gateway, metrics.clone(), store_readiness(&store, &shutdown));
 
     let mut servers = Servers::new();
     servers.spawn(serve_grpc(grpc_listener, areas, config.server.request_timeout, shutdown.clone()));
-    servers.spawn(http::serve(http_listener, router, shutdown.clone()).map_err(BoxError::from));
-    announce(&[("grpc", grpc_address), ("http", http_address)])?;
-    hint(grpc_address, http_address);
+    servers.spawn(listen::serve("http", http_socket, router, common.clone()));
+    if let Some(socket) = restic_socket {
+        let are_private = config.restic.private_repositories;
+        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, are_private);
+        servers.spawn(listen::serve("restic", socket, router, common.clone()));
+    }
+    announce(&ports)?;
+    hint(&ports, &common);
 
     let result = tokio::select! {
         reason = store.failed() => Err(format!("the store failed, so the server stops: {reason}").into()),
@@ -78,6 +93,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     if tokio::time::timeout(config.server.shutdown_deadline, tasks.wait()).await.is_err() {
         tracing::warn!("some tasks did not end in time");
     }
+    common.finish().await;
     // Dropping the store makes what it accepted durable.
     tokio::task::spawn_blocking(move || drop(store)).await?;
     // A request that was cut off may still hold the store, so the directory stays ours until the process ends.
@@ -87,9 +103,12 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
 
 /// Serves the gateway alone, in front of a server elsewhere.
 pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
+    open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
     let shutdown = stop::on_signal()?;
-    tokio::spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
+    let tasks = TaskTracker::new();
+    tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
+    let common = listen::Common::start(&config, &shutdown, &tasks)?;
     let channel = Endpoint::from_shared(upstream.to_owned())?
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
@@ -97,17 +116,24 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
         .keep_alive_while_idle(true)
         .tcp_nodelay(true)
         .connect_lazy();
-    let listener = bind("http", config.server.http).await?;
-    let address = listener.local_addr()?;
+    let socket = bind("http", &config.server.http.into()).await?;
+    let address = socket.address();
     let gateway = steward_gateway::router(channel.clone(), gateway_options(&config), shutdown.clone());
     let router = http::router(gateway, metrics, upstream_readiness(channel));
     let mut servers = Servers::new();
-    servers.spawn(http::serve(listener, router, shutdown.clone()).map_err(BoxError::from));
+    servers.spawn(listen::serve("http", socket, router, common.clone()));
     announce(&[("http", address)])?;
-    until_stopped(servers, &shutdown, config.server.shutdown_deadline).await
+    let result = until_stopped(servers, &shutdown, config.server.shutdown_deadline).await;
+    common.finish().await;
+    result
 }
 
-type Servers = JoinSet<Result<(), BoxError>>;
+/// The routes of repositories alone: the place of `steward_gateway::restic_router(upstream, options, shutdown)`.
+pub(super) fn restic_routes<C>(_upstream: C, _config: &Config, _shutdown: CancellationToken) -> Router {
+    Router::new()
+}
+
+pub(super) type Servers = JoinSet<Result<(), BoxError>>;
 
 async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, BoxError> {
     let history = Limits { revisions: config.store.history, bytes: config.store.history_bytes };
@@ -134,8 +160,8 @@ async fn start_locks(
     Ok(locks)
 }
 
-async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener, BoxError> {
-    TcpListener::bind(address).await.map_err(|error| format!("cannot listen for {name} on {address}: {error}").into())
+pub(super) async fn bind(name: &str, address: &Listen) -> Result<Socket, BoxError> {
+    Socket::bind(address).await.map_err(|error| format!("cannot listen for {name} on {address}: {error}").into())
 }
 
 fn gateway_options(config: &Config) -> Options {
@@ -211,7 +237,7 @@ fn upstream_readiness(channel: Channel) -> Readiness {
 }
 
 /// Tells programs that wait for it where the ports are.
-fn announce(ports: &[(&str, SocketAddr)]) -> std::io::Result<()> {
+fn announce(ports: &[(&str, String)]) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
     for (name, address) in ports {
         writeln!(output, "{name} listening on {address}")?;
@@ -220,17 +246,23 @@ fn announce(ports: &[(&str, SocketAddr)]) -> std::io::Result<()> {
 }
 
 /// Tells people what to try.
-fn hint(grpc: SocketAddr, http: SocketAddr) {
+fn hint(ports: &[(&str, String)], common: &listen::Common) {
+    let [(_, grpc), (_, http), ..] = ports else { return };
+    let scheme = if common.tls.is_some() { "https" } else { "http" };
     if std::io::stderr().is_terminal() {
         eprintln!("try: steward lock run --server http://{grpc} hello -- echo hello");
         eprintln!(
-            "     curl http://{http}/lock -d '{{\"type\":\"pull\",\"resource_id\":\"sha256:a\",\"node_id\":\"me\"}}'"
+            "     curl {scheme}://{http}/lock -d '{{\"type\":\"pull\",\"resource_id\":\"sha256:a\",\"node_id\":\"me\"}}'"
         );
     }
 }
 
 /// Returns when a server fails, or, after the signal to stop, when all have finished or the deadline has passed.
-async fn until_stopped(mut servers: Servers, shutdown: &CancellationToken, deadline: Duration) -> Result<(), BoxError> {
+pub(super) async fn until_stopped(
+    mut servers: Servers,
+    shutdown: &CancellationToken,
+    deadline: Duration,
+) -> Result<(), BoxError> {
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(deadline).await;

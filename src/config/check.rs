@@ -1,0 +1,134 @@
+//! What a configuration must not say.
+
+use std::time::Duration;
+
+use super::{Auth, Config, Listen, Tls};
+
+/// A setting that cannot be used, with its place.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file or a variable cannot be read as configuration.
+    #[error("configuration: {0}")]
+    Unreadable(#[from] config::ConfigError),
+    /// A value is out of its range.
+    #[error("configuration: {setting}: {problem}")]
+    Invalid {
+        /// Which.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The server would be open to other machines.
+    #[error(
+        "{setting} is {address}, which other machines can reach, and there is no authentication: \
+         bind a loopback address, set auth.htpasswd, or say --insecure"
+    )]
+    Exposed {
+        /// Which address setting.
+        setting: &'static str,
+        /// Its value.
+        address: Listen,
+    },
+}
+
+/// The longest time that a duration setting may have.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+impl Config {
+    /// Says what is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), Error> {
+        self.check_ranges()?;
+        self.tls.check()?;
+        self.check_addresses()
+    }
+
+    fn check_ranges(&self) -> Result<(), Error> {
+        let invalid = |setting, problem: &str| Err(Error::Invalid { setting, problem: problem.to_owned() });
+        for (setting, value) in [
+            ("lock.completed_retention", self.lock.completed_retention),
+            ("lock.claim_timeout", self.lock.claim_timeout),
+            ("lock.default_ttl", self.lock.default_ttl),
+            ("server.shutdown_deadline", self.server.shutdown_deadline),
+            ("server.request_timeout", self.server.request_timeout),
+        ] {
+            if value > LONGEST {
+                return invalid(setting, "is longer than a year");
+            }
+        }
+        if self.lock.claim_timeout.is_zero() {
+            return invalid("lock.claim_timeout", "has to be longer than 0");
+        }
+        if self.store.history == 0 {
+            return invalid("store.history", "has to be at least 1");
+        }
+        if self.server.max_connections == 0 {
+            return invalid("server.max_connections", "has to be at least 1");
+        }
+        Ok(())
+    }
+
+    fn check_addresses(&self) -> Result<(), Error> {
+        if self.server.insecure || self.auth.is_asked_for() {
+            return Ok(());
+        }
+        let addresses = [
+            ("server.grpc", Some(self.server.grpc.into())),
+            ("server.http", Some(self.server.http.into())),
+            ("restic.listen", self.restic.listen.clone()),
+        ];
+        for (setting, address) in addresses {
+            if let Some(address) = address.filter(Listen::is_exposed) {
+                return Err(Error::Exposed { setting, address });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Auth {
+    /// Callers have to say who they are.
+    pub fn is_asked_for(&self) -> bool {
+        self.htpasswd.is_some() || self.proxy_header.is_some()
+    }
+}
+
+impl Tls {
+    fn check(&self) -> Result<(), Error> {
+        let (setting, other) = match (&self.cert, &self.key) {
+            (Some(_), None) => ("tls.key", "tls.cert"),
+            (None, Some(_)) => ("tls.cert", "tls.key"),
+            (None, None) | (Some(_), Some(_)) => return Ok(()),
+        };
+        Err(Error::Invalid { setting, problem: format!("is missing, and {other} is of no use without it") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(flags: &[(&'static str, &str)]) -> Result<Config, Error> {
+        Config::load(None, flags.iter().map(|(setting, value)| (*setting, (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_needs_a_word_or_authentication() {
+        for (setting, address) in [("server.http", "0.0.0.0:0"), ("server.grpc", "[::]:0"), ("restic.listen", ":0")] {
+            let refused = load(&[(setting, address), ("server.insecure", "false")]);
+            assert!(matches!(refused, Err(Error::Exposed { setting: of, .. }) if of == setting), "{refused:?}");
+            load(&[(setting, address), ("server.insecure", "true")]).expect("it was said");
+            load(&[(setting, address), ("auth.htpasswd", "/users")]).expect("callers are asked");
+            load(&[(setting, address), ("auth.proxy_header", "X-User")]).expect("a proxy asks them");
+        }
+        load(&[("restic.listen", "unix:/run/restic.sock")]).expect("nobody else can reach it");
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused_and_named() {
+        for (given, missing) in [("tls.cert", "tls.key"), ("tls.key", "tls.cert")] {
+            let error = load(&[(given, "/file.pem")]).expect_err("half a pair").to_string();
+            assert!(error.contains(&format!("{missing}: is missing")), "{error}");
+        }
+        load(&[("tls.cert", "/cert.pem"), ("tls.key", "/key.pem")]).expect("a pair");
+    }
+}

@@ -1,0 +1,98 @@
+//! The HTTP ports: sockets, TLS and connections.
+//!
+//! - `socket` is where connections come from.
+//! - `tls` is the certificate, read again when it changes.
+//! - `connections` accepts them, and ends each when it is quiet for too long or the server stops.
+//! - `activity` knows whether a connection is quiet.
+//! - `requests` is what each request passes before the routes.
+
+mod activity;
+mod connections;
+#[cfg(test)]
+mod connections_test;
+mod requests;
+mod socket;
+mod tls;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(super) use self::socket::Socket;
+pub(super) use self::tls::Tls;
+use super::access_log::AccessLog;
+use crate::clock::SystemClock;
+use crate::config::Config;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection without requests is kept. Longer than restic and Go's clients keep theirs (90 s), so that it
+/// is the client who hangs up, and no request meets a connection that is just being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a connection that is being closed may take to send what it still has.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What a connection may take up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    connections: usize,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+    linger: Duration,
+}
+
+impl Limits {
+    /// With at most so many connections.
+    pub(super) fn new(connections: usize) -> Self {
+        Limits { connections, head_timeout: HEAD_TIMEOUT, idle_timeout: IDLE_TIMEOUT, linger: LINGER }
+    }
+}
+
+/// What all ports of a process have in common.
+#[derive(Clone)]
+pub(super) struct Common {
+    /// The certificate; without it connections are plain.
+    pub(super) tls: Option<Tls>,
+    /// Where requests are logged.
+    pub(super) access_log: Option<AccessLog>,
+    /// What a connection may take up.
+    pub(super) limits: Limits,
+    /// When to stop.
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Common {
+    /// Reads the certificate and opens the access log; what looks after them are `tasks`.
+    pub(super) fn start(config: &Config, shutdown: &CancellationToken, tasks: &TaskTracker) -> Result<Self, BoxError> {
+        let tls = Tls::load(&config.tls)?;
+        let access_log = AccessLog::start(&config.log, Arc::new(SystemClock::default()))?;
+        if let Some(tls) = &tls {
+            tasks.spawn(tls.clone().follow(shutdown.clone()));
+        }
+        if let Some(log) = &access_log {
+            tasks.spawn(log.clone().reopen_on_signal(shutdown.clone()));
+        }
+        let limits = Limits::new(config.server.max_connections);
+        Ok(Common { tls, access_log, limits, shutdown: shutdown.clone() })
+    }
+
+    /// Returns once the access log is written.
+    pub(super) async fn finish(&self) {
+        if let Some(log) = &self.access_log {
+            log.finish().await;
+        }
+    }
+}
+
+/// Serves the routes on the port `name` until shutdown; then what is running is finished. Dropping the future cuts off
+/// everything.
+pub(super) async fn serve(name: &'static str, socket: Socket, router: Router, common: Common) -> Result<(), BoxError> {
+    connections::accept(name, socket, router, common).await;
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! Whether a connection is quiet, and since when.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::Limits;
+use super::socket::Io;
+
+/// What a connection does. The clones are of one connection.
+#[derive(Clone)]
+pub(super) struct Activity(Arc<Mutex<State>>);
+
+struct State {
+    /// Requests that are not fully answered.
+    requests: usize,
+    /// When the last of them ended, or the connection began.
+    quiet_since: Instant,
+    /// When the first byte after that came.
+    first_byte: Option<Instant>,
+    has_served: bool,
+    is_http2: bool,
+}
+
+/// A request that is being answered, until this is dropped.
+pub(super) struct Request(Activity);
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Activity(Arc::new(Mutex::new(State::new(Instant::now()))))
+    }
+
+    /// A request has come.
+    pub(super) fn begin(&self, version: http::Version) -> Request {
+        self.0.lock().begin(version);
+        Request(self.clone())
+    }
+
+    /// Returns when the connection has been quiet for too long.
+    pub(super) async fn overdue(&self, limits: Limits) {
+        loop {
+            let now = Instant::now();
+            // No state of things is overdue sooner than the timeout for heads after it began, so none is missed.
+            let look_again = now + limits.head_timeout;
+            let deadline = self.0.lock().deadline(limits).unwrap_or(look_again);
+            if deadline <= now {
+                return;
+            }
+            tokio::time::sleep_until(deadline.min(look_again)).await;
+        }
+    }
+
+    /// Returns when, after a while of `duration`, no request is being answered.
+    pub(super) async fn without_requests(&self, duration: Duration) {
+        loop {
+            tokio::time::sleep(duration).await;
+            if self.0.lock().requests == 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    fn new(now: Instant) -> Self {
+        State { requests: 0, quiet_since: now, first_byte: None, has_served: false, is_http2: false }
+    }
+
+    fn begin(&mut self, version: http::Version) {
+        self.requests += 1;
+        self.has_served = true;
+        self.is_http2 = version == http::Version::HTTP_2;
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.requests -= 1;
+        if self.requests == 0 {
+            self.quiet_since = now;
+            self.first_byte = None;
+        }
+    }
+
+    fn bytes_came(&mut self, now: Instant) {
+        if self.requests == 0 && self.first_byte.is_none() {
+            self.first_byte = Some(now);
+        }
+    }
+
+    fn deadline(&self, limits: Limits) -> Option<Instant> {
+        if self.requests > 0 {
+            return None;
+        }
+        if !self.has_served {
+            return Some(self.quiet_since + limits.head_timeout);
+        }
+        match self.first_byte {
+            // Between requests, HTTP/2 has bytes that are no head.
+            Some(first_byte) if !self.is_http2 => Some(first_byte + limits.head_timeout),
+            Some(_) | None => Some(self.quiet_since + limits.idle_timeout),
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.0.0.lock().end(Instant::now());
+    }
+}
+
+/// A stream whose reads are noticed.
+pub(super) struct Noticed {
+    pub(super) io: Box<dyn Io>,
+    pub(super) activity: Activity,
+}
+
+impl AsyncRead for Noticed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.io).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.0.lock().bytes_came(Instant::now());
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Noticed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Version;
+
+    use super::*;
+
+    /// A connection, the time, and the seconds until it is overdue.
+    struct Story {
+        state: State,
+        start: Instant,
+        now: Instant,
+    }
+
+    impl Story {
+        fn wait(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+        }
+
+        fn serve(&mut self, version: Version) {
+            self.state.begin(version);
+            self.state.end(self.now);
+        }
+
+        /// At which second it is overdue.
+        fn deadline(&self) -> Option<u64> {
+            self.state.deadline(Limits::new(1)).map(|deadline| (deadline - self.start).as_secs())
+        }
+    }
+
+    fn story() -> Story {
+        let start = Instant::now();
+        Story { state: State::new(start), start, now: start }
+    }
+
+    #[test]
+    fn heads_have_less_time_than_idle_connections() {
+        let mut story = story();
+        assert_eq!(story.deadline(), Some(30), "nothing comes");
+        story.wait(20);
+        story.state.bytes_came(story.now);
+        assert_eq!(story.deadline(), Some(30), "the first head does not end");
+        story.serve(Version::HTTP_11);
+        assert_eq!(story.deadline(), Some(20 + 120), "no other request comes");
+        story.wait(100);
+        story.state.bytes_came(story.now);
+        story.wait(10);
+        story.state.bytes_came(story.now);
+        assert_eq!(story.deadline(), Some(120 + 30), "the next head does not end");
+    }
+
+    #[test]
+    fn frames_of_http2_are_no_head() {
+        let mut story = story();
+        story.serve(Version::HTTP_2);
+        story.wait(60);
+        story.state.bytes_came(story.now);
+        assert_eq!(story.deadline(), Some(120));
+    }
+
+    #[test]
+    fn a_connection_with_a_request_is_never_overdue() {
+        let mut story = story();
+        story.state.begin(Version::HTTP_2);
+        story.state.begin(Version::HTTP_2);
+        story.state.end(story.now);
+        assert_eq!(story.deadline(), None);
+        story.wait(1000);
+        story.state.end(story.now);
+        assert_eq!(story.deadline(), Some(1000 + 120));
+    }
+}

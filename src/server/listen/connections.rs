@@ -1,0 +1,137 @@
+//! The connections of one port.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use steward_gateway::Peer;
+use tokio::task::{JoinError, JoinSet};
+
+use super::Common;
+use super::activity::{Activity, Noticed};
+use super::requests::Requests;
+use super::socket::{Io, Socket};
+
+/// How long to rest when a connection cannot be accepted, such as when there are no file descriptors left.
+const ACCEPT_REST: Duration = Duration::from_secs(1);
+/// Headers that a request may have.
+const MAX_HEADERS: usize = 100;
+/// The head of a request may have so many bytes, and a connection takes so many for its buffers.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+/// The same for the heads of HTTP/2.
+const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Requests that one connection of HTTP/2 may have open.
+const MAX_STREAMS: u32 = 256;
+/// What a client may send before it is read: the throughput of one upload is this much for each round trip.
+const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The same for all uploads of a connection together.
+const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Large bodies come in frames of this size.
+const MAX_FRAME_BYTES: u32 = 256 * 1024;
+/// How often a connection of HTTP/2 that sends nothing is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_mins(1);
+/// How long it may take to answer: behind a full window on a slow line the ping waits as long as the window takes.
+const PING_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Serves connections until shutdown; then those that are busy are finished.
+pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, common: Common) {
+    let mut connections = JoinSet::new();
+    let gauge = metrics::gauge!("steward_http_connections", "port" => name);
+    loop {
+        tokio::select! {
+            () = common.shutdown.cancelled() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = socket.accept(), if connections.len() < common.limits.connections => match accepted {
+                Ok((io, peer)) => {
+                    connections.spawn(serve(io, peer, router.clone(), common.clone()));
+                }
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    common.shutdown.run_until_cancelled(tokio::time::sleep(ACCEPT_REST)).await;
+                }
+            },
+        }
+        #[expect(clippy::cast_precision_loss, reason = "there are not that many connections")]
+        gauge.set(connections.len() as f64);
+    }
+    // Nobody new is let wait for a server that goes.
+    drop(socket);
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+}
+
+/// The client went away before it was accepted.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection failed");
+    }
+}
+
+async fn serve(io: Box<dyn Io>, peer: Peer, router: Router, common: Common) {
+    let Some(tls) = &common.tls else { return serve_http(io, peer, router, &common).await };
+    match common.shutdown.run_until_cancelled(tls.accept(io)).await {
+        Some(Ok(io)) => serve_http(Box::new(io), peer, router, &common).await,
+        Some(Err(error)) => {
+            metrics::counter!("steward_tls_handshake_failures_total").increment(1);
+            tracing::debug!(%error, client = ?peer.0, "a handshake failed");
+        }
+        None => {}
+    }
+}
+
+async fn serve_http(io: Box<dyn Io>, peer: Peer, router: Router, common: &Common) {
+    let activity = Activity::new();
+    let io = TokioIo::new(Noticed { io, activity: activity.clone() });
+    let requests = Requests { router, peer, activity: activity.clone(), access_log: common.access_log.clone() };
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(requests)));
+    let mut result = tokio::select! {
+        result = connection.as_mut() => Some(result),
+        () = common.shutdown.cancelled() => None,
+        () = activity.overdue(common.limits) => None,
+    };
+    if result.is_none() {
+        connection.as_mut().graceful_shutdown();
+        result = tokio::select! {
+            result = connection => Some(result),
+            // What is still there is half a head, or a client that does not read.
+            () = activity.without_requests(common.limits.linger) => None,
+        };
+    }
+    if let Some(Err(error)) = result {
+        tracing::debug!(%error, client = ?peer.0, "a connection broke off");
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    // The timeout for heads is that of `Activity`, which also holds before the version of HTTP is known.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}

@@ -1,0 +1,85 @@
+//! What each request passes before the routes: it is told its peer, and it is noticed until its answer is sent.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use futures::future::BoxFuture;
+use steward_gateway::Peer;
+use tower::Service;
+
+use super::activity::{Activity, Request};
+use crate::server::access_log::{AccessLog, Entry};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The routes as one connection sees them.
+#[derive(Clone)]
+pub(super) struct Requests {
+    pub(super) router: Router,
+    pub(super) peer: Peer,
+    pub(super) activity: Activity,
+    pub(super) access_log: Option<AccessLog>,
+}
+
+impl<B> Service<http::Request<B>> for Requests
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = http::Response<Answer>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A router is always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
+        let noticed = self.activity.begin(request.version());
+        let mut entry = self.access_log.as_ref().map(|log| log.begin(&request, self.peer.0));
+        request.extensions_mut().insert(self.peer);
+        let response = self.router.call(request);
+        Box::pin(async move {
+            let response = response.await?;
+            if let Some(entry) = &mut entry {
+                entry.answered(&response);
+            }
+            Ok(response.map(|body| Answer { body, entry, _noticed: noticed }))
+        })
+    }
+}
+
+/// The body of an answer, whose bytes are counted; dropping it ends the request.
+pub(super) struct Answer {
+    body: Body,
+    entry: Option<Entry>,
+    _noticed: Request,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Poll::Ready(Some(Ok(frame))), Some(entry)) = (&frame, &mut self.entry) {
+            entry.sent(frame.data_ref().map_or(0, Bytes::len));
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

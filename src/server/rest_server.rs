@@ -1,0 +1,82 @@
+//! The life of `steward rest-server`: backup repositories alone, on one port, as restic's rest-server serves them.
+
+use std::fs::File;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+
+use super::http::MetricsAccess;
+use super::listen::{self, Socket};
+use super::running::{BoxError, Servers, bind, restic_routes, until_stopped};
+use super::{grpc, http, open_files, stop};
+use crate::config::{Config, Listen};
+use crate::telemetry;
+
+/// What rest-server can be told that is no setting of Steward.
+#[derive(Clone, Debug)]
+pub struct RestServerOptions {
+    /// Where to listen, unless systemd hands over a socket.
+    pub listen: Listen,
+    /// Who may read the metrics.
+    pub metrics: MetricsAccess,
+}
+
+/// Serves repositories until a signal to stop.
+///
+/// It keeps no records: what there is to know of a repository is in its directory.
+pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(), BoxError> {
+    open_files::raise_limit();
+    check_users(&config)?;
+    let metrics = telemetry::start_metrics()?;
+    let shutdown = stop::on_signal()?;
+    let tasks = TaskTracker::new();
+    tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
+    let common = listen::Common::start(&config, &shutdown, &tasks)?;
+    let services = restic_services(&config, &shutdown, &tasks)?;
+    let socket = open(&options.listen).await?;
+
+    let in_process = grpc::around(services.prepare(), config.server.request_timeout);
+    let repositories = restic_routes(in_process, &config, shutdown.clone());
+    let router = http::restic_router(repositories, metrics, options.metrics, config.restic.private_repositories);
+    let address = socket.address();
+    let mut servers = Servers::new();
+    servers.spawn(listen::serve("restic", socket, router, common.clone()));
+    // Programs that start a rest-server read this line.
+    eprintln!("start server on {address}");
+
+    let result = until_stopped(servers, &shutdown, config.server.shutdown_deadline).await;
+    shutdown.cancel();
+    tasks.close();
+    if tokio::time::timeout(config.server.shutdown_deadline, tasks.wait()).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    common.finish().await;
+    result
+}
+
+/// The services behind the routes: the place of the restic service, whose background work are `tasks`.
+#[expect(clippy::unnecessary_wraps, reason = "opening the repositories can fail")]
+fn restic_services(_config: &Config, _shutdown: &CancellationToken, _tasks: &TaskTracker) -> Result<Routes, BoxError> {
+    Ok(Routes::default())
+}
+
+/// A file of users that cannot be read is told at once, in rest-server's words.
+fn check_users(config: &Config) -> Result<(), BoxError> {
+    let Some(path) = &config.auth.htpasswd else { return Ok(()) };
+    match File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("cannot load {} (use --no-auth to disable): {error}", path.display()).into()),
+    }
+}
+
+/// The socket of systemd wins.
+async fn open(listen: &Listen) -> Result<Socket, BoxError> {
+    match Socket::from_systemd()? {
+        Some(socket) => {
+            eprintln!("systemd socket activation mode");
+            Ok(socket)
+        }
+        None => bind("restic", listen).await,
+    }
+}
