@@ -9,6 +9,7 @@
 //! - `upstream` is the channel: the time limit and the request id of a call, and what an error means.
 //! - `answer` and `body` are what all the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
+//! - `restic` is restic's REST backend: backup repositories.
 //!
 //! A further API is a further module with a `router` that is merged in [`router`].
 
@@ -18,6 +19,7 @@ mod go;
 mod locks;
 mod options;
 mod peer;
+mod restic;
 mod upstream;
 
 use axum::Router;
@@ -44,7 +46,21 @@ where
     let channel = upstream::erase(upstream);
     let inferring = locks::router(channel.clone(), AbsentSuccess::Infer, shutdown.clone());
     Router::new()
-        .merge(locks::router(channel, options.absent_success, shutdown))
+        .merge(locks::router(channel.clone(), options.absent_success, shutdown.clone()))
         .nest("/infer", inferring)
-        .fallback(answer::not_found)
+        // It has the fallback too: what looks like one of its paths can only be told from a typing error there.
+        .merge(restic::shared_router(channel, options, shutdown))
+}
+
+/// Serves backup repositories alone by calls over `upstream`: every path is a repository or something in one.
+///
+/// It stands in for rest-server, on a port of its own. What holds for [`router`] holds here.
+pub fn restic_router<C>(upstream: C, options: Options, shutdown: CancellationToken) -> Router
+where
+    C: GrpcService<Body> + Clone + Send + Sync + 'static,
+    C::Future: Send + 'static,
+    C::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
+    <C::ResponseBody as HttpBody>::Error: Into<tonic::codegen::StdError> + Send,
+{
+    restic::router(upstream::erase(upstream), options, shutdown)
 }

@@ -1,13 +1,33 @@
 //! What an operator can choose about the legacy APIs.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Choices about the legacy APIs. Every one has a default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// What an unlock without `success` means. The routes under `/infer` always infer.
     pub absent_success: AbsentSuccess,
+    /// How many bytes an object that is uploaded to a backup repository may have.
+    pub max_upload_bytes: u64,
+    /// How long an upload may bring no bytes before it is given up.
+    pub body_idle_timeout: Duration,
+    /// Whether long lists of objects are compressed for clients that offer it. It costs more than it saves unless the
+    /// network is slow.
+    pub compress_lists: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            absent_success: AbsentSuccess::default(),
+            max_upload_bytes: 1024 * 1024 * 1024,
+            body_idle_timeout: Duration::from_mins(1),
+            compress_lists: false,
+        }
+    }
 }
 
 /// What an unlock without `success` means. A `success` that is present always wins.

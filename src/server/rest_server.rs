@@ -2,14 +2,13 @@
 
 use std::fs::File;
 
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::running::{BoxError, Servers, bind, restic_routes, until_stopped};
-use super::{grpc, http, open_files, stop};
+use super::{grpc, http, open_files, repositories, stop};
 use crate::config::{Config, Listen};
 use crate::telemetry;
 
@@ -33,12 +32,13 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
-    let services = restic_services(&config, &shutdown, &tasks)?;
+    let objects = repositories::start(&config, &shutdown, &tasks).await?;
     let socket = open(&options.listen).await?;
 
+    let services = Routes::new(grpc::object_service(objects));
     let in_process = grpc::around(services.prepare(), config.server.request_timeout);
-    let repositories = restic_routes(in_process, &config, shutdown.clone());
-    let router = http::restic_router(repositories, metrics, options.metrics, config.restic.private_repositories);
+    let routes = restic_routes(in_process, &config, shutdown.clone());
+    let router = http::restic_router(routes, metrics, options.metrics, config.restic.private_repositories);
     let address = socket.address();
     let mut servers = Servers::new();
     servers.spawn(listen::serve("restic", socket, router, common.clone()));
@@ -53,12 +53,6 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     }
     common.finish().await;
     result
-}
-
-/// The services behind the routes: the place of the restic service, whose background work are `tasks`.
-#[expect(clippy::unnecessary_wraps, reason = "opening the repositories can fail")]
-fn restic_services(_config: &Config, _shutdown: &CancellationToken, _tasks: &TaskTracker) -> Result<Routes, BoxError> {
-    Ok(Routes::default())
 }
 
 /// A file of users that cannot be read is told at once, in rest-server's words.

@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::client::GrpcService;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint};
@@ -128,9 +130,13 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     result
 }
 
-/// The routes of repositories alone: the place of `steward_gateway::restic_router(upstream, options, shutdown)`.
-pub(super) fn restic_routes<C>(_upstream: C, _config: &Config, _shutdown: CancellationToken) -> Router {
-    Router::new()
+/// The routes of repositories alone.
+pub(super) fn restic_routes<C>(upstream: C, config: &Config, shutdown: CancellationToken) -> Router
+where
+    C: GrpcService<Body, ResponseBody = Body> + Clone + Send + Sync + 'static,
+    C::Future: Send + 'static,
+{
+    steward_gateway::restic_router(upstream, gateway_options(config), shutdown)
 }
 
 pub(super) type Servers = JoinSet<Result<(), BoxError>>;
@@ -170,6 +176,7 @@ fn gateway_options(config: &Config) -> Options {
             AbsentSuccess::Failure => steward_gateway::AbsentSuccess::Failure,
             AbsentSuccess::Infer => steward_gateway::AbsentSuccess::Infer,
         },
+        ..Options::default()
     }
 }
 

@@ -4,7 +4,7 @@
 
 use http::StatusCode;
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic_types::{ErrorInfo, StatusExt};
 use tracing::{error, warn};
 
 use super::RequestId;
@@ -72,8 +72,26 @@ impl Failure {
 
     /// The reason that the service gave, if it is one of Steward's.
     pub(crate) fn reason(&self) -> Option<Reason> {
-        let info = self.status.get_details_error_info()?;
-        if info.domain == DOMAIN { Reason::parse(&info.reason) } else { None }
+        self.info().and_then(|info| Reason::parse(&info.reason))
+    }
+
+    /// What the service gave as the reason, if it is Steward's: then the message of the status is meant for clients.
+    pub(crate) fn info(&self) -> Option<ErrorInfo> {
+        self.status.get_details_error_info().filter(|info| info.domain == DOMAIN)
+    }
+
+    /// What the service answered.
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Tells whether the call was ended because it took too long.
+    pub(crate) fn is_timeout(&self) -> bool {
+        match self.status.code() {
+            Code::DeadlineExceeded => true,
+            Code::Cancelled => self.status.message() == TONIC_TIMEOUT,
+            _ => false,
+        }
     }
 
     /// Logs the failure and answers it without telling what it was.
@@ -84,8 +102,7 @@ impl Failure {
                 warn!(%request_id, rpc, message = status.message(), "upstream is unavailable");
                 UNAVAILABLE
             }
-            Code::DeadlineExceeded => self.report_timeout(),
-            Code::Cancelled if status.message() == TONIC_TIMEOUT => self.report_timeout(),
+            _ if self.is_timeout() => self.report_timeout(),
             code => {
                 error!(%request_id, rpc, ?code, message = status.message(), "upstream failed");
                 INTERNAL

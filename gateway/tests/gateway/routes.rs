@@ -40,7 +40,6 @@ fn padded(length: usize) -> String {
 async fn unknown_paths_are_the_404_of_go() {
     let router = Fake::new(Script::default()).router();
     for path in [
-        "/",
         "/lock/",
         "/LOCK",
         "/Lock",
@@ -49,7 +48,7 @@ async fn unknown_paths_are_the_404_of_go() {
         "/lock/Status",
         "/lock/subscribe/",
         "/lock/x",
-        "/locks",
+        "/locked",
         "//lock",
         "/infer",
         "/infer/",

@@ -1,0 +1,106 @@
+//! The body of a request as it comes in, and what becomes of it when nobody wants it.
+//!
+//! A client that writes all of its request before it reads would never see an answer sent before that: closed with
+//! unread bytes in it, the connection is reset. So a body that is refused is read to its end all the same.
+
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::EXPECT;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::options::Options;
+
+/// Why a body did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interruption {
+    /// The client went away, or its framing is broken.
+    Broken,
+    /// Nothing came for too long.
+    Idle,
+}
+
+/// A body that is being read.
+pub(super) struct Incoming {
+    body: Body,
+    /// The client sends it only when it is asked to: when it is first read.
+    is_held_back: bool,
+    is_over: bool,
+    idle_timeout: Duration,
+    linger_limit: u64,
+}
+
+impl Incoming {
+    pub(super) fn new(body: Body, headers: &HeaderMap, options: &Options) -> Self {
+        let is_held_back =
+            headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self {
+            is_over: body.is_end_stream(),
+            body,
+            is_held_back,
+            idle_timeout: options.body_idle_timeout,
+            linger_limit: options.max_upload_bytes,
+        }
+    }
+
+    /// Tells whether the client waits to be asked for the body.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.is_held_back
+    }
+
+    /// Answers the next bytes, which are some, or `None` at the end. Not to be asked again after an error.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Interruption> {
+        self.is_held_back = false;
+        loop {
+            let frame = match timeout(self.idle_timeout, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => {
+                    self.is_over = true;
+                    return Ok(None);
+                }
+                Ok(Some(Err(_))) => return Err(self.interrupted(Interruption::Broken)),
+                Err(_) => return Err(self.interrupted(Interruption::Idle)),
+            };
+            if let Ok(bytes) = frame.into_data()
+                && !bytes.is_empty()
+            {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+
+    /// Reads to the end, or up to a limit, and throws away what comes.
+    pub(super) async fn drain(&mut self) -> Result<(), Interruption> {
+        let mut length = 0;
+        while let Some(bytes) = self.next().await? {
+            length += bytes.len() as u64;
+            if length > self.linger_limit {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether the connection can serve another request, once what is left of the body has been thrown away.
+    pub(super) fn is_left_open(&self) -> bool {
+        self.is_over || self.body.size_hint().lower() <= self.linger_limit
+    }
+
+    /// Goes on reading beside the answer, so that the client gets to read that.
+    pub(super) fn linger(mut self, shutdown: CancellationToken) {
+        if self.is_over || self.is_held_back {
+            return;
+        }
+        // It holds nothing that anybody would miss, so nobody waits for it.
+        tokio::spawn(async move { shutdown.run_until_cancelled(self.drain()).await });
+    }
+
+    fn interrupted(&mut self, interruption: Interruption) -> Interruption {
+        self.is_over = true;
+        interruption
+    }
+}
