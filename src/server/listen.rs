@@ -4,6 +4,7 @@
 //! - `tls` is the certificate, read again when it changes.
 //! - `connections` accepts them, and ends each when it is quiet for too long or the server stops.
 //! - `activity` knows whether a connection is quiet.
+//! - `stream` is its bytes.
 //! - `requests` is what each request passes before the routes.
 
 mod activity;
@@ -12,6 +13,7 @@ mod connections;
 mod connections_test;
 mod requests;
 mod socket;
+mod stream;
 mod tls;
 
 use std::error::Error;

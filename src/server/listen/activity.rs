@@ -1,17 +1,12 @@
 //! Whether a connection is quiet, and since when.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Limits;
-use super::socket::Io;
 
 /// What a connection does. The clones are of one connection.
 #[derive(Clone)]
@@ -26,6 +21,8 @@ struct State {
     first_byte: Option<Instant>,
     has_served: bool,
     is_http2: bool,
+    /// A request was answered before all of its body was read.
+    has_unread_body: bool,
 }
 
 /// A request that is being answered, until this is dropped.
@@ -40,6 +37,22 @@ impl Activity {
     pub(super) fn begin(&self, version: http::Version) -> Request {
         self.0.lock().begin(version);
         Request(self.clone())
+    }
+
+    /// Bytes were read.
+    pub(super) fn bytes_came(&self) {
+        self.0.lock().bytes_came(Instant::now());
+    }
+
+    /// Nobody reads what is left of the body of a request.
+    pub(super) fn abandon_body(&self) {
+        self.0.lock().has_unread_body = true;
+    }
+
+    /// The client of HTTP/1 may still be sending what nobody wants to read.
+    pub(super) fn has_unread_body(&self) -> bool {
+        let state = self.0.lock();
+        state.has_unread_body && !state.is_http2
     }
 
     /// Returns when the connection has been quiet for too long.
@@ -69,12 +82,20 @@ impl Activity {
 
 impl State {
     fn new(now: Instant) -> Self {
-        State { requests: 0, quiet_since: now, first_byte: None, has_served: false, is_http2: false }
+        State {
+            requests: 0,
+            quiet_since: now,
+            first_byte: None,
+            has_served: false,
+            is_http2: false,
+            has_unread_body: false,
+        }
     }
 
     fn begin(&mut self, version: http::Version) {
         self.requests += 1;
         self.has_served = true;
+        self.has_unread_body = false;
         self.is_http2 = version == http::Version::HTTP_2;
     }
 
@@ -110,49 +131,6 @@ impl State {
 impl Drop for Request {
     fn drop(&mut self) {
         self.0.0.lock().end(Instant::now());
-    }
-}
-
-/// A stream whose reads are noticed.
-pub(super) struct Noticed {
-    pub(super) io: Box<dyn Io>,
-    pub(super) activity: Activity,
-}
-
-impl AsyncRead for Noticed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = Pin::new(&mut self.io).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.0.lock().bytes_came(Instant::now());
-        }
-        result
-    }
-}
-
-impl AsyncWrite for Noticed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -12,12 +12,15 @@ use steward_gateway::Peer;
 use tokio::task::{JoinError, JoinSet};
 
 use super::Common;
-use super::activity::{Activity, Noticed};
+use super::activity::Activity;
 use super::requests::Requests;
 use super::socket::{Io, Socket};
+use super::stream::Stream;
 
 /// How long to rest when a connection cannot be accepted, such as when there are no file descriptors left.
 const ACCEPT_REST: Duration = Duration::from_secs(1);
+/// How often it is said that there are as many connections as there may be.
+const WARN_INTERVAL: Duration = Duration::from_mins(1);
 /// Headers that a request may have.
 const MAX_HEADERS: usize = 100;
 /// The head of a request may have so many bytes, and a connection takes so many for its buffers.
@@ -40,6 +43,7 @@ const PING_TIMEOUT: Duration = Duration::from_mins(1);
 /// Serves connections until shutdown; then those that are busy are finished.
 pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, common: Common) {
     let mut connections = JoinSet::new();
+    let mut warned = None;
     let gauge = metrics::gauge!("steward_http_connections", "port" => name);
     loop {
         tokio::select! {
@@ -48,6 +52,9 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
             accepted = socket.accept(), if connections.len() < common.limits.connections => match accepted {
                 Ok((io, peer)) => {
                     connections.spawn(serve(io, peer, router.clone(), common.clone()));
+                    if connections.len() == common.limits.connections {
+                        warn_of_limit(name, &mut warned);
+                    }
                 }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
@@ -63,6 +70,13 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
     drop(socket);
     while let Some(ended) = connections.join_next().await {
         report(ended);
+    }
+}
+
+fn warn_of_limit(name: &str, warned: &mut Option<Instant>) {
+    if warned.is_none_or(|warned| warned.elapsed() > WARN_INTERVAL) {
+        tracing::warn!(port = name, "further connections wait until one ends (server.max_connections)");
+        *warned = Some(Instant::now());
     }
 }
 
@@ -92,7 +106,7 @@ async fn serve(io: Box<dyn Io>, peer: Peer, router: Router, common: Common) {
 
 async fn serve_http(io: Box<dyn Io>, peer: Peer, router: Router, common: &Common) {
     let activity = Activity::new();
-    let io = TokioIo::new(Noticed { io, activity: activity.clone() });
+    let io = TokioIo::new(Stream::new(io, activity.clone(), common.limits.linger));
     let requests = Requests { router, peer, activity: activity.clone(), access_log: common.access_log.clone() };
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(requests)));

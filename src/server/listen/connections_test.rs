@@ -103,6 +103,19 @@ async fn a_request_with_too_many_headers_is_refused() {
 }
 
 #[tokio::test]
+async fn a_client_whose_upload_is_refused_reads_why() {
+    let port = start("127.0.0.1:0", None, Limits::new(9)).await;
+    for _ in 0..5 {
+        let mut stream = port.connect().await;
+        let head = "POST /refused HTTP/1.1\r\nHost: steward\r\nContent-Length: 16777216\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let body = vec![0; 16 * 1024 * 1024];
+        stream.write_all(&body).await.expect("all of it is taken");
+        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 404 "));
+    }
+}
+
+#[tokio::test]
 async fn what_is_running_at_shutdown_is_finished() {
     let port = start("127.0.0.1:0", None, Limits::new(9)).await;
     let (mut busy, mut idle) = (port.connect().await, port.connect().await);

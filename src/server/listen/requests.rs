@@ -26,7 +26,7 @@ pub(super) struct Requests {
 
 impl<B> Service<http::Request<B>> for Requests
 where
-    B: HttpBody<Data = Bytes> + Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
     type Response = http::Response<Answer>;
@@ -42,7 +42,8 @@ where
         let noticed = self.activity.begin(request.version());
         let mut entry = self.access_log.as_ref().map(|log| log.begin(&request, self.peer.0));
         request.extensions_mut().insert(self.peer);
-        let response = self.router.call(request);
+        let activity = self.activity.clone();
+        let response = self.router.call(request.map(|body| Upload { body, has_ended: false, activity }));
         Box::pin(async move {
             let response = response.await?;
             if let Some(entry) = &mut entry {
@@ -50,6 +51,44 @@ where
             }
             Ok(response.map(|body| Answer { body, entry, _noticed: noticed }))
         })
+    }
+}
+
+/// The body of a request; dropping it before its end is noticed.
+struct Upload<B: HttpBody + Unpin> {
+    body: B,
+    has_ended: bool,
+    activity: Activity,
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Upload<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, B::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.has_ended |= matches!(frame, Poll::Ready(None));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B: HttpBody + Unpin> Drop for Upload<B> {
+    fn drop(&mut self) {
+        // A body in chunks tells its end only when it is read.
+        if !self.has_ended && !self.body.is_end_stream() {
+            self.activity.abandon_body();
+        }
     }
 }
 
