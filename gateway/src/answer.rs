@@ -12,6 +12,9 @@ use serde::Serialize;
 
 use crate::go;
 
+/// The answer to a path that no API has.
+pub(crate) const NOT_FOUND: PlainError = PlainError::new(StatusCode::NOT_FOUND, "404 page not found");
+
 /// An error answered as a line of plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlainError {
@@ -44,11 +47,6 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 pub(crate) fn add_header(headers: &mut HeaderMap, name: &'static str, value: &str) {
     let value = HeaderValue::from_str(value).expect("numbers and times are visible ASCII");
     headers.insert(HeaderName::from_static(name), value);
-}
-
-/// Answers a path that no API has.
-pub(crate) async fn not_found() -> PlainError {
-    PlainError::new(StatusCode::NOT_FOUND, "404 page not found")
 }
 
 /// Refuses every method that `methods` does not name, HEAD included, with 405, no body, and `allow` as the hint.

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use self::incoming::Incoming;
 use self::path::Target;
 use self::refusal::Refusal;
-use crate::answer;
+use crate::answer::NOT_FOUND;
 use crate::options::Options;
 use crate::upstream::{Channel, RequestId};
 
@@ -95,7 +95,7 @@ impl Restic {
 async fn serve_shared(state: State<Restic>, request_id: RequestId, request: Request) -> Response {
     match path::parse_shared(request.uri().path()) {
         Some(target) => answer(state.0, request_id, target, request).await,
-        None => answer::not_found().await.into_response(),
+        None => NOT_FOUND.into_response(),
     }
 }
 

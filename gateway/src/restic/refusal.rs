@@ -51,7 +51,7 @@ impl Refusal {
         let reason = info.as_ref().map(|info| info.reason.as_str());
         let code = failure.status().code();
         let status = if failure.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { status(code, reason) };
-        let own_words = info.as_ref().map(|_| failure.status().message().to_owned());
+        let own_words = info.as_ref().map(|_| failure.status().message().to_owned()).filter(|words| !words.is_empty());
         let told = Self::new(status, own_words.map_or_else(|| in_general(status), Cow::Owned));
         match status {
             StatusCode::RANGE_NOT_SATISFIABLE => Self::unsatisfiable(info.as_ref()),
@@ -97,11 +97,10 @@ impl Refusal {
 
 fn status(code: Code, reason: Option<&str>) -> StatusCode {
     match (code, reason) {
-        (Code::ResourceExhausted, Some("OBJECT_TOO_LARGE")) => StatusCode::PAYLOAD_TOO_LARGE,
-        (Code::ResourceExhausted, Some("QUOTA_EXCEEDED" | "DISK_FULL")) => StatusCode::INSUFFICIENT_STORAGE,
-        (Code::ResourceExhausted, _) => StatusCode::TOO_MANY_REQUESTS,
-        // tonic uses the code too, for a message that is too long.
-        (Code::OutOfRange, Some("RANGE_NOT_SATISFIABLE")) => StatusCode::RANGE_NOT_SATISFIABLE,
+        (_, Some("OBJECT_TOO_LARGE")) => StatusCode::PAYLOAD_TOO_LARGE,
+        (_, Some("QUOTA_EXCEEDED" | "DISK_FULL")) => StatusCode::INSUFFICIENT_STORAGE,
+        (_, Some("RANGE_NOT_SATISFIABLE")) => StatusCode::RANGE_NOT_SATISFIABLE,
+        (_, Some("TOO_MANY_ATTEMPTS")) | (Code::ResourceExhausted, _) => StatusCode::TOO_MANY_REQUESTS,
         (Code::NotFound, _) => StatusCode::NOT_FOUND,
         (Code::AlreadyExists | Code::PermissionDenied, _) => StatusCode::FORBIDDEN,
         (Code::InvalidArgument, _) => StatusCode::BAD_REQUEST,
@@ -115,6 +114,7 @@ fn status(code: Code, reason: Option<&str>) -> StatusCode {
             | Code::Unknown
             | Code::FailedPrecondition
             | Code::Aborted
+            // tonic's word for a message that is too long.
             | Code::OutOfRange
             | Code::Internal
             | Code::DataLoss,

@@ -29,7 +29,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// How many messages may wait for the service. With the one that waits for room they make 1 MiB.
 const DEPTH: usize = 3;
 /// How long the service may take once it has all bytes: less than the five minutes that restic waits.
-const TIMEOUT: Duration = Duration::from_secs(4 * 60);
+const TIMEOUT: Duration = Duration::from_mins(4);
 /// How long a refusal is waited for before a client is asked for the body that it holds back.
 const CONSIDERATION: Duration = Duration::from_millis(100);
 

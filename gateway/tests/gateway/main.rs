@@ -8,6 +8,7 @@ mod fake;
 mod http;
 mod lock;
 mod network;
+mod restic;
 mod routes;
 mod status;
 mod subscribe;

@@ -113,8 +113,8 @@ fn wrong_paths_are_told_apart() {
 #[test]
 fn longest_paths_are_read_even_if_all_is_escaped() {
     let escaped = "%78".repeat(200);
-    let name: String = NAME.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let snapshots: String = "snapshots".bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let all = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+    let (name, snapshots) = (all(NAME), all("snapshots"));
     let target = parse(&format!("/{escaped}/{}/{snapshots}/{name}", "%78".repeat(199)));
     let expected = format!("{}/{}", "x".repeat(200), "x".repeat(199));
     assert_eq!(target, Ok(object(&expected, ObjectType::Snapshot)));
@@ -193,7 +193,7 @@ fn print(target: &Target, escape: impl Fn(u8) -> bool) -> String {
     };
     let directory = |path: &str| -> String {
         let segments = path.split('/').filter(|segment| !segment.is_empty());
-        format!("/{}", segments.map(|segment| format!("{}/", escaped(segment))).collect::<String>())
+        format!("/{}", segments.map(|segment| escaped(segment) + "/").collect::<Vec<_>>().concat())
     };
     let segment = |r#type| TYPES.iter().find(|(_, other)| *other == r#type).map_or("config", |(segment, _)| segment);
     match target {
