@@ -8,6 +8,11 @@ mod console;
 mod duration;
 mod error;
 mod exit;
+mod follow;
 mod identity;
+mod json;
 pub mod lock;
+mod table;
+#[cfg(test)]
+mod testing;
 mod time;

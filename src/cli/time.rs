@@ -43,6 +43,11 @@ pub(crate) fn relative(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// Both: `2026-11-21T03:13:00Z (in 28s)`.
+pub(crate) fn moment(time: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", text(time), relative(time, now))
+}
+
 fn length(distance: SignedDuration) -> Duration {
     distance.unsigned_abs()
 }
