@@ -12,6 +12,9 @@ mod follow;
 mod identity;
 mod json;
 pub mod lock;
+mod progress;
+pub mod restic;
+mod size;
 mod table;
 #[cfg(test)]
 mod testing;

@@ -23,6 +23,8 @@ enum Command {
     Gateway(GatewayArgs),
     /// Takes, watches and gives back locks.
     Lock(Box<cli::lock::LockArgs>),
+    /// Looks after repositories of backups.
+    Restic(Box<cli::restic::ResticArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -133,6 +135,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Serve(args) => serve(&args).await,
         Command::Gateway(args) => gateway(&args).await,
         Command::Lock(args) => return cli::lock::run(*args).await,
+        Command::Restic(args) => return cli::restic::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

@@ -1,7 +1,7 @@
 //! Points in time, as people and programs read them.
 
 use std::cmp::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -17,6 +17,11 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn from_proto(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     let time = time?;
     Timestamp::new(time.seconds, time.nanos).ok()
+}
+
+/// Into its protobuf form.
+pub(crate) fn to_proto(time: Timestamp) -> prost_types::Timestamp {
+    SystemTime::from(time).into()
 }
 
 /// RFC 3339, for programs.
