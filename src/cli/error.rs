@@ -26,6 +26,9 @@ pub(crate) enum Error {
     /// The server broke the protocol.
     #[error("the server's answer makes no sense: {0}")]
     Nonsense(&'static str),
+    /// What was asked for cannot be done on this machine.
+    #[error("{0}")]
+    Local(String),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),

@@ -4,6 +4,7 @@ mod create;
 mod deleted;
 #[cfg(test)]
 mod fake;
+mod import;
 mod json;
 mod kind;
 mod list;
@@ -30,7 +31,7 @@ use super::exit::Exit;
 /// `steward restic …`
 #[derive(Args, Debug)]
 #[command(after_help = "A REPO is a path such as alice/laptop; / is the root repository.\n\n\
-                        Exit codes: 0 done, 1 error, 2 wrong usage. `verify` has more: see its help.")]
+                        Exit codes: 0 done, 1 error, 2 wrong usage. `verify` and `import` have more: see their help.")]
 pub struct ResticArgs {
     #[command(flatten)]
     client: ClientArgs,
@@ -57,6 +58,8 @@ enum ResticCommand {
     Undelete(undelete::UndeleteArgs),
     /// Reads every object and tells what is wrong.
     Verify(verify::VerifyArgs),
+    /// Copies the repositories of a directory on this machine to the server.
+    Import(import::ImportArgs),
     /// Shows the objects of a repository as they are, then every change.
     Watch(watch::WatchArgs),
 }
@@ -79,6 +82,7 @@ async fn answer(command: ResticCommand, server: &Server, console: &mut Console) 
         ResticCommand::Deleted(args) => deleted::run(args, server, console).await?,
         ResticCommand::Undelete(args) => undelete::run(args, server, console).await?,
         ResticCommand::Verify(args) => verify::run(args, server, console).await?,
+        ResticCommand::Import(args) => import::run(args, server, console).await?,
         ResticCommand::Watch(args) => watch::run(args, server, console).await?,
     };
     console.flush()?;

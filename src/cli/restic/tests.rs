@@ -1,5 +1,8 @@
 //! The commands against a small server: what they print, what they ask for, and how they end.
 
+mod import;
+mod tree;
+
 use clap::Parser;
 use serde_json::json;
 use steward_proto::restic::v1 as pb;
