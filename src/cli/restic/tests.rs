@@ -178,7 +178,7 @@ async fn findings_are_told_even_if_they_were_repaired() {
     assert_eq!(
         text,
         "alice  damaged     data/ab/ab; restored\n\
-         alice  missing     data/ab/ab; repaired\n\
+         alice  missing     data/ab/ab; repaired, but the object may be lost\n\
          alice  foreign     data/ab/ab\n\
          alice: 3 objects (1.0 KiB) verified; 3 findings, 2 of them repaired\n"
     );

@@ -142,10 +142,12 @@ fn finding_line(repository: &str, finding: &pb::Finding, console: &Console) -> S
     };
     let problem = console.paint(Tone::Bad, format!("{problem:<10}"));
     let line = format!("{}  {problem}  {}", shown(repository), printable(&finding.detail));
-    match (finding.repaired, finding.restored) {
-        (_, true) => format!("{line}; restored"),
-        (true, false) => format!("{line}; repaired"),
-        (false, false) => line,
+    match finding {
+        pb::Finding { restored: true, .. } => format!("{line}; restored"),
+        // The repository is consistent again, and a backup may still lack something.
+        pb::Finding { repaired: true, key: Some(_), .. } => format!("{line}; repaired, but the object may be lost"),
+        pb::Finding { repaired: true, .. } => format!("{line}; repaired"),
+        pb::Finding { .. } => line,
     }
 }
 
