@@ -8,7 +8,15 @@ mod console;
 mod duration;
 mod error;
 mod exit;
+mod follow;
 mod identity;
+mod json;
 pub mod lock;
+mod progress;
 pub mod rest_server;
+pub mod restic;
+mod size;
+mod table;
+#[cfg(test)]
+mod testing;
 mod time;

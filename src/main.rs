@@ -26,6 +26,8 @@ enum Command {
     RestServer(Box<RestServerArgs>),
     /// Takes, watches and gives back locks.
     Lock(Box<cli::lock::LockArgs>),
+    /// Looks after repositories of backups.
+    Restic(Box<cli::restic::ResticArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -145,6 +147,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Gateway(args) => gateway(&args).await,
         Command::RestServer(args) => rest_server(*args).await,
         Command::Lock(args) => return cli::lock::run(*args).await,
+        Command::Restic(args) => return cli::restic::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

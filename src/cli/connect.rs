@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use http::Uri;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
+use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
@@ -70,6 +71,16 @@ impl Server {
     /// A client of the locks with a connection of its own, made when it is first used.
     pub(crate) fn locks(&self) -> LockServiceClient<Channel> {
         LockServiceClient::new(self.endpoint.connect_lazy())
+    }
+
+    /// A client of the repositories, connected.
+    pub(crate) async fn connect_objects(&self) -> Result<ObjectServiceClient<Channel>, Error> {
+        self.connect().await.map(ObjectServiceClient::new)
+    }
+
+    /// A client of the repositories with a connection of its own, made when it is first used.
+    pub(crate) fn objects(&self) -> ObjectServiceClient<Channel> {
+        ObjectServiceClient::new(self.endpoint.connect_lazy())
     }
 
     /// The failure of a call to this server. To be given to `map_err`.

@@ -110,6 +110,11 @@ impl<T: Display> Display for Painted<T> {
     }
 }
 
+/// A line of what is told over several lines.
+pub(crate) fn field(name: &str, value: &str) -> String {
+    format!("  {name:<15}{value}")
+}
+
 /// `text` without control characters: names come from other people, and must not steer the reader's terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(char::is_control) {

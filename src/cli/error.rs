@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::console;
+use super::exit::Exit;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub(crate) enum Error {
     /// The server broke the protocol.
     #[error("the server's answer makes no sense: {0}")]
     Nonsense(&'static str),
+    /// What was asked for cannot be done on this machine.
+    #[error("{0}")]
+    Local(String),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
@@ -51,6 +55,15 @@ impl Error {
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// Tells a person why a command failed.
+pub(crate) fn report(error: &Error) -> Exit {
+    if error.is_broken_pipe() {
+        return Exit::DONE;
+    }
+    eprintln!("error: {error}");
+    Exit::ERROR
 }
 
 /// The same call may succeed later: the connection failed, or the server says so.
@@ -124,6 +137,12 @@ mod tests {
             "cannot reach a server at http://127.0.0.1:1 (connection refused); start one with `steward serve`, or name \
              another with --server"
         );
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_failure() {
+        let error = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(report(&error), Exit::DONE);
     }
 
     #[test]

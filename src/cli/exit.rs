@@ -13,6 +13,10 @@ impl Exit {
     pub(crate) const DONE: Exit = Exit(0);
     /// Something went wrong, and standard error says what.
     pub(crate) const ERROR: Exit = Exit(1);
+    /// `verify`: something is wrong, or was before it was repaired; `import`: not everything was imported.
+    pub(crate) const FOUND: Exit = Exit(1);
+    /// `verify`: not everything could be verified.
+    pub(crate) const NOT_VERIFIED: Exit = Exit(3);
     /// `acquire`: somebody else holds the lock.
     pub(crate) const CONTENDED: Exit = Exit(3);
     /// `acquire`: the work was completed by somebody.

@@ -11,7 +11,6 @@ mod mode;
 mod release;
 mod run;
 mod status;
-mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -23,7 +22,7 @@ use clap::{Args, Subcommand};
 
 use super::connect::{ClientArgs, Server};
 use super::console::Console;
-use super::error::Error;
+use super::error::{self, Error};
 use super::exit::Exit;
 
 /// `steward lock …`
@@ -62,7 +61,7 @@ pub async fn run(args: LockArgs) -> ExitCode {
     let server = args.client.server();
     let mut console = args.client.console();
     let exit = answer(args.command, server, &mut console).await;
-    exit.unwrap_or_else(|error| report(&error)).into()
+    exit.unwrap_or_else(|error| error::report(&error)).into()
 }
 
 async fn answer(command: LockCommand, server: &Server, console: &mut Console) -> Result<Exit, Error> {
@@ -78,12 +77,4 @@ async fn answer(command: LockCommand, server: &Server, console: &mut Console) ->
     };
     console.flush()?;
     Ok(exit)
-}
-
-fn report(error: &Error) -> Exit {
-    if error.is_broken_pipe() {
-        return Exit::DONE;
-    }
-    eprintln!("error: {error}");
-    Exit::ERROR
 }

@@ -1,7 +1,7 @@
 //! Points in time, as people and programs read them.
 
 use std::cmp::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
@@ -17,6 +17,11 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn from_proto(time: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     let time = time?;
     Timestamp::new(time.seconds, time.nanos).ok()
+}
+
+/// Into its protobuf form.
+pub(crate) fn to_proto(time: Timestamp) -> prost_types::Timestamp {
+    SystemTime::from(time).into()
 }
 
 /// RFC 3339, for programs.
@@ -41,6 +46,11 @@ pub(crate) fn relative(time: Timestamp, now: Timestamp) -> String {
         Ordering::Equal => "now".to_owned(),
         Ordering::Greater => format!("in {length}"),
     }
+}
+
+/// Both: `2026-11-21T03:13:00Z (in 28s)`.
+pub(crate) fn moment(time: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", text(time), relative(time, now))
 }
 
 fn length(distance: SignedDuration) -> Duration {

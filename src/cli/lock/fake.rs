@@ -3,14 +3,14 @@
 mod service;
 
 use std::net::{SocketAddr, TcpListener};
-use std::thread::{self, JoinHandle};
 
 use steward_proto::lock::v1 as pb;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
-use tokio::sync::{oneshot, watch};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::watch;
+use tonic::transport::Server;
 
 use self::service::Service;
+use crate::cli::testing::Running;
 
 /// What the service knows, what it was asked, and how it misbehaves. It survives restarts.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(super) struct State {
 pub(super) struct Fake {
     address: SocketAddr,
     state: watch::Sender<State>,
-    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    running: Option<Running>,
 }
 
 impl Fake {
@@ -43,7 +43,7 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = watch::Sender::new(State::default());
-        let running = Some(serve(listener, state.clone()));
+        let running = Some(serve(listener, &state));
         Fake { address, state, running }
     }
 
@@ -53,13 +53,11 @@ impl Fake {
 
     /// Ends the server and its connections in the middle of whatever they do.
     pub(super) fn stop(&mut self) {
-        let (stop, thread) = self.running.take().unwrap();
-        stop.send(()).unwrap();
-        thread.join().unwrap();
+        self.running.take().unwrap().stop();
     }
 
     pub(super) fn start_again(&mut self) {
-        self.running = Some(serve(TcpListener::bind(self.address).unwrap(), self.state.clone()));
+        self.running = Some(serve(TcpListener::bind(self.address).unwrap(), &self.state));
     }
 
     /// Changes what the service knows.
@@ -92,20 +90,7 @@ impl State {
     }
 }
 
-fn serve(listener: TcpListener, state: watch::Sender<State>) -> (oneshot::Sender<()>, JoinHandle<()>) {
-    let (stop, stopped) = oneshot::channel();
-    let thread = thread::spawn(move || {
-        // A runtime of its own, whose end cuts every connection.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async move {
-            listener.set_nonblocking(true).unwrap();
-            let incoming = TcpListenerStream::new(tokio::net::TcpListener::from_std(listener).unwrap());
-            let server = tonic::transport::Server::builder().add_service(LockServiceServer::new(Service { state }));
-            tokio::select! {
-                result = server.serve_with_incoming(incoming) => result.unwrap(),
-                _ = stopped => {}
-            }
-        });
-    });
-    (stop, thread)
+fn serve(listener: TcpListener, state: &watch::Sender<State>) -> Running {
+    let service = LockServiceServer::new(Service { state: state.clone() });
+    Running::start(listener, Server::builder().add_service(service))
 }

@@ -5,6 +5,7 @@
 use serde::Serialize;
 use steward_proto::lock::v1::{self as pb, watch_response::Update};
 
+use crate::cli::json::word;
 use crate::cli::{duration, time};
 
 #[derive(Debug, Serialize)]
@@ -233,11 +234,6 @@ impl Watched {
         };
         Watched { revision, step }
     }
-}
-
-/// `LOCK_MODE_SHARED` → `shared`.
-fn word(name: &str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use clap::Args;
 use jiff::Timestamp;
 use steward_proto::lock::v1 as pb;
 
-use super::table::Table;
 use super::{json, key, text};
 use crate::cli::connect::Server;
-use crate::cli::console::{Console, Format};
+use crate::cli::console::Console;
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
+use crate::cli::table::{Table, or_dash};
 use crate::cli::time;
 
 const PAGE_SIZE: u32 = 500;
@@ -50,7 +50,8 @@ pub(super) async fn run(args: ListArgs, server: &Server, console: &mut Console) 
         let mut page = locks.list(request.clone()).await.map_err(server.failure())?.into_inner();
         page.locks.truncate(left as usize);
         left = left.saturating_sub(u32::try_from(page.locks.len()).unwrap_or(u32::MAX));
-        write(page.locks, &mut table, console)?;
+        let now = time::now();
+        table.show::<_, json::Lock>(page.locks, |lock| row(lock, now), console)?;
         if page.next_page_token.is_empty() {
             break;
         }
@@ -71,19 +72,6 @@ impl ListArgs {
     }
 }
 
-fn write(locks: Vec<pb::Lock>, table: &mut Table<6>, console: &mut Console) -> Result<(), Error> {
-    match console.format() {
-        Format::Json => locks.into_iter().try_for_each(|lock| console.object(&json::Lock::from(lock)))?,
-        Format::Text => {
-            let now = time::now();
-            let rows: Vec<_> = locks.iter().map(|lock| row(lock, now)).collect();
-            table.write(&rows, console)?;
-        }
-    }
-    // Each page is shown when it comes: the next may take a while.
-    console.flush()
-}
-
 fn row(lock: &pb::Lock, now: Timestamp) -> [String; 6] {
     let first = lock.holders.first();
     let expires = first.and_then(|grant| time::from_proto(grant.expire_time));
@@ -95,8 +83,4 @@ fn row(lock: &pb::Lock, now: Timestamp) -> [String; 6] {
         expires.map_or_else(|| "-".to_owned(), |time| time::relative(time, now)),
         lock.waiter_count.to_string(),
     ]
-}
-
-fn or_dash(text: String) -> String {
-    if text.is_empty() { "-".to_owned() } else { text }
 }

@@ -1,15 +1,11 @@
 //! The short commands against a small server: what they print, and what they survive.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use clap::Parser;
 use steward_proto::lock::v1 as pb;
-use tokio::sync::watch as channel;
 
 use super::fake::Fake;
 use super::*;
-use crate::cli::console::Format;
+use crate::cli::testing::{Output, console_of};
 
 #[derive(Parser)]
 struct Cli {
@@ -17,43 +13,9 @@ struct Cli {
     lock: LockArgs,
 }
 
-/// Standard output that a test can read while it is written.
-#[derive(Clone)]
-struct Output {
-    text: Arc<Mutex<String>>,
-    changes: channel::Sender<()>,
-}
-
-impl Output {
-    fn new() -> Self {
-        Output { text: Arc::default(), changes: channel::Sender::new(()) }
-    }
-
-    fn text(&self) -> String {
-        self.text.lock().unwrap().clone()
-    }
-
-    async fn until(&self, is_so: impl Fn(&str) -> bool) {
-        self.changes.subscribe().wait_for(|()| is_so(&self.text())).await.unwrap();
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.lock().unwrap().push_str(std::str::from_utf8(bytes).unwrap());
-        self.changes.send_replace(());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 async fn execute(url: &str, words: &[&str], output: &Output) -> Result<Exit, Error> {
     let cli = Cli::parse_from(["steward", "--server", url].iter().chain(words));
-    let format = if words.contains(&"--json") { Format::Json } else { Format::Text };
-    let mut console = Console::plain(Box::new(output.clone()), format);
+    let mut console = console_of(words, output);
     answer(cli.lock.command, cli.lock.client.server(), &mut console).await
 }
 
@@ -147,12 +109,6 @@ async fn a_watch_whose_point_is_forgotten_starts_again() {
         assert_eq!(points, [0, 6, 0]);
     });
     watch.abort();
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_failure() {
-    let error = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
-    assert_eq!(report(&error), Exit::DONE);
 }
 
 #[test]

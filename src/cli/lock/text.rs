@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use steward_proto::lock::v1 as pb;
 
 use super::key;
-use crate::cli::console::{Console, Tone, printable};
-use crate::cli::time;
+use crate::cli::console::{Console, Tone, field, printable};
+use crate::cli::time::{self, moment};
 
 /// A new grant, with all that its holder needs, over several lines.
 pub(super) fn granted(grant: Option<&pb::Grant>, console: &Console, now: Timestamp) -> String {
@@ -93,14 +93,6 @@ pub(super) fn owners(lock: &pb::Lock) -> String {
         0 => names.join(", "),
         others => format!("{} and {others} more", names.join(", ")),
     }
-}
-
-fn moment(time: Timestamp, now: Timestamp) -> String {
-    format!("{} ({})", time::text(time), time::relative(time, now))
-}
-
-fn field(name: &str, value: &str) -> String {
-    format!("  {name:<15}{value}")
 }
 
 /// The number of things and one line for each; one more for those that the server did not list.

@@ -5,15 +5,17 @@ mod line;
 use std::time::Duration;
 
 use clap::Args;
+use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{self as pb, watch_response::Update};
-use tonic::{Code, Status, Streaming};
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 
 use super::{json, key};
-use crate::cli::backoff::Backoff;
 use crate::cli::connect::Server;
 use crate::cli::console::{Console, Format};
-use crate::cli::error::{self, Error};
+use crate::cli::error::Error;
 use crate::cli::exit::Exit;
+use crate::cli::follow::{self, Watch};
 use crate::cli::{duration, time};
 
 // Keeps the resume point young, so that a reconnect after a quiet day finds it not yet compacted.
@@ -21,11 +23,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Shows the locks as they are, then every change, until it is interrupted.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "When the connection is lost, the watch goes on where it was as soon as the server is back. If \
-                        the server has forgotten that point, it starts again with the locks as they are, and says so \
-                        on standard error."
-)]
+#[command(after_help = follow::HELP)]
 pub(super) struct WatchArgs {
     /// One lock: TYPE/RESOURCE. Default: all.
     #[arg(value_name = "KEY", value_parser = key::parse, conflicts_with_all = ["type", "prefix"])]
@@ -42,28 +40,34 @@ pub(super) struct WatchArgs {
 
 pub(super) async fn run(args: WatchArgs, server: &Server, console: &mut Console) -> Result<Exit, Error> {
     // An absent server is an error at the start, and something to wait for later.
-    let mut locks = server.connect_locks().await?;
-    let mut request = args.into_request();
-    let mut backoff = Backoff::new();
-    loop {
-        let interruption = match locks.watch(request.clone()).await {
-            Ok(stream) => follow(stream.into_inner(), &mut request, &mut backoff, console).await?,
-            Err(status) => Some(status),
-        };
-        match interruption {
-            Some(status) if is_compacted(&status) && request.from_revision != 0 => {
-                eprintln!("steward: the server has forgotten where this watch was; showing all locks again");
-                request.from_revision = 0;
-            }
-            Some(status) if !error::is_transient(&status) => return Err(server.failure()(status)),
-            Some(_) | None => {
-                if backoff.is_fresh() {
-                    eprintln!("steward: the connection is lost; reconnecting");
-                }
-                backoff.pause().await;
-                locks = server.locks();
-            }
-        }
+    let locks = server.connect_locks().await?;
+    follow::follow(LockWatch { locks, request: args.into_request() }, 0, server, console).await
+}
+
+struct LockWatch {
+    locks: LockServiceClient<Channel>,
+    request: pb::WatchRequest,
+}
+
+impl Watch for LockWatch {
+    type Message = pb::WatchResponse;
+    const SUBJECT: &'static str = "locks";
+
+    fn reconnect(&mut self, server: &Server) {
+        self.locks = server.locks();
+    }
+
+    async fn open(&mut self, from_revision: i64) -> Result<Streaming<pb::WatchResponse>, Status> {
+        self.request.from_revision = from_revision;
+        Ok(self.locks.watch(self.request.clone()).await?.into_inner())
+    }
+
+    fn show(&mut self, step: pb::WatchResponse, console: &mut Console) -> Result<Option<i64>, Error> {
+        let Some(update) = step.update else { return Ok(None) };
+        // In the middle of a snapshot there is no point to resume from: it has to be sent again.
+        let point = (!matches!(update, Update::Snapshot(_))).then_some(step.revision);
+        show(step.revision, update, console)?;
+        Ok(point)
     }
 }
 
@@ -76,29 +80,6 @@ impl WatchArgs {
             from_revision: 0,
             progress_interval: Some(duration::to_proto(PROGRESS_INTERVAL)),
         }
-    }
-}
-
-/// Shows what comes and moves the resume point of `request`, until the stream is interrupted.
-async fn follow(
-    mut stream: Streaming<pb::WatchResponse>,
-    request: &mut pb::WatchRequest,
-    backoff: &mut Backoff,
-    console: &mut Console,
-) -> Result<Option<Status>, Error> {
-    loop {
-        let step = match stream.message().await {
-            Ok(Some(step)) => step,
-            Ok(None) => return Ok(None),
-            Err(status) => return Ok(Some(status)),
-        };
-        *backoff = Backoff::new();
-        let Some(update) = step.update else { continue };
-        // In the middle of a snapshot there is no point to resume from: it has to be sent again.
-        if !matches!(update, Update::Snapshot(_)) {
-            request.from_revision = step.revision;
-        }
-        show(step.revision, update, console)?;
     }
 }
 
@@ -115,8 +96,4 @@ fn show(revision: i64, update: Update, console: &mut Console) -> Result<(), Erro
         },
     }
     console.flush()
-}
-
-fn is_compacted(status: &Status) -> bool {
-    status.code() == Code::OutOfRange && error::reason(status).as_deref() == Some("REVISION_COMPACTED")
 }

@@ -1,10 +1,7 @@
 //! The service itself: one exclusive lock, whatever its key.
 
-use std::collections::HashMap;
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures::Stream;
 use futures::stream::{self, StreamExt as _};
 use steward_proto::lock::v1::lock_service_server::LockService;
 use steward_proto::lock::v1::release_request::Holder;
@@ -12,12 +9,9 @@ use steward_proto::lock::v1::watch_response::Update;
 use steward_proto::lock::v1::*;
 use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status, Streaming};
-use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::State;
-
-type Answer<T> = Result<Response<T>, Status>;
-type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+use crate::cli::testing::{Answer, AnswerStream, not_here, refusal};
 
 #[derive(Debug)]
 pub(super) struct Service {
@@ -188,13 +182,4 @@ impl LockService for Service {
 
 fn not_holder() -> Status {
     refusal(Code::FailedPrecondition, "NOT_HOLDER")
-}
-
-fn not_here() -> Status {
-    Status::unimplemented("not in the fake")
-}
-
-fn refusal(code: Code, reason: &str) -> Status {
-    let details = ErrorDetails::with_error_info(reason, "steward", HashMap::new());
-    Status::with_error_details(code, "refused by the fake", details)
 }

@@ -1,23 +1,40 @@
 //! Aligned columns, written page by page.
 
-use crate::cli::console::{Console, Tone};
-use crate::cli::error::Error;
+use serde::Serialize;
+
+use super::console::{Console, Format, Tone};
+use super::error::Error;
 
 /// A table whose columns never get narrower, so that pages can be written as they come.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
+pub(crate) struct Table<const N: usize> {
     headings: [&'static str; N],
     widths: [usize; N],
     has_headings: bool,
 }
 
 impl<const N: usize> Table<N> {
-    pub(super) fn new(headings: [&'static str; N]) -> Self {
+    pub(crate) fn new(headings: [&'static str; N]) -> Self {
         Table { headings, widths: headings.map(str::len), has_headings: false }
     }
 
+    /// Shows a page: a `row` of each item for people, a `J` for programs.
+    pub(crate) fn show<T, J: From<T> + Serialize>(
+        &mut self,
+        items: Vec<T>,
+        row: impl Fn(&T) -> [String; N],
+        console: &mut Console,
+    ) -> Result<(), Error> {
+        match console.format() {
+            Format::Json => items.into_iter().try_for_each(|item| console.object(&J::from(item)))?,
+            Format::Text => self.write(&items.iter().map(row).collect::<Vec<_>>(), console)?,
+        }
+        // Each page is shown when it comes: the next may take a while.
+        console.flush()
+    }
+
     /// Writes a page of rows, after the headings if it is the first.
-    pub(super) fn write(&mut self, rows: &[[String; N]], console: &mut Console) -> Result<(), Error> {
+    fn write(&mut self, rows: &[[String; N]], console: &mut Console) -> Result<(), Error> {
         for row in rows {
             for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = cell.chars().count().max(*width);
@@ -40,6 +57,11 @@ impl<const N: usize> Table<N> {
         line.truncate(line.trim_end().len());
         line
     }
+}
+
+/// A cell that is never empty.
+pub(crate) fn or_dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
 #[cfg(test)]
