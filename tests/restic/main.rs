@@ -8,9 +8,21 @@
 mod common;
 
 mod certificates;
+mod crash;
+mod full_disk;
+mod hostile;
 mod http_table;
+mod listing;
+mod memory;
+mod min_age;
+mod native;
+mod quotas;
 mod real_restic;
 mod restic;
+mod rights;
 mod tree;
+mod undelete;
 mod users;
+mod verify;
 mod vocabulary;
+mod watch;
