@@ -37,6 +37,8 @@ impl RestSetup {
     pub(crate) async fn start(self) -> RestServer {
         let home = tempfile::tempdir().expect("a temporary directory");
         let path = home.path().join("repositories");
+        // The original measures it before it makes it.
+        std::fs::create_dir(&path).expect("a directory can be made");
         self.start_on(home, path).await
     }
 

@@ -8,6 +8,7 @@ use crate::vocabulary::{Repo, TYPES, blob, noise};
 
 const ROUNDS: u64 = 20;
 
+// The original passes this only by luck: it refuses an upload with 403 when its answer to the first try was lost.
 #[tokio::test]
 async fn a_backup_goes_on_after_the_server_died_in_the_middle_of_it() {
     let Some(restic) = Restic::newest("crash::a_backup_goes_on") else { return };
@@ -21,11 +22,14 @@ async fn a_backup_goes_on_after_the_server_died_in_the_middle_of_it() {
     for round in 0..ROUNDS {
         data.write("changing", &noise(5000 + round, 9_000_000));
         let before = files(&packs).len();
-        let backup = restic.start(&["backup", data.path().to_str().expect("UTF-8")]);
+        let mut backup = restic.start(&["backup", data.path().to_str().expect("UTF-8")]);
         // Now at the first pack, now at the second.
         let middle = before + usize::try_from(round % 2).expect("small");
         eventually("the backup is under way", async || (files(&packs).len() > middle).then_some(())).await;
 
+        server.kill9().await;
+        let has_ended = backup.try_wait().expect("a child can be looked at").is_some();
+        assert!(!has_ended, "round {round}: the backup had something left to do");
         server.restart().await;
 
         restic.succeeds(backup).await;
@@ -37,10 +41,10 @@ async fn a_backup_goes_on_after_the_server_died_in_the_middle_of_it() {
     server.restart().await;
     if !server.is_original() {
         assert_nothing_left_over(server.path());
-    }
-    for kind in TYPES {
-        let listed = repo.list(kind).await;
-        assert!(listed.iter().all(|object| object.size > 0 && object.name.len() == 64), "{kind}: {listed:?}");
+        for kind in TYPES {
+            let listed = repo.list(kind).await;
+            assert!(listed.iter().all(|object| object.size > 0 && object.name.len() == 64), "{kind}: {listed:?}");
+        }
     }
 }
 

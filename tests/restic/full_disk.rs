@@ -63,7 +63,7 @@ async fn a_full_disk_is_told_and_nothing_is_half_stored() {
 
     let stored = fill(&repo).await;
 
-    assert!((4..8).contains(&stored.len()), "{}", stored.len());
+    assert!((4..=8).contains(&stored.len()), "{}", stored.len());
     assert_has_exactly(&repo, &stored).await;
     assert_nothing_left_over(&disk.join("repositories/a"));
     assert_eq!(files(&disk.join("repositories/a/data")).len(), stored.len());

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::common::http::head;
 use crate::common::rest_server::RestServer;
-use crate::vocabulary::{Repo, hex, noise};
+use crate::vocabulary::{Repo, noise};
 
 const MIB: u64 = 1024 * 1024;
 const AT_ONCE: u64 = 16;
@@ -27,7 +27,7 @@ impl Large {
         let pieces = bytes / PIECE as u64;
         let mut hash = Sha256::new();
         (0..pieces).for_each(|_| hash.update(&piece));
-        Large { name: hex(&hash.finalize()), piece, pieces }
+        Large { name: format!("{:x}", hash.finalize()), piece, pieces }
     }
 
     fn length(&self) -> u64 {

@@ -27,7 +27,7 @@ async fn start_with_users(flags: &[&str]) -> RestServer {
     let home = tempfile::tempdir().expect("a temporary directory");
     let file = htpasswd(home.path(), &USERS);
     let path = home.path().join("repositories");
-    let setup = RestSetup::default().flags(["--htpasswd-file".into(), file.into_os_string()]);
+    let setup = RestSetup::default().flags(["--htpasswd-file", &file]);
     setup.flags(flags.iter().copied()).start_on(home, path).await
 }
 

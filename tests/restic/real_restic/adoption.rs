@@ -47,7 +47,7 @@ async fn a_server_of_everything_serves_a_tree_that_restic_made() {
     let mut data = Files::new();
     made_locally(&restic, &tree.path().join("alice/laptop"), &mut data).await;
 
-    let config = format!("[restic]\npath = {:?}", tree.path());
+    let config = format!("[restic]\npath = '{}'", tree.path().display());
     let server = Setup::default().config(&config).restic_listen().start().await;
 
     for repo in [Repo::at(server.http(), "/restic/alice/laptop/"), Repo::at(server.restic(), "/alice/laptop/")] {
