@@ -115,11 +115,31 @@ impl Connection {
         self.answer(method).await
     }
 
+    /// Sends what may be no request at all, or a part of one. A server may have hung up already.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub(crate) async fn finish_sending(&mut self) {
+        // A server may have hung up already.
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Everything that the server sends until it hangs up.
+    pub(crate) async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        // A server that hangs up on unread bytes resets the connection.
+        let _ = within("the server hangs up", self.stream.read_to_end(&mut all)).await;
+        all
+    }
+
     async fn send(&mut self, request: &str) {
         self.stream.write_all(request.as_bytes()).await.expect("the request can be sent");
     }
 
-    async fn answer(&mut self, method: &str) -> Answer {
+    /// The answer to a request that was sent.
+    pub(crate) async fn answer(&mut self, method: &str) -> Answer {
         let mut answer = self.read_head().await;
         if method == "HEAD" || answer.status == 204 {
             return answer;
@@ -128,7 +148,8 @@ impl Connection {
         answer
     }
 
-    async fn read_head(&mut self) -> Answer {
+    /// The head of an answer. What follows can be read with `read_some`.
+    pub(crate) async fn read_head(&mut self) -> Answer {
         let status_line = self.read_line().await;
         let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {status_line:?}"));
@@ -141,6 +162,11 @@ impl Connection {
             let (name, value) = line.split_once(':').expect("a header has a colon");
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
+    }
+
+    /// Some bytes of a body; none at its end.
+    pub(crate) async fn read_some(&mut self, buffer: &mut [u8]) -> usize {
+        within("bytes of a body", self.stream.read(buffer)).await.expect("the body can be read")
     }
 
     async fn read_line(&mut self) -> String {
@@ -177,7 +203,7 @@ impl Connection {
 }
 
 /// The head of a request, with the empty line behind it.
-fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: steward\r\n");
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);

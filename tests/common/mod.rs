@@ -1,7 +1,9 @@
 //! What every area's tests stand on: the real binary, its ports, and ways to wait.
 
 pub(crate) mod http;
+pub(crate) mod proc;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod rest_server;
 pub(crate) mod server;
 pub(crate) mod wait;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -11,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::wait::within;
+use super::wait::{eventually, within};
 
 /// The binary under test.
 pub(crate) const STEWARD: &str = env!("CARGO_BIN_EXE_steward");
@@ -24,13 +25,16 @@ const SHOWN_LINES: usize = 60;
 pub(crate) struct Launch {
     /// A program that runs the binary, with its arguments; empty: none.
     pub(crate) wrapper: Vec<OsString>,
+    /// Another program to run than the binary under test.
+    pub(crate) program: Option<PathBuf>,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(String, String)>,
 }
 
 impl Launch {
     pub(crate) fn command(&self) -> Command {
-        let mut words = self.wrapper.iter().cloned().chain([OsString::from(STEWARD)]).chain(self.args.iter().cloned());
+        let program = self.program.clone().map_or_else(|| OsString::from(STEWARD), OsString::from);
+        let mut words = self.wrapper.iter().cloned().chain([program]).chain(self.args.iter().cloned());
         let mut command = Command::new(words.next().expect("at least the binary"));
         command.args(words).envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).kill_on_drop(true);
@@ -65,6 +69,18 @@ impl Process {
                 return Some(address.parse().unwrap_or_else(|_| panic!("not an address: {line:?}")));
             }
         }
+    }
+
+    /// The rest of the first line of the log that starts so, or `None` when the process ended before it said so.
+    pub(crate) async fn logged(&mut self, prefix: &str) -> Option<String> {
+        let what = format!("the log says {prefix:?}");
+        let look = || {
+            let has_ended = self.child.try_wait().expect("a child can be looked at").is_some();
+            let log = std::fs::read_to_string(&self.log).expect("the log can be read");
+            let said = log.lines().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
+            ready((said.is_some() || has_ended).then_some(said))
+        };
+        eventually(&what, look).await
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
 use super::http::HttpPort;
+use super::proc::Proc;
 use super::process::{Launch, Process};
 use super::wait::within;
 
@@ -18,6 +19,7 @@ use super::wait::within;
 pub(crate) struct Setup {
     launch: Launch,
     config: String,
+    has_restic_port: bool,
 }
 
 impl Setup {
@@ -38,6 +40,12 @@ impl Setup {
         self
     }
 
+    /// Serves repositories on a port of their own too.
+    pub(crate) fn restic_listen(mut self) -> Self {
+        self.has_restic_port = true;
+        self
+    }
+
     /// Runs the server under another program, which has to become the server itself.
     pub(crate) fn under<A: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Self {
         self.launch.wrapper = wrapper.into_iter().map(Into::into).collect();
@@ -52,14 +60,14 @@ impl Setup {
 
     /// Starts a server on a directory that may have been prepared.
     pub(crate) async fn start_in(self, home: TempDir) -> Server {
-        let ports = Ports { grpc: free_port(), http: free_port() };
+        let ports = Ports::free(&self);
         let process = spawn(&self, home.path(), ports).await;
         Server { setup: self, home, ports, process }
     }
 
     /// Starts a server that is expected to give up, on the data of a home.
     pub(crate) async fn refused(self, home: &Path) -> Output {
-        let ports = Ports { grpc: free_port(), http: free_port() };
+        let ports = Ports::free(&self);
         let run = launch(&self, home, ports).command().output();
         let output = within("the server gives up", run).await.expect("the binary can be started");
         assert!(!output.status.success(), "the server was not expected to serve");
@@ -71,6 +79,14 @@ impl Setup {
 struct Ports {
     grpc: SocketAddr,
     http: SocketAddr,
+    restic: Option<SocketAddr>,
+}
+
+impl Ports {
+    fn free(setup: &Setup) -> Self {
+        let restic = setup.has_restic_port.then(free_port);
+        Ports { grpc: free_port(), http: free_port(), restic }
+    }
 }
 
 /// A running server; dropping it kills it and deletes its data.
@@ -126,6 +142,15 @@ impl Server {
         HttpPort(self.ports.http)
     }
 
+    /// The port of repositories alone.
+    pub(crate) fn restic(&self) -> HttpPort {
+        HttpPort(self.ports.restic.expect("the setup asks for it"))
+    }
+
+    pub(crate) fn proc(&self) -> Proc {
+        Proc(self.pid())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -146,10 +171,7 @@ impl Server {
 
     /// How much memory it keeps, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a living process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line VmRSS");
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
-        kilobytes * 1024
+        self.proc().resident_bytes()
     }
 }
 
@@ -161,6 +183,9 @@ fn launch(setup: &Setup, home: &Path, ports: Ports) -> Launch {
     let mut launch = setup.launch.clone();
     let mut args: Vec<OsString> = vec!["serve".into(), "--data".into(), data(home).into()];
     args.extend(["--grpc".into(), ports.grpc.to_string().into(), "--http".into(), ports.http.to_string().into()]);
+    if let Some(restic) = ports.restic {
+        args.extend(["--restic-listen".into(), restic.to_string().into()]);
+    }
     if !setup.config.is_empty() {
         let file = home.join("steward.toml");
         std::fs::write(&file, &setup.config).expect("the configuration can be written");
@@ -175,12 +200,15 @@ async fn spawn(setup: &Setup, home: &Path, ports: Ports) -> Process {
     let grpc = process.listening("grpc").await.expect("the server serves gRPC");
     let http = process.listening("http").await.expect("the server serves HTTP");
     assert_eq!((grpc, http), (ports.grpc, ports.http), "it listens where it was told to");
+    if let Some(expected) = ports.restic {
+        assert_eq!(process.listening("restic").await, Some(expected), "it serves repositories where it was told to");
+    }
     process
 }
 
 /// A port below the range that the system gives to outgoing connections: otherwise a client that reconnects while the
 /// server is away could be given the server's own port.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     const RANGE: std::ops::Range<u32> = 10_000..30_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(97);

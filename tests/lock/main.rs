@@ -1,5 +1,6 @@
 //! Locks, from outside: the real binary through its ports, with hand-made HTTP, gRPC and real programs.
 
+#[expect(dead_code, reason = "every area uses its own part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 

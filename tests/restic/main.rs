@@ -1,0 +1,28 @@
+//! Backup repositories, from outside: the real binary through its ports, with hand-made HTTP, gRPC and real restics.
+//!
+//! `STEWARD_TEST_REST_SERVER=…/rest-server` runs the original instead of `steward rest-server`, where that is what is
+//! under test: so the tests themselves are tested.
+
+#[expect(dead_code, reason = "every area uses its own part of it")]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod certificates;
+mod crash;
+mod full_disk;
+mod hostile;
+mod http_table;
+mod listing;
+mod memory;
+mod min_age;
+mod native;
+mod quotas;
+mod real_restic;
+mod restic;
+mod rights;
+mod tree;
+mod undelete;
+mod users;
+mod verify;
+mod vocabulary;
+mod watch;
