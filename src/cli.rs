@@ -10,4 +10,5 @@ mod error;
 mod exit;
 mod identity;
 pub mod lock;
+mod sign_in;
 mod time;
