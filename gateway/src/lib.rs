@@ -6,7 +6,7 @@
 //! the network.
 //!
 //! - `go` reads and writes what Go's standard library would, for the APIs that were served by it.
-//! - `upstream` is the channel: the time limit and the request id of a call, and what an error means.
+//! - `upstream` is the channel: the time limit and the caller of a call, and what an error means.
 //! - `answer` and `body` are what all the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
 //!
@@ -17,21 +17,24 @@ mod body;
 mod go;
 mod locks;
 mod options;
+mod peer;
 mod upstream;
 
-use axum::Router;
 use axum::body::HttpBody;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::client::GrpcService;
 
 pub use options::{AbsentSuccess, Options};
+pub use peer::Peer;
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path.
 ///
 /// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
-/// `x-request-id` of a request is passed on with its call.
+/// `x-request-id` of a request is passed on with its call, and so are its credentials and what says where it comes from:
+/// `authorization`, `x-forwarded-for`, the header of [`Options::user_header`], and the extension [`Peer`].
 pub fn router<C>(upstream: C, options: Options, shutdown: CancellationToken) -> Router
 where
     C: GrpcService<Body> + Clone + Send + Sync + 'static,
@@ -41,8 +44,12 @@ where
 {
     let channel = upstream::erase(upstream);
     let inferring = locks::router(channel.clone(), AbsentSuccess::Infer, shutdown.clone());
-    Router::new()
+    let router = Router::new()
         .merge(locks::router(channel, options.absent_success, shutdown))
         .nest("/infer", inferring)
-        .fallback(answer::not_found)
+        .fallback(answer::not_found);
+    match options.user_header {
+        Some(name) => router.layer(Extension(upstream::UserHeader(name))),
+        None => router,
+    }
 }

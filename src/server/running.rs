@@ -143,6 +143,7 @@ fn gateway_options(config: &Config) -> Options {
             AbsentSuccess::Failure => steward_gateway::AbsentSuccess::Failure,
             AbsentSuccess::Infer => steward_gateway::AbsentSuccess::Infer,
         },
+        user_header: None,
     }
 }
 

@@ -94,7 +94,7 @@ async fn absent_success_means_what_the_options_and_the_path_say() {
         (Infer, "/infer/unlock", "", Succeeded),
     ] {
         let fake = answering(Ok(ReleaseResponse::default()));
-        let router = fake.router_with(Options { absent_success }, CancellationToken::new());
+        let router = fake.router_with(Options { absent_success, ..Options::default() }, CancellationToken::new());
         post(&router, path, format!(r#"{{"type":"t","resource_id":"r","node_id":"A"{fields}}}"#)).await;
         let outcome = fake.asked(|asked| asked.release[0].outcome());
         assert_eq!(outcome, expected, "{absent_success:?} {path} {fields}");
