@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::HeaderName;
 use futures::TryFutureExt as _;
 use steward_gateway::Options;
 use tokio::net::TcpListener;
@@ -18,11 +19,13 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_health::server::HealthReporter;
+use tower::ServiceExt as _;
 use tower::layer::layer_fn;
 
 use super::data_dir::DataDir;
 use super::http::Readiness;
 use super::{grpc, http, stop};
+use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AbsentSuccess, Config};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
@@ -45,11 +48,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Serves everything until a signal to stop or a failure of the disk.
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     let metrics = telemetry::start_metrics()?;
+    let authenticator = Authenticator::from_config(&config.auth)?;
     let data = DataDir::take(&config.store.data)?;
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
+    authenticator.start(shutdown.clone(), &tasks)?;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
 
@@ -58,12 +63,14 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let (grpc_address, http_address) = (grpc_listener.local_addr()?, http_listener.local_addr()?);
 
     let areas = grpc::areas(lock_server);
-    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout);
-    let gateway = steward_gateway::router(in_process, gateway_options(&config), shutdown.clone());
+    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
+    let options = gateway_options(&config, authenticator.user_header());
+    let gateway = steward_gateway::router(in_process, options, shutdown.clone());
     let router = http::router(gateway, metrics, store_readiness(&store, &shutdown));
 
     let mut servers = Servers::new();
-    servers.spawn(serve_grpc(grpc_listener, areas, config.server.request_timeout, shutdown.clone()));
+    let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator };
+    servers.spawn(serve_grpc(grpc_listener, network, shutdown.clone()));
     servers.spawn(http::serve(http_listener, router, shutdown.clone()).map_err(BoxError::from));
     announce(&[("grpc", grpc_address), ("http", http_address)])?;
     hint(grpc_address, http_address);
@@ -87,6 +94,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
 /// Serves the gateway alone, in front of a server elsewhere.
 pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let metrics = telemetry::start_metrics()?;
+    let relay = Relay::from_config(&config.auth)?;
     let shutdown = stop::on_signal()?;
     tokio::spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     let channel = Endpoint::from_shared(upstream.to_owned())?
@@ -98,7 +106,9 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
         .connect_lazy();
     let listener = bind("http", config.server.http).await?;
     let address = listener.local_addr()?;
-    let gateway = steward_gateway::router(channel.clone(), gateway_options(&config), shutdown.clone());
+    let options = gateway_options(&config, relay.user_header());
+    let cleaned = channel.clone().map_request(move |call| relay.clean(call));
+    let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
     let router = http::router(gateway, metrics, upstream_readiness(channel));
     let mut servers = Servers::new();
     servers.spawn(http::serve(listener, router, shutdown.clone()).map_err(BoxError::from));
@@ -137,22 +147,25 @@ async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener, BoxError> 
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen for {name} on {address}: {error}").into())
 }
 
-fn gateway_options(config: &Config) -> Options {
+fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
     Options {
         absent_success: match config.gateway.absent_success {
             AbsentSuccess::Failure => steward_gateway::AbsentSuccess::Failure,
             AbsentSuccess::Infer => steward_gateway::AbsentSuccess::Infer,
         },
-        user_header: None,
+        user_header,
     }
 }
 
-async fn serve_grpc(
-    listener: TcpListener,
+/// What is served over the network.
+struct ServeGrpc {
     areas: Routes,
     timeout: Duration,
-    shutdown: CancellationToken,
-) -> Result<(), BoxError> {
+    authenticator: Authenticator,
+}
+
+async fn serve_grpc(listener: TcpListener, serve: ServeGrpc, shutdown: CancellationToken) -> Result<(), BoxError> {
+    let ServeGrpc { areas, timeout, authenticator } = serve;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     for service in grpc::SERVICES {
@@ -165,7 +178,7 @@ async fn serve_grpc(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .layer(layer_fn(move |routes| grpc::around(routes, timeout)))
+        .layer(layer_fn(move |routes| grpc::around(routes, timeout, authenticator.clone())))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await?;
