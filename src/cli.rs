@@ -15,6 +15,7 @@ pub mod lock;
 mod progress;
 pub mod rest_server;
 pub mod restic;
+mod sign_in;
 mod size;
 mod table;
 #[cfg(test)]

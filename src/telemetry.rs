@@ -60,6 +60,7 @@ fn describe() {
     describe_gauge!("steward_http_connections", "Open connections, by port.");
     describe_counter!("steward_tls_handshake_failures_total", "Connections that ended before they were encrypted.");
     describe_counter!("steward_access_log_dropped_total", "Lines that the access log could not keep up with.");
+    describe_counter!("steward_auth_failures_total", "Logins with a wrong user name or password.");
     describe_gauge!("steward_lock_held", "Grants that live.");
     describe_gauge!("steward_lock_waiting", "Owners in the queues of locks.");
     describe_counter!("steward_lock_expired_total", "Grants that ended by time.");
@@ -69,6 +70,7 @@ fn describe() {
     describe_histogram!("steward_engine_run_seconds", "Time of one activation, by engine.");
     describe_gauge!("steward_engine_last_run_timestamp_seconds", "When an engine was last active, by engine.");
     describe_counter!("steward_engine_errors_total", "Failed activations, by engine.");
+    metrics::counter!("steward_auth_failures_total").increment(0);
     metrics::counter!("steward_lock_expired_total").increment(0);
     metrics::counter!("steward_store_commits_total").increment(0);
     metrics::counter!("steward_store_flushes_total").increment(0);

@@ -20,18 +20,25 @@ pub(crate) const NOT_FOUND: PlainError = PlainError::new(StatusCode::NOT_FOUND, 
 pub(crate) struct PlainError {
     status: StatusCode,
     message: &'static str,
+    header: Option<(&'static str, &'static str)>,
 }
 
 impl PlainError {
     pub(crate) const fn new(status: StatusCode, message: &'static str) -> Self {
-        Self { status, message }
+        Self { status, message, header: None }
+    }
+
+    /// Adds a header that a client needs to go on.
+    pub(crate) const fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.header = Some((name, value));
+        self
     }
 }
 
 impl IntoResponse for PlainError {
     fn into_response(self) -> Response {
         let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-        (self.status, headers, format!("{}\n", self.message)).into_response()
+        (self.status, headers, self.header.map(|header| [header]), format!("{}\n", self.message)).into_response()
     }
 }
 

@@ -6,7 +6,7 @@
 //! the network.
 //!
 //! - `go` reads and writes what Go's standard library would, for the APIs that were served by it.
-//! - `upstream` is the channel: the time limit and the request id of a call, and what an error means.
+//! - `upstream` is the channel: the time limit and the caller of a call, and what an error means.
 //! - `answer` and `body` are what all the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
 //! - `restic` is restic's REST backend: backup repositories.
@@ -22,9 +22,10 @@ mod peer;
 mod restic;
 mod upstream;
 
-use axum::Router;
 use axum::body::HttpBody;
+use axum::{Extension, Router};
 use bytes::Bytes;
+use http::HeaderName;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::client::GrpcService;
@@ -35,7 +36,8 @@ pub use peer::Peer;
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path.
 ///
 /// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
-/// `x-request-id` of a request is passed on with its call.
+/// `x-request-id` of a request is passed on with its call, and so are its credentials and what says where it comes from:
+/// `authorization`, `x-forwarded-for`, the header of [`Options::user_header`], and the extension [`Peer`].
 pub fn router<C>(upstream: C, options: Options, shutdown: CancellationToken) -> Router
 where
     C: GrpcService<Body> + Clone + Send + Sync + 'static,
@@ -45,11 +47,12 @@ where
 {
     let channel = upstream::erase(upstream);
     let inferring = locks::router(channel.clone(), AbsentSuccess::Infer, shutdown.clone());
-    Router::new()
+    let router = Router::new()
         .merge(locks::router(channel.clone(), options.absent_success, shutdown.clone()))
         .nest("/infer", inferring)
         // It has the fallback too: what looks like one of its paths can only be told from a typing error there.
-        .merge(restic::shared_router(channel, options, shutdown))
+        .merge(restic::shared_router(channel, options.clone(), shutdown));
+    with_user_header(router, options.user_header)
 }
 
 /// Serves backup repositories alone by calls over `upstream`: every path is a repository or something in one.
@@ -62,5 +65,14 @@ where
     C::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
     <C::ResponseBody as HttpBody>::Error: Into<tonic::codegen::StdError> + Send,
 {
-    restic::router(upstream::erase(upstream), options, shutdown)
+    let user_header = options.user_header.clone();
+    with_user_header(restic::router(upstream::erase(upstream), options, shutdown), user_header)
+}
+
+/// Calls pass this header on.
+fn with_user_header(router: Router, name: Option<HeaderName>) -> Router {
+    match name {
+        Some(name) => router.layer(Extension(upstream::UserHeader(name))),
+        None => router,
+    }
 }

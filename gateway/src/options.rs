@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 /// Choices about the legacy APIs. Every one has a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// What an unlock without `success` means. The routes under `/infer` always infer.
@@ -17,6 +18,9 @@ pub struct Options {
     /// Whether long lists of objects are compressed for clients that offer it. It costs more than it saves unless the
     /// network is slow.
     pub compress_lists: bool,
+    /// The header in which a proxy names the user. It is passed on; whether the proxy is believed, the server decides.
+    #[serde(skip)]
+    pub user_header: Option<HeaderName>,
 }
 
 impl Default for Options {
@@ -26,6 +30,7 @@ impl Default for Options {
             max_upload_bytes: 1024 * 1024 * 1024,
             body_idle_timeout: Duration::from_mins(1),
             compress_lists: false,
+            user_header: None,
         }
     }
 }

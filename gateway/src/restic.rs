@@ -36,7 +36,7 @@ use self::path::Target;
 use self::refusal::Refusal;
 use crate::answer::NOT_FOUND;
 use crate::options::Options;
-use crate::upstream::{Channel, RequestId};
+use crate::upstream::{Caller, Channel};
 
 /// For an answer, or for the start of one that is streamed.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -92,29 +92,24 @@ impl Restic {
     }
 }
 
-async fn serve_shared(state: State<Restic>, request_id: RequestId, request: Request) -> Response {
+async fn serve_shared(state: State<Restic>, caller: Caller, request: Request) -> Response {
     match path::parse_shared(request.uri().path()) {
-        Some(target) => answer(state.0, request_id, target, request).await,
+        Some(target) => answer(state.0, caller, target, request).await,
         None => NOT_FOUND.into_response(),
     }
 }
 
-async fn serve(state: State<Restic>, request_id: RequestId, request: Request) -> Response {
+async fn serve(state: State<Restic>, caller: Caller, request: Request) -> Response {
     let target = path::parse(request.uri().path());
-    answer(state.0, request_id, target, request).await
+    answer(state.0, caller, target, request).await
 }
 
-async fn answer(
-    restic: Restic,
-    request_id: RequestId,
-    target: Result<Target, path::Error>,
-    request: Request,
-) -> Response {
+async fn answer(restic: Restic, caller: Caller, target: Result<Target, path::Error>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut incoming = Incoming::new(body, &parts.headers, &restic.options);
     let shutdown = restic.shutdown.clone();
     let answered = match target {
-        Ok(target) => dispatch(restic, request_id, target, &parts, &mut incoming).await,
+        Ok(target) => dispatch(restic, caller, target, &parts, &mut incoming).await,
         Err(error) => Err(error.into()),
     };
     answered.unwrap_or_else(|refusal| {
@@ -131,25 +126,25 @@ async fn answer(
 
 async fn dispatch(
     restic: Restic,
-    request_id: RequestId,
+    caller: Caller,
     target: Target,
     parts: &Parts,
     incoming: &mut Incoming,
 ) -> Result<Response, Refusal> {
     match (target, &parts.method) {
         (Target::Repository(path), &Method::POST) => {
-            repository::create(restic, request_id, path, parts.uri.query().unwrap_or_default()).await
+            repository::create(restic, caller, path, parts.uri.query().unwrap_or_default()).await
         }
-        (Target::Repository(path), &Method::DELETE) => repository::delete(restic, request_id, path).await,
+        (Target::Repository(path), &Method::DELETE) => repository::delete(restic, caller, path).await,
         (Target::Repository(_), _) => Err(Refusal::method("DELETE, POST")),
         (Target::List(repository, r#type), &Method::GET) => {
-            list::list(restic, request_id, repository, r#type, &parts.headers).await
+            list::list(restic, caller, repository, r#type, &parts.headers).await
         }
         (Target::List(..), _) => Err(Refusal::method("GET")),
-        (Target::Object(key), &Method::HEAD) => object::head(restic, request_id, key).await,
-        (Target::Object(key), &Method::GET) => download::get(restic, request_id, key, &parts.headers).await,
-        (Target::Object(key), &Method::POST) => upload::store(restic, request_id, key, &parts.headers, incoming).await,
-        (Target::Object(key), &Method::DELETE) => object::delete(restic, request_id, key).await,
+        (Target::Object(key), &Method::HEAD) => object::head(restic, caller, key).await,
+        (Target::Object(key), &Method::GET) => download::get(restic, caller, key, &parts.headers).await,
+        (Target::Object(key), &Method::POST) => upload::store(restic, caller, key, &parts.headers, incoming).await,
+        (Target::Object(key), &Method::DELETE) => object::delete(restic, caller, key).await,
         (Target::Object(_), _) => Err(Refusal::method("HEAD, GET, POST, DELETE")),
     }
 }

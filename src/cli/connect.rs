@@ -1,16 +1,21 @@
 //! How a command finds its server.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use http::Uri;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Endpoint;
 
 use super::console::{Console, Format};
 use super::error::{self, Error};
+use super::sign_in::{self, Password, SignIn};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:50051";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,18 +23,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection whose calls carry the user's credentials, if there are any.
+pub(crate) type Channel = InterceptedService<tonic::transport::Channel, SignIn>;
+
 /// The options that every client command has.
 #[derive(Args, Clone, Debug)]
 pub struct ClientArgs {
-    /// The server's gRPC address.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "STEWARD_SERVER",
-        default_value = DEFAULT_SERVER,
-        value_parser = parse_server
-    )]
+    #[command(flatten)]
     server: Server,
 
     /// Answer in JSON, one object a line.
@@ -47,20 +47,44 @@ impl ClientArgs {
     }
 }
 
-/// A server that can be connected to.
-#[derive(Clone, Debug)]
+/// A server that can be connected to, and as whom.
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Server {
-    url: String,
-    endpoint: Endpoint,
+    /// The server's gRPC address.
+    #[arg(
+        long = "server",
+        global = true,
+        value_name = "URL",
+        env = "STEWARD_SERVER",
+        default_value = DEFAULT_SERVER,
+        value_parser = AddressParser
+    )]
+    address: Address,
+
+    /// Who to log in as. The password comes from `STEWARD_PASSWORD` or from a file.
+    #[arg(long, global = true, value_name = "NAME", env = "STEWARD_USER", value_parser = sign_in::parse_user)]
+    user: Option<String>,
+
+    /// A file whose first line is the password.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        value_parser = PathBufValueParser::new().try_map(sign_in::read_password)
+    )]
+    password_file: Option<Password>,
 }
 
 impl Server {
     /// Connects, so that an absent server is noticed before anything is asked of it.
     pub(crate) async fn connect(&self) -> Result<Channel, Error> {
-        self.endpoint
-            .connect()
-            .await
-            .map_err(|failure| Error::Unreachable { url: self.url.clone(), cause: error::root_cause(&failure) })
+        let sign_in = self.sign_in()?;
+        let connected = self.address.endpoint.connect().await;
+        let channel = connected.map_err(|failure| Error::Unreachable {
+            url: self.address.url.clone(),
+            cause: error::root_cause(&failure),
+        })?;
+        Ok(InterceptedService::new(channel, sign_in))
     }
 
     /// A client of the locks, connected.
@@ -70,7 +94,7 @@ impl Server {
 
     /// A client of the locks with a connection of its own, made when it is first used.
     pub(crate) fn locks(&self) -> LockServiceClient<Channel> {
-        LockServiceClient::new(self.endpoint.connect_lazy())
+        LockServiceClient::new(self.connect_lazy())
     }
 
     /// A client of the repositories, connected.
@@ -80,54 +104,137 @@ impl Server {
 
     /// A client of the repositories with a connection of its own, made when it is first used.
     pub(crate) fn objects(&self) -> ObjectServiceClient<Channel> {
-        ObjectServiceClient::new(self.endpoint.connect_lazy())
+        ObjectServiceClient::new(self.connect_lazy())
+    }
+
+    fn connect_lazy(&self) -> Channel {
+        // A command that has no password has not got past its first connection.
+        let sign_in = self.sign_in().unwrap_or_default();
+        InterceptedService::new(self.address.endpoint.connect_lazy(), sign_in)
     }
 
     /// The failure of a call to this server. To be given to `map_err`.
     pub(crate) fn failure(&self) -> impl Fn(Status) -> Error {
-        |status| Error::of_call(&self.url, status)
+        |status| Error::of_call(&self.address.url, status)
+    }
+
+    fn sign_in(&self) -> Result<SignIn, Error> {
+        let Some(user) = &self.user else { return Ok(SignIn::default()) };
+        let password = self.password_file.clone().or_else(Password::from_environment).ok_or(Error::NoPassword)?;
+        Ok(SignIn::new(user, &password))
     }
 }
 
-fn parse_server(text: &str) -> Result<Server, String> {
+/// Where a server is.
+#[derive(Clone, Debug)]
+struct Address {
+    url: String,
+    endpoint: Endpoint,
+}
+
+/// Reads addresses without showing one that may have a password in it, as clap would.
+#[derive(Clone, Debug)]
+struct AddressParser;
+
+impl TypedValueParser for AddressParser {
+    type Value = Address;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let parsed = value.to_str().ok_or_else(|| "is not UTF-8".to_owned()).and_then(parse_address);
+        parsed.map_err(|problem| {
+            let message = format!("the address of --server or STEWARD_SERVER {problem}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
+}
+
+fn parse_address(text: &str) -> Result<Address, String> {
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
+    if url.contains('@') {
+        return Err("has a user in it: name the user with --user or STEWARD_USER, and put the password into \
+                    STEWARD_PASSWORD or a --password-file"
+            .to_owned());
+    }
+    let uri: Uri = url.parse().map_err(|error| format!("{text:?} is not a URL: {error}"))?;
     if uri.scheme_str() != Some("http") {
-        return Err("only http:// addresses are served".to_owned());
+        return Err(format!("{text:?} is not served: only http:// is"));
     }
     if uri.host().is_none_or(str::is_empty) {
-        return Err("the address has no host".to_owned());
+        return Err(format!("{text:?} has no host"));
     }
     let endpoint = Endpoint::from(uri)
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
-    Ok(Server { url, endpoint })
+    Ok(Address { url, endpoint })
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use tonic::service::Interceptor as _;
+
     use super::*;
 
     #[test]
     fn an_address_needs_no_scheme() {
-        assert_eq!(parse_server("127.0.0.1:50051").unwrap().url, "http://127.0.0.1:50051");
-        assert_eq!(parse_server("http://[::1]:7").unwrap().url, "http://[::1]:7");
+        assert_eq!(parse_address("127.0.0.1:50051").unwrap().url, "http://127.0.0.1:50051");
+        assert_eq!(parse_address("http://[::1]:7").unwrap().url, "http://[::1]:7");
     }
 
     #[test]
     fn other_schemes_and_nonsense_are_refused() {
         for wrong in ["https://a:1", "ftp://a", "http://", "a b"] {
-            assert!(parse_server(wrong).is_err(), "{wrong:?}");
+            assert!(parse_address(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_refused_and_not_shown() {
+        for url in ["http://alice:geheim@host:1", "alice:geheim@host", "http://alice@host", "ftp://a:geheim@host/"] {
+            let error = TestCommand::try_parse_from(["test", "--server", url]).unwrap_err().to_string();
+            assert!(error.contains("--user") && !error.contains("geheim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_password_comes_from_a_file_and_is_not_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "geheim\nmore\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let parse = |arguments: &[&str]| TestCommand::try_parse_from([&["test"], arguments].concat());
+        let command = parse(&["--user", "alice", "--password-file", path]).unwrap();
+        assert!(!format!("{command:?}").contains("geheim"));
+        let mut sign_in = command.client.server().sign_in().unwrap();
+        let request = sign_in.call(tonic::Request::new(())).unwrap();
+        assert_eq!(request.metadata().get("authorization").unwrap(), "Basic YWxpY2U6Z2VoZWlt");
+        assert!(!format!("{request:?} {sign_in:?}").contains("YWxp"));
+
+        let mut nobody = parse(&[]).unwrap().client.server().sign_in().unwrap();
+        assert!(nobody.call(tonic::Request::new(())).unwrap().metadata().is_empty());
+        assert!(parse(&["--user", "a:b"]).is_err());
+        let error = parse(&["--password-file", "/nowhere/at/all"]).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/at/all"), "{error}");
+    }
+
+    #[derive(Debug, clap::Parser)]
+    struct TestCommand {
+        #[command(flatten)]
+        client: ClientArgs,
     }
 
     #[tokio::test]
     async fn an_absent_server_is_named() {
         // Bound and dropped: nobody listens there.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = parse_server(&format!("127.0.0.1:{port}")).unwrap();
+        let address = parse_address(&format!("127.0.0.1:{port}")).unwrap();
+        let server = Server { address, user: None, password_file: None };
         let error = server.connect().await.unwrap_err();
         assert!(matches!(&error, Error::Unreachable { cause, .. } if cause.contains("refused")), "{error}");
     }

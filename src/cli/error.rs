@@ -20,6 +20,9 @@ pub(crate) enum Error {
         /// What the network said.
         cause: String,
     },
+    /// A user is named, and no password is to be found.
+    #[error("there is a user but no password: set STEWARD_PASSWORD, or name a --password-file")]
+    NoPassword,
     /// The server said no.
     #[error("{}", describe(.0))]
     Refused(Box<Status>),

@@ -12,6 +12,7 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::methods;
 use super::timeout::TimeoutLayer;
+use crate::auth::{AuthLayer, Authenticator};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
@@ -47,10 +48,12 @@ pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }
 
-/// What every call passes, over the network or in process: a request id, a measurement, a deadline.
+/// What every call passes, over the network or in process: a request id, a measurement, a deadline, the question who
+/// the caller is.
 pub(super) fn around<S>(
     service: S,
     timeout: Duration,
+    authenticator: Authenticator,
 ) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = S::Error, Future: Send> + Clone
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
@@ -62,6 +65,7 @@ where
         .layer(PropagateRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID)))
         .layer(tower::layer::layer_fn(Measure))
         .layer(TimeoutLayer::new(timeout))
+        .layer(AuthLayer::new(authenticator))
         .service(service)
 }
 

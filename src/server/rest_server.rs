@@ -7,8 +7,9 @@ use tonic::service::Routes;
 
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
-use super::running::{BoxError, Servers, bind, restic_routes, until_stopped};
+use super::running::{BoxError, Servers, bind, gateway_options, until_stopped};
 use super::{grpc, http, open_files, repositories, stop};
+use crate::auth::Authenticator;
 use crate::config::{Config, Listen};
 use crate::telemetry;
 
@@ -31,13 +32,16 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
+    let authenticator = Authenticator::from_config(&config.auth)?;
+    authenticator.start(shutdown.clone(), &tasks)?;
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
     let objects = repositories::start(&config, &shutdown, &tasks).await?;
     let socket = open(&options.listen).await?;
 
     let services = Routes::new(grpc::object_service(objects));
-    let in_process = grpc::around(services.prepare(), config.server.request_timeout);
-    let routes = restic_routes(in_process, &config, shutdown.clone());
+    let in_process = grpc::around(services.prepare(), config.server.request_timeout, authenticator.clone());
+    let choices = gateway_options(&config, authenticator.user_header());
+    let routes = steward_gateway::restic_router(in_process, choices, shutdown.clone());
     let router = http::restic_router(routes, metrics, options.metrics, config.restic.private_repositories);
     let address = socket.address();
     let mut servers = Servers::new();

@@ -5,26 +5,26 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use ::http::HeaderName;
 use steward_gateway::Options;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
-use tonic::client::GrpcService;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_health::server::HealthReporter;
+use tower::ServiceExt as _;
 use tower::layer::layer_fn;
 
 use super::data_dir::DataDir;
 use super::http::{MetricsAccess, Readiness};
 use super::listen::{self, Socket};
 use super::{grpc, http, open_files, repositories, stop};
+use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AbsentSuccess, Config, Listen};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
@@ -48,11 +48,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
+    let authenticator = Authenticator::from_config(&config.auth)?;
     let data = DataDir::take(&config.store.data)?;
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
+    authenticator.start(shutdown.clone(), &tasks)?;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
@@ -70,13 +72,15 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
 
     let areas = grpc::areas(lock_server, object_server);
-    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout);
-    let restic_routes = restic_routes(in_process.clone(), &config, shutdown.clone());
-    let gateway = steward_gateway::router(in_process, gateway_options(&config), shutdown.clone());
+    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
+    let options = gateway_options(&config, authenticator.user_header());
+    let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
+    let gateway = steward_gateway::router(in_process, options, shutdown.clone());
     let router = http::router(gateway, metrics.clone(), store_readiness(&store, &shutdown));
 
     let mut servers = Servers::new();
-    servers.spawn(serve_grpc(grpc_listener, areas, config.server.request_timeout, shutdown.clone()));
+    let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator };
+    servers.spawn(serve_grpc(grpc_listener, network, shutdown.clone()));
     servers.spawn(listen::serve("http", http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
         let are_private = config.restic.private_repositories;
@@ -107,6 +111,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
 pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
+    let relay = Relay::from_config(&config.auth)?;
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
@@ -120,7 +125,9 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
         .connect_lazy();
     let socket = bind("http", &config.server.http.into()).await?;
     let address = socket.address();
-    let gateway = steward_gateway::router(channel.clone(), gateway_options(&config), shutdown.clone());
+    let options = gateway_options(&config, relay.user_header());
+    let cleaned = channel.clone().map_request(move |call| relay.clean(call));
+    let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
     let router = http::router(gateway, metrics, upstream_readiness(channel));
     let mut servers = Servers::new();
     servers.spawn(listen::serve("http", socket, router, common.clone()));
@@ -128,15 +135,6 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let result = until_stopped(servers, &shutdown, config.server.shutdown_deadline).await;
     common.finish().await;
     result
-}
-
-/// The routes of repositories alone.
-pub(super) fn restic_routes<C>(upstream: C, config: &Config, shutdown: CancellationToken) -> Router
-where
-    C: GrpcService<Body, ResponseBody = Body> + Clone + Send + Sync + 'static,
-    C::Future: Send + 'static,
-{
-    steward_gateway::restic_router(upstream, gateway_options(config), shutdown)
 }
 
 pub(super) type Servers = JoinSet<Result<(), BoxError>>;
@@ -170,22 +168,26 @@ pub(super) async fn bind(name: &str, address: &Listen) -> Result<Socket, BoxErro
     Socket::bind(address).await.map_err(|error| format!("cannot listen for {name} on {address}: {error}").into())
 }
 
-fn gateway_options(config: &Config) -> Options {
+pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
     Options {
         absent_success: match config.gateway.absent_success {
             AbsentSuccess::Failure => steward_gateway::AbsentSuccess::Failure,
             AbsentSuccess::Infer => steward_gateway::AbsentSuccess::Infer,
         },
+        user_header,
         ..Options::default()
     }
 }
 
-async fn serve_grpc(
-    listener: TcpListener,
+/// What is served over the network.
+struct ServeGrpc {
     areas: Routes,
     timeout: Duration,
-    shutdown: CancellationToken,
-) -> Result<(), BoxError> {
+    authenticator: Authenticator,
+}
+
+async fn serve_grpc(listener: TcpListener, serve: ServeGrpc, shutdown: CancellationToken) -> Result<(), BoxError> {
+    let ServeGrpc { areas, timeout, authenticator } = serve;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     for service in grpc::SERVICES {
@@ -198,7 +200,7 @@ async fn serve_grpc(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .layer(layer_fn(move |routes| grpc::around(routes, timeout)))
+        .layer(layer_fn(move |routes| grpc::around(routes, timeout, authenticator.clone())))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await?;

@@ -15,20 +15,16 @@ use steward_proto::lock::v1::{AcquireRequest, AcquireResponse, AcquireStatus, Gr
 use super::request::{self, LockRequest};
 use super::{Locks, time};
 use crate::answer::{self, PlainError, add_header};
-use crate::upstream::{Call, Reason, RequestId};
+use crate::upstream::{Call, Caller, Reason};
 
 /// The API promises an answer within a second.
 const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Handles `POST /lock`.
-pub(super) async fn lock(
-    State(mut locks): State<Locks>,
-    request_id: RequestId,
-    body: Body,
-) -> Result<Response, PlainError> {
+pub(super) async fn lock(State(mut locks): State<Locks>, caller: Caller, body: Body) -> Result<Response, PlainError> {
     let request: LockRequest = request::read(body).await?;
     request.subject.require_lock_and_node()?;
-    let call = Call::new("Acquire", request_id, TIMEOUT);
+    let call = Call::new("Acquire", caller, TIMEOUT);
     match call.run(locks.client.acquire(call.request(request.into()))).await {
         Ok(response) => decided(&response).ok_or_else(|| call.unexpected("status is none of an enqueueing acquire")),
         Err(failure) => match failure.reason().and_then(refusal) {

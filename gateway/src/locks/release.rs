@@ -17,19 +17,15 @@ use super::Locks;
 use super::request::{self, UnlockRequest};
 use crate::answer::{self, PlainError};
 use crate::options::AbsentSuccess;
-use crate::upstream::{Call, Reason, RequestId};
+use crate::upstream::{Call, Caller, Reason};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Handles `POST /unlock`.
-pub(super) async fn unlock(
-    State(mut locks): State<Locks>,
-    request_id: RequestId,
-    body: Body,
-) -> Result<Response, PlainError> {
+pub(super) async fn unlock(State(mut locks): State<Locks>, caller: Caller, body: Body) -> Result<Response, PlainError> {
     let request: UnlockRequest = request::read(body).await?;
     request.subject.require_lock_and_node()?;
-    let call = Call::new("Release", request_id, TIMEOUT);
+    let call = Call::new("Release", caller, TIMEOUT);
     let message = release_request(request, locks.absent_success);
     match call.run(locks.client.release(call.request(message))).await {
         Ok(_) => Ok(answer::json(StatusCode::OK, &UnlockAnswer::RELEASED)),

@@ -16,32 +16,28 @@ use steward_proto::lock::v1::{GetRequest, Lock};
 use super::Locks;
 use super::request::{self, Subject};
 use crate::answer::{self, PlainError};
-use crate::upstream::{Call, Reason, RequestId};
+use crate::upstream::{Call, Caller, Reason};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Handles `GET /lock/status`.
 pub(super) async fn by_query(
     State(locks): State<Locks>,
-    request_id: RequestId,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PlainError> {
-    status(locks, request_id, Subject::from_query(&query.unwrap_or_default())).await
+    status(locks, caller, Subject::from_query(&query.unwrap_or_default())).await
 }
 
 /// Handles `POST /lock/status`.
-pub(super) async fn by_body(
-    State(locks): State<Locks>,
-    request_id: RequestId,
-    body: Body,
-) -> Result<Response, PlainError> {
-    status(locks, request_id, request::read(body).await?).await
+pub(super) async fn by_body(State(locks): State<Locks>, caller: Caller, body: Body) -> Result<Response, PlainError> {
+    status(locks, caller, request::read(body).await?).await
 }
 
-async fn status(mut locks: Locks, request_id: RequestId, subject: Subject) -> Result<Response, PlainError> {
+async fn status(mut locks: Locks, caller: Caller, subject: Subject) -> Result<Response, PlainError> {
     subject.require_lock()?;
     let (key, node_id) = subject.into_key_and_node();
-    let call = Call::new("Get", request_id, TIMEOUT);
+    let call = Call::new("Get", caller, TIMEOUT);
     let message = GetRequest { key: Some(key), claim_as: node_id.clone() };
     let lock = match call.run(locks.client.get(call.request(message))).await {
         Ok(response) => response.lock.unwrap_or_default(),

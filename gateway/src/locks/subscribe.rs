@@ -16,7 +16,7 @@ use super::Locks;
 use super::request::Subject;
 use super::subscription::Subscription;
 use crate::answer::PlainError;
-use crate::upstream::{Call, Failure, Reason, RequestId};
+use crate::upstream::{Call, Caller, Failure, Reason};
 
 /// For the start of the watch; the watch itself may take for ever.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const TOO_MANY: PlainError = PlainError::new(StatusCode::SERVICE_UNAVAILABLE, "è
 /// Handles `GET /lock/subscribe`.
 pub(super) async fn subscribe(
     State(mut locks): State<Locks>,
-    request_id: RequestId,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PlainError> {
     let subject = Subject::from_query(&query.unwrap_or_default());
@@ -36,11 +36,11 @@ pub(super) async fn subscribe(
         return Err(INCOMPLETE);
     }
     let (key, _) = subject.into_key_and_node();
-    let call = Call::new("Watch", request_id.clone(), TIMEOUT);
+    let call = Call::new("Watch", caller.clone(), TIMEOUT);
     let message = WatchRequest { key: Some(key.clone()), ..WatchRequest::default() };
     let watch = call.run(locks.client.watch(call.request(message))).await;
     let updates = watch.map_err(|failure| refusal(&failure))?;
-    let frames = Subscription::new(key, request_id, updates, locks.shutdown).into_frames();
+    let frames = Subscription::new(key, caller.request_id().clone(), updates, locks.shutdown).into_frames();
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache"), (CONNECTION, "keep-alive")];
     Ok((headers, Body::from_stream(frames)).into_response())
 }

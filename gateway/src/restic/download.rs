@@ -19,18 +19,18 @@ use tracing::warn;
 use super::object::describing;
 use super::refusal::Refusal;
 use super::{Restic, TIMEOUT, range};
-use crate::upstream::{Call, RequestId};
+use crate::upstream::{Call, Caller};
 
 /// Handles `GET /{path}/{type}/{name}` and `GET /{path}/config`.
 pub(super) async fn get(
     mut restic: Restic,
-    request_id: RequestId,
+    caller: Caller,
     key: ObjectKey,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
     let r#type = key.r#type();
     let range = if r#type == ObjectType::Config { None } else { range::requested(headers)? };
-    let call = Call::new("Download", request_id.clone(), TIMEOUT);
+    let call = Call::new("Download", caller.clone(), TIMEOUT);
     let request = call.request(DownloadRequest { key: Some(key), range });
     // The first message decides on the status, so it belongs to the call.
     let opened = call.run(async {
@@ -47,7 +47,7 @@ pub(super) async fn get(
         status = StatusCode::PARTIAL_CONTENT;
         headers.insert(CONTENT_RANGE, extent.header());
     }
-    let content = Content { parts, remaining: extent.length, request_id };
+    let content = Content { parts, remaining: extent.length, caller };
     Ok((status, headers, Body::from_stream(content.into_chunks())).into_response())
 }
 
@@ -83,7 +83,7 @@ impl Extent {
 struct Content {
     parts: Streaming<DownloadResponse>,
     remaining: u64,
-    request_id: RequestId,
+    caller: Caller,
 }
 
 impl Content {
@@ -95,7 +95,7 @@ impl Content {
                 return Ok(None);
             }
             let chunk = content.next().await.inspect_err(|status| {
-                let (request_id, code, message) = (&content.request_id, status.code(), status.message());
+                let (request_id, code, message) = (content.caller.request_id(), status.code(), status.message());
                 warn!(%request_id, ?code, message, "a download broke off; its client is cut off too");
             })?;
             Ok(Some((chunk, content)))

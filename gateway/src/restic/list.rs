@@ -18,7 +18,7 @@ use tracing::warn;
 use super::listing::{Frame, Listing, Version};
 use super::refusal::Refusal;
 use super::{Restic, TIMEOUT, gzip};
-use crate::upstream::{Call, RequestId};
+use crate::upstream::{Call, Caller};
 
 const V1: &str = "application/vnd.x.restic.rest.v1";
 const V2: &str = "application/vnd.x.restic.rest.v2";
@@ -26,13 +26,13 @@ const V2: &str = "application/vnd.x.restic.rest.v2";
 /// Handles `GET /{path}/{type}/`.
 pub(super) async fn list(
     mut restic: Restic,
-    request_id: RequestId,
+    caller: Caller,
     repository: String,
     r#type: ObjectType,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
     let version = if headers.get(ACCEPT).is_some_and(|accept| accept == V1) { Version::One } else { Version::Two };
-    let call = Call::new("StreamObjects", request_id.clone(), TIMEOUT);
+    let call = Call::new("StreamObjects", caller.clone(), TIMEOUT);
     let request = call.request(StreamObjectsRequest { repository, r#type: r#type.into() });
     // What comes first decides on the status, so it belongs to the call.
     let opened = call.run(async {
@@ -47,7 +47,7 @@ pub(super) async fn list(
     let mut answer = match first {
         Frame::Last(json) => json.into_response(),
         Frame::More(json) => {
-            let rest = frames(listing, request_id);
+            let rest = frames(listing, caller);
             let all = once(async { Ok(json) }).chain(rest);
             if offers_gzip { compressed(all) } else { Body::from_stream(all).into_response() }
         }
@@ -61,16 +61,16 @@ pub(super) async fn list(
 }
 
 /// Yields the rest of a list, and an error when it breaks off, at which the server cuts the connection.
-fn frames(listing: Listing, request_id: RequestId) -> impl Stream<Item = Result<Bytes, Status>> + Send {
-    try_unfold((Some(listing), request_id), |(listing, request_id)| async move {
+fn frames(listing: Listing, caller: Caller) -> impl Stream<Item = Result<Bytes, Status>> + Send {
+    try_unfold((Some(listing), caller), |(listing, caller)| async move {
         let Some(mut listing) = listing else { return Ok(None) };
         let frame = listing.next_frame().await.inspect_err(|status| {
-            let (code, message) = (status.code(), status.message());
+            let (request_id, code, message) = (caller.request_id(), status.code(), status.message());
             warn!(%request_id, ?code, message, "a list broke off; its client is cut off too");
         })?;
         Ok(Some(match frame {
-            Frame::More(json) => (json, (Some(listing), request_id)),
-            Frame::Last(json) => (json, (None, request_id)),
+            Frame::More(json) => (json, (Some(listing), caller)),
+            Frame::Last(json) => (json, (None, caller)),
         }))
     })
 }

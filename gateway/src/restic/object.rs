@@ -10,11 +10,11 @@ use steward_proto::restic::v1::{DeleteObjectRequest, GetObjectRequest, ObjectKey
 
 use super::refusal::Refusal;
 use super::{Restic, TIMEOUT};
-use crate::upstream::{Call, RequestId};
+use crate::upstream::{Call, Caller};
 
 /// Tells how long an object is.
-pub(super) async fn head(mut restic: Restic, request_id: RequestId, key: ObjectKey) -> Result<Response, Refusal> {
-    let call = Call::new("GetObject", request_id, TIMEOUT);
+pub(super) async fn head(mut restic: Restic, caller: Caller, key: ObjectKey) -> Result<Response, Refusal> {
+    let call = Call::new("GetObject", caller, TIMEOUT);
     let r#type = key.r#type();
     let found = call.run(restic.client.get_object(call.request(GetObjectRequest { key: Some(key) }))).await?;
     let size = found.object.and_then(|object| u64::try_from(object.size).ok());
@@ -23,8 +23,8 @@ pub(super) async fn head(mut restic: Restic, request_id: RequestId, key: ObjectK
 }
 
 /// Deletes an object.
-pub(super) async fn delete(mut restic: Restic, request_id: RequestId, key: ObjectKey) -> Result<Response, Refusal> {
-    let call = Call::new("DeleteObject", request_id, TIMEOUT);
+pub(super) async fn delete(mut restic: Restic, caller: Caller, key: ObjectKey) -> Result<Response, Refusal> {
+    let call = Call::new("DeleteObject", caller, TIMEOUT);
     call.run(restic.client.delete_object(call.request(DeleteObjectRequest { key: Some(key) }))).await?;
     Ok(StatusCode::OK.into_response())
 }

@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use super::Restic;
 use super::incoming::{Incoming, Interruption};
 use super::refusal::Refusal;
-use crate::upstream::{Call, RequestId};
+use crate::upstream::{Call, Caller};
 
 /// How many bytes a message has at most.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -36,7 +36,7 @@ const CONSIDERATION: Duration = Duration::from_millis(100);
 /// Handles `POST /{path}/{type}/{name}` and `POST /{path}/config`.
 pub(super) async fn store(
     mut restic: Restic,
-    request_id: RequestId,
+    caller: Caller,
     key: ObjectKey,
     headers: &HeaderMap,
     incoming: &mut Incoming,
@@ -46,7 +46,7 @@ pub(super) async fn store(
     if announced(headers).is_some_and(|size| size > limit) {
         return Err(Fault::TooLong.into());
     }
-    let call = Call::new("Upload", request_id, TIMEOUT);
+    let call = Call::new("Upload", caller, TIMEOUT);
     let (parts, receiver) = mpsc::channel(DEPTH);
     let mut answer = pin!(restic.client.upload(call.request(messages(receiver))));
     let mut early = None;

@@ -18,6 +18,12 @@ const INTERNAL: PlainError = PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, 
 const UNAVAILABLE: PlainError = PlainError::new(StatusCode::SERVICE_UNAVAILABLE, "服务暂时不可用，请稍后重试");
 const TIMED_OUT: PlainError = PlainError::new(StatusCode::GATEWAY_TIMEOUT, "请求超时");
 
+const UNAUTHORIZED: PlainError = PlainError::new(StatusCode::UNAUTHORIZED, "Unauthorized")
+    .with_header("www-authenticate", r#"Basic realm="steward", charset="UTF-8""#);
+const FORBIDDEN: PlainError = PlainError::new(StatusCode::FORBIDDEN, "Forbidden");
+const TOO_MANY_ATTEMPTS: PlainError =
+    PlainError::new(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").with_header("retry-after", "10");
+
 /// The reasons that the services give in `google.rpc.ErrorInfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -103,11 +109,20 @@ impl Failure {
                 UNAVAILABLE
             }
             _ if self.is_timeout() => self.report_timeout(),
+            // The server has logged these, with the address of the client.
+            Code::Unauthenticated => UNAUTHORIZED,
+            Code::PermissionDenied => FORBIDDEN,
+            Code::ResourceExhausted if self.is_login_refused() => TOO_MANY_ATTEMPTS,
             code => {
                 error!(%request_id, rpc, ?code, message = status.message(), "upstream failed");
                 INTERNAL
             }
         }
+    }
+
+    fn is_login_refused(&self) -> bool {
+        let info = self.status.get_details_error_info();
+        info.is_some_and(|info| info.domain == DOMAIN && info.reason == "TOO_MANY_ATTEMPTS")
     }
 
     fn report_timeout(&self) -> PlainError {

@@ -113,9 +113,12 @@ fn fail(error: &Error, notices: &Notices) -> Exit {
     notices.error(error.to_string());
     match error {
         Error::Unreachable { .. } => Exit::UNREACHABLE,
-        Error::Refused(_) | Error::Nonsense(_) | Error::Local(_) | Error::Output(_) | Error::System { .. } => {
-            Exit::ERROR
-        }
+        Error::NoPassword
+        | Error::Refused(_)
+        | Error::Nonsense(_)
+        | Error::Local(_)
+        | Error::Output(_)
+        | Error::System { .. } => Exit::ERROR,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{self as pb, watch_response::Update};
-use tonic::transport::Channel;
+use crate::cli::connect::Channel;
 use tonic::{Status, Streaming};
 
 use super::{json, key};

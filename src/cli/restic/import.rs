@@ -9,12 +9,12 @@ mod upload;
 
 use std::path::PathBuf;
 
+use crate::cli::connect::Channel;
 use clap::Args;
 use futures::StreamExt as _;
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use self::config::Comparison;
 use self::known::Known;

@@ -1,11 +1,11 @@
 //! `steward restic list`: all repositories, page by page.
 
+use crate::cli::connect::Channel;
 use clap::Args;
 use jiff::Timestamp;
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::repository::shown;
 use super::{json, text};

@@ -1,11 +1,11 @@
 //! `steward restic verify`: has every object read, and tells what is wrong.
 
+use crate::cli::connect::Channel;
 use clap::Args;
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::finding::Problem;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use steward_proto::restic::v1::verify_repository_response::Event;
-use tonic::transport::Channel;
 
 use super::list::Pages;
 use super::repository::{Repository, shown};

@@ -1,10 +1,10 @@
 //! `steward restic watch`: the objects of a repository as they are, then every change, across restarts of the server.
 
+use crate::cli::connect::Channel;
 use clap::Args;
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use steward_proto::restic::v1::watch_response::Kind as Change;
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::kind::{self, Kind};

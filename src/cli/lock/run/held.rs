@@ -6,9 +6,9 @@ use steward_proto::lock::v1 as pb;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use tokio::time::{sleep_until, timeout};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::schedule::Schedule;
+use crate::cli::connect::Channel;
 use crate::cli::{duration, error};
 
 /// A grant and what is known of its deadlines.

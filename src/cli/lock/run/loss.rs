@@ -7,7 +7,8 @@ use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::watch_response::Update;
 use tokio::time::sleep;
 use tonic::Status;
-use tonic::transport::Channel;
+
+use crate::cli::connect::Channel;
 
 /// How long to wait before a watch that broke is opened again. Until then the renewals alone tell of a loss.
 const REOPEN_AFTER: Duration = Duration::from_secs(5);

@@ -7,14 +7,13 @@ use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{self as pb, release_request::Holder};
 use tokio::time::{sleep_until, timeout};
 use tonic::Status;
-use tonic::transport::Channel;
 use uuid::Uuid;
 
 use super::held::{Held, RenewError};
 use super::notices::Notices;
 use super::signals::Signals;
 use crate::cli::backoff::Backoff;
-use crate::cli::connect::Server;
+use crate::cli::connect::{Channel, Server};
 use crate::cli::error::{self, Error};
 use crate::cli::lock::{key, text};
 use crate::cli::{duration, identity};

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::download_response::Part;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
-use tonic::transport::Channel;
+use crate::cli::connect::Channel;
 use tonic::{Code, Status};
 
 use super::tree::Repository;

@@ -2,7 +2,7 @@
 
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
-use tonic::transport::Channel;
+use crate::cli::connect::Channel;
 use tonic::{Code, Status};
 
 use super::digest::Digest;

@@ -13,7 +13,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
+use crate::cli::connect::Channel;
 use tonic::{Response, Status};
 
 use crate::cli::backoff::Backoff;

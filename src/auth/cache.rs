@@ -1,0 +1,113 @@
+//! Who proved a short while ago who they are, so that not every request costs a slow comparison.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::Error;
+use super::credentials::Credentials;
+use super::htpasswd::Hash;
+
+/// How long a proof counts.
+const LIFETIME: Duration = Duration::from_mins(1);
+/// How many users it remembers.
+const MAX_USERS: usize = 10_000;
+
+/// Remembers one proof a user: not the password but a digest under a key that no other process has. The stored hash is
+/// part of it, so a changed password is a new one at once.
+pub(super) struct Cache {
+    key: [u8; 32],
+    proofs: HashMap<String, Proof>,
+}
+
+struct Proof {
+    digest: [u8; 32],
+    expire_time: Instant,
+}
+
+impl Cache {
+    /// An empty one, with a new key.
+    pub(super) fn new() -> Result<Self, Error> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        Ok(Cache { key, proofs: HashMap::new() })
+    }
+
+    /// Whether these credentials were right for this hash within the last minute.
+    pub(super) fn knows(&self, credentials: &Credentials, hash: &Hash, now: Instant) -> bool {
+        let proof = self.proofs.get(&credentials.user).filter(|proof| now < proof.expire_time);
+        proof.is_some_and(|proof| proof.digest.ct_eq(&self.digest(credentials, hash)).into())
+    }
+
+    /// Remembers that these credentials are right.
+    pub(super) fn learn(&mut self, credentials: &Credentials, hash: &Hash, now: Instant) {
+        self.proofs.retain(|_, proof| now < proof.expire_time);
+        if self.proofs.len() >= MAX_USERS {
+            let oldest = self.proofs.iter().min_by_key(|(_, proof)| proof.expire_time).map(|(user, _)| user.clone());
+            oldest.and_then(|user| self.proofs.remove(&user));
+        }
+        let proof = Proof { digest: self.digest(credentials, hash), expire_time: now + LIFETIME };
+        self.proofs.insert(credentials.user.clone(), proof);
+    }
+
+    fn digest(&self, credentials: &Credentials, hash: &Hash) -> [u8; 32] {
+        let mut digest = Sha256::new_with_prefix(self.key);
+        for part in [credentials.user.as_bytes(), credentials.password.as_bytes(), hash.as_bytes()] {
+            // With their lengths, so that no two triples are one text.
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::htpasswd::Users;
+
+    fn hash(text: &str) -> Hash {
+        let (users, _) = Users::parse(format!("a:{text}").as_bytes());
+        (**users.find("a").unwrap()).clone()
+    }
+
+    fn sha(byte: char) -> Hash {
+        hash(&format!("{{SHA}}{}=", byte.to_string().repeat(27)).replace("==", "A="))
+    }
+
+    #[test]
+    fn a_proof_counts_for_a_minute_and_for_nothing_else() {
+        let mut cache = Cache::new().unwrap();
+        let (start, right) = (Instant::now(), Credentials::new("ab", "c"));
+        let (old, new) = (sha('A'), sha('E'));
+        assert!(!cache.knows(&right, &old, start));
+        cache.learn(&right, &old, start);
+        assert!(cache.knows(&right, &old, start + LIFETIME.mul_f32(0.99)));
+        assert!(!cache.knows(&right, &old, start + LIFETIME));
+        assert!(!cache.knows(&right, &new, start), "the password was changed");
+        assert!(!cache.knows(&Credentials::new("ab", "d"), &old, start));
+        assert!(!cache.knows(&Credentials::new("a", "bc"), &old, start));
+        assert!(!Cache::new().unwrap().knows(&right, &old, start));
+    }
+
+    #[test]
+    fn it_stays_small_and_expired_proofs_go() {
+        let (mut cache, start, hash) = (Cache::new().unwrap(), Instant::now(), sha('A'));
+        let user = |number: usize| Credentials::new(&format!("user{number}"), "p");
+        for number in 0..50 {
+            cache.learn(&user(number), &hash, start);
+        }
+        cache.learn(&user(50), &hash, start + LIFETIME);
+        assert_eq!(cache.proofs.len(), 1);
+        let template = cache.proofs["user50"].digest;
+        for number in 0..MAX_USERS {
+            let expire_time = start + LIFETIME * 3 + Duration::from_nanos(number as u64);
+            cache.proofs.insert(number.to_string(), Proof { digest: template, expire_time });
+        }
+        cache.learn(&user(51), &hash, start + LIFETIME * 2);
+        assert_eq!(cache.proofs.len(), MAX_USERS);
+        assert!(!cache.proofs.contains_key("0") && cache.proofs.contains_key("1"), "the oldest goes");
+    }
+}

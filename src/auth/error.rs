@@ -1,0 +1,36 @@
+//! Why nobody could be authenticated with these settings.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file of users cannot be read.
+    #[error("configuration: auth.htpasswd: cannot read {path}: {cause}", path = path.display())]
+    Users {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The header that names the user cannot be one.
+    #[error("configuration: auth.proxy_header: {name:?} {problem}")]
+    ProxyHeader {
+        /// Which.
+        name: String,
+        /// Why not.
+        problem: &'static str,
+    },
+    /// A trusted proxy is neither an address nor a network.
+    #[error(
+        "configuration: auth.trusted_proxies: {entry:?} is no address, no network such as 10.0.0.0/8, and not unix"
+    )]
+    TrustedProxies {
+        /// Which.
+        entry: String,
+    },
+    /// The system has no randomness.
+    #[error("cannot get random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+}

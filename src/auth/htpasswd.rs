@@ -1,0 +1,159 @@
+//! The file of users, as Apache's `htpasswd` writes it: `name:hash` a line, bcrypt or `{SHA}`.
+//!
+//! Weaker schemes (crypt, MD5, plain text) are refused line by line.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bcrypt::HashParts;
+use sha1::{Digest as _, Sha1};
+use subtle::ConstantTimeEq as _;
+
+use super::credentials::Password;
+use super::user_name::is_user_name;
+
+/// What `htpasswd` allows at most. Each step doubles the time of a login; beyond it takes minutes.
+const MAX_COST: u32 = 17;
+
+/// The stored form of a password. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Hash {
+    Bcrypt { text: String, cost: u32 },
+    Sha1([u8; 20]),
+}
+
+impl Hash {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
+            let parts: HashParts = text.parse().map_err(|_| "the bcrypt hash is damaged")?;
+            return match parts.get_cost() {
+                cost @ 4..=MAX_COST => Ok(Hash::Bcrypt { text: text.to_owned(), cost }),
+                _ => Err("the cost of the bcrypt hash is not between 4 and 17"),
+            };
+        }
+        if let Some(encoded) = text.strip_prefix("{SHA}") {
+            let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| bytes.try_into().ok());
+            return decoded.map(Hash::Sha1).ok_or("the SHA hash is damaged");
+        }
+        Err("the hash is neither bcrypt nor {SHA}; make one with `htpasswd -B`")
+    }
+
+    /// One that no password has, and that takes as long as one of `cost`.
+    fn nobodys(cost: Option<u32>) -> Self {
+        match cost {
+            Some(cost) => Hash::Bcrypt { text: format!("$2b${cost:02}${}", ".".repeat(53)), cost },
+            None => Hash::Sha1([0; 20]),
+        }
+    }
+
+    /// Whether it is the hash of `password`. Slow on purpose. Like its peers, bcrypt looks at the first 72 bytes only.
+    pub(super) fn is_of(&self, password: &Password) -> bool {
+        match self {
+            Hash::Bcrypt { text, .. } => {
+                let is_equal = bcrypt::verify(password.as_bytes(), text).unwrap_or(false);
+                // bcrypt repeats the password with a NUL between, so `a` and `a\0a` would be one.
+                is_equal && !password.as_bytes().contains(&0)
+            }
+            Hash::Sha1(expected) => {
+                let actual: [u8; 20] = Sha1::digest(password.as_bytes()).into();
+                actual.ct_eq(expected).into()
+            }
+        }
+    }
+
+    /// Whether a comparison takes long.
+    pub(super) fn is_slow(&self) -> bool {
+        self.cost().is_some()
+    }
+
+    /// What tells it from others.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Hash::Bcrypt { text, .. } => text.as_bytes(),
+            Hash::Sha1(bytes) => bytes,
+        }
+    }
+
+    fn cost(&self) -> Option<u32> {
+        match self {
+            Hash::Bcrypt { cost, .. } => Some(*cost),
+            Hash::Sha1(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Hash(…)")
+    }
+}
+
+/// Something odd about a line. Its content may be secret, so only its place is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Remark {
+    pub(super) number: usize,
+    pub(super) problem: &'static str,
+}
+
+/// All who can log in.
+#[derive(Clone, Debug)]
+pub(super) struct Users {
+    hashes: HashMap<String, Arc<Hash>>,
+    nobodys: Arc<Hash>,
+}
+
+impl Users {
+    /// Reads a file. Of two lines for one user the later counts.
+    pub(super) fn parse(file: &[u8]) -> (Self, Vec<Remark>) {
+        let mut hashes = HashMap::new();
+        let mut remarks = Vec::new();
+        for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
+            let number = index + 1;
+            match parse_line(line) {
+                Ok(None) => {}
+                Ok(Some((user, hash))) => {
+                    if hashes.insert(user, Arc::new(hash)).is_some() {
+                        remarks.push(Remark { number, problem: "the user has an earlier line, which is ignored" });
+                    }
+                }
+                Err(problem) => remarks.push(Remark { number, problem }),
+            }
+        }
+        let nobodys = Hash::nobodys(hashes.values().filter_map(|hash| hash.cost()).max());
+        (Users { hashes, nobodys: Arc::new(nobodys) }, remarks)
+    }
+
+    /// The hash of a user's password.
+    pub(super) fn find(&self, user: &str) -> Option<&Arc<Hash>> {
+        self.hashes.get(user)
+    }
+
+    /// The hash of no password, as slow as the slowest: so that an unknown user takes as long as a known one.
+    pub(super) fn nobodys_hash(&self) -> &Arc<Hash> {
+        &self.nobodys
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+}
+
+fn parse_line(line: &[u8]) -> Result<Option<(String, Hash)>, &'static str> {
+    let line = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8")?.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let (user, rest) = line.split_once(':').ok_or("the line has no colon")?;
+    if !is_user_name(user) {
+        return Err("the user name has other characters than letters, digits and @ . _ -, or is too long");
+    }
+    // Apache allows further fields.
+    let hash = rest.split(':').next().unwrap_or_default();
+    Ok(Some((user.to_owned(), Hash::parse(hash)?)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Asks every call who its caller is, before any service sees it.
+
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use http::header::AUTHORIZATION;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::Authenticator;
+
+/// Lets only those calls through whose caller is known, or need not be.
+#[derive(Clone, Debug)]
+pub struct AuthLayer {
+    authenticator: Authenticator,
+}
+
+impl AuthLayer {
+    /// Asks as `authenticator` says.
+    pub fn new(authenticator: Authenticator) -> Self {
+        AuthLayer { authenticator }
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = Authenticated<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Authenticated { inner, authenticator: self.authenticator.clone() }
+    }
+}
+
+/// A service whose requests have an [`Identity`](super::Identity) among their extensions.
+#[derive(Clone, Debug)]
+pub struct Authenticated<S> {
+    inner: S,
+    authenticator: Authenticator,
+}
+
+impl<S> Service<http::Request<Body>> for Authenticated<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let claim = self.authenticator.read(&request);
+        // What nobody behind has, nobody behind can tell.
+        request.headers_mut().remove(AUTHORIZATION);
+        let authenticator = self.authenticator.clone();
+        // The one that is ready has to be the one that is called.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            match authenticator.check(claim).await {
+                Ok(identity) => {
+                    request.extensions_mut().insert(identity);
+                    inner.call(request).await
+                }
+                Err(failure) => Ok(Status::from(failure).into_http()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use http::{Request, Response};
+use steward_gateway::Peer;
+use tonic::Code;
+use tonic::transport::server::TcpConnectInfo;
+use tonic_types::StatusExt as _;
+use tower::ServiceExt as _;
+use tower::service_fn;
+
+use super::*;
+use crate::auth::Identity;
+use crate::config;
+
+const CALL: &str = "/steward.lock.v1.LockService/Get";
+const LOCAL: Option<Peer> = Some(Peer(Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))));
+// Of "alice" and "secret".
+const USERS: &str = "alice:$2y$04$CCCCCCCCCCCCCCCCCCCCC.4K7lyz.nKATbsiu/RcZjqWyDNnj87qG\n";
+
+/// A service behind the layer, and how it is asked.
+struct Fixture {
+    authenticator: Authenticator,
+    _file: tempfile::NamedTempFile,
+}
+
+impl Fixture {
+    fn new(change: impl FnOnce(&mut config::Auth, &std::path::Path)) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), USERS).unwrap();
+        let mut auth = config::Auth::default();
+        change(&mut auth, file.path());
+        Fixture { authenticator: Authenticator::from_config(&auth).unwrap(), _file: file }
+    }
+
+    fn off() -> Self {
+        Self::new(|_, _| {})
+    }
+
+    fn passwords() -> Self {
+        Self::new(|auth, path| auth.htpasswd = Some(path.to_owned()))
+    }
+
+    fn proxy() -> Self {
+        Self::new(|auth, _| auth.proxy_header = Some("X-User".to_owned()))
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Result<Identity, (Code, String)> {
+        let service = service_fn(async |request: Request<Body>| {
+            assert!(!request.headers().contains_key(AUTHORIZATION), "the password goes no further");
+            let mut response = Response::new(Body::empty());
+            response.extensions_mut().insert(request.extensions().get::<Identity>().unwrap().clone());
+            Ok::<_, Infallible>(response)
+        });
+        let response = AuthLayer::new(self.authenticator.clone()).layer(service).oneshot(request).await.unwrap();
+        if let Some(identity) = response.extensions().get::<Identity>() {
+            return Ok(identity.clone());
+        }
+        let status = Status::from_header_map(response.headers()).unwrap();
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.domain, "steward");
+        Err((status.code(), info.reason))
+    }
+
+    async fn user(&self, peer: Option<Peer>, headers: &[(&str, &str)]) -> Result<Option<String>, (Code, String)> {
+        self.ask(request(CALL, peer, headers)).await.map(|identity| identity.user)
+    }
+}
+
+fn request(path: &str, peer: Option<Peer>, headers: &[(&str, &str)]) -> Request<Body> {
+    let mut request = Request::builder().uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    if let Some(peer) = peer {
+        request = request.extension(peer);
+    }
+    request.body(Body::empty()).unwrap()
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+fn unauthenticated<T>() -> Result<T, (Code, String)> {
+    Err((Code::Unauthenticated, "UNAUTHENTICATED".to_owned()))
+}
+
+/// No credentials, wrong ones, right ones, malformed ones, and restic's empty ones.
+fn all_credentials() -> [Vec<(&'static str, String)>; 6] {
+    [
+        vec![],
+        vec![("authorization", basic("alice", "wrong"))],
+        vec![("authorization", basic("bob", "secret"))],
+        vec![("authorization", basic("alice", "secret"))],
+        vec![("authorization", "Basic %%%".to_owned())],
+        vec![("authorization", "Basic Og==".to_owned())],
+    ]
+}
+
+async fn ask_with_all(fixture: &Fixture, extra: &[(&str, &str)]) -> Vec<Result<Option<String>, (Code, String)>> {
+    let mut answers = Vec::new();
+    for headers in all_credentials() {
+        let own = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let headers: Vec<_> = own.chain(extra.iter().copied()).collect();
+        answers.push(fixture.user(LOCAL, &headers).await);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn when_auth_is_off_no_credentials_matter() {
+    let answers = ask_with_all(&Fixture::off(), &[("x-user", "root")]).await;
+    assert!(answers.iter().all(|answer| *answer == Ok(None)), "{answers:?}");
+}
+
+#[tokio::test]
+async fn with_passwords_only_the_right_one_counts() {
+    let no = unauthenticated;
+    let alice = Ok(Some("alice".to_owned()));
+    let answers = ask_with_all(&Fixture::passwords(), &[("x-user", "root")]).await;
+    assert_eq!(answers, [no(), no(), no(), alice, no(), no()]);
+}
+
+#[tokio::test]
+async fn with_a_proxy_no_passwords_are_asked() {
+    let proxy = Fixture::proxy();
+    assert!(ask_with_all(&proxy, &[]).await.iter().all(|answer| *answer == unauthenticated()));
+    let root = Ok(Some("root".to_owned()));
+    assert!(ask_with_all(&proxy, &[("x-user", "root")]).await.iter().all(|answer| *answer == root));
+}
+
+#[tokio::test]
+async fn a_name_counts_only_from_a_trusted_proxy_and_only_when_it_is_one() {
+    let proxy = Fixture::proxy();
+    let named = [("x-user", "王.小明@example.org")];
+    assert_eq!(proxy.user(LOCAL, &named).await, Ok(Some("王.小明@example.org".to_owned())));
+    assert!(proxy.user(Some(Peer(None)), &named).await.is_ok());
+    for stranger in [None, Some(Peer(Some([9, 9, 9, 9].into())))] {
+        assert_eq!(proxy.user(stranger, &named).await, unauthenticated());
+    }
+    for odd in ["", "..", "a/b", "a b", "a,b"] {
+        assert_eq!(proxy.user(LOCAL, &[("x-user", odd)]).await, unauthenticated(), "{odd:?}");
+    }
+    assert_eq!(proxy.user(LOCAL, &[("x-user", "a"), ("x-user", "root")]).await, unauthenticated());
+}
+
+#[tokio::test]
+async fn health_and_reflection_are_open_and_nothing_else() {
+    for fixture in [Fixture::passwords(), Fixture::proxy()] {
+        for path in ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"] {
+            let identity = fixture.ask(request(path, LOCAL, &[])).await.unwrap();
+            assert_eq!(identity.user, None);
+        }
+        for path in [CALL, "/", "/grpc.other/Call", "/steward.auth.v1.New/Call"] {
+            assert_eq!(fixture.ask(request(path, LOCAL, &[])).await, unauthenticated(), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_address_is_the_connections_or_what_a_trusted_proxy_says() {
+    let forwarded = [("x-forwarded-for", "6.6.6.6, 7.7.7.7")];
+    let address = async |fixture: &Fixture, request| fixture.ask(request).await.unwrap().address.map(|a| a.to_string());
+    let off = Fixture::off();
+    assert_eq!(address(&off, request(CALL, LOCAL, &forwarded)).await.as_deref(), Some("127.0.0.1"));
+    let trusting = Fixture::new(|auth, _| auth.trusted_proxies = vec!["127.0.0.0/8".to_owned()]);
+    assert_eq!(address(&trusting, request(CALL, LOCAL, &forwarded)).await.as_deref(), Some("7.7.7.7"));
+    let mut over_network = request(CALL, None, &forwarded);
+    let remote_addr = Some("[::ffff:8.8.8.8]:9".parse().unwrap());
+    over_network.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr });
+    assert_eq!(address(&trusting, over_network).await.as_deref(), Some("8.8.8.8"));
+}
+
+#[tokio::test]
+async fn failures_slow_down_and_a_flood_is_refused_at_once() {
+    let fixture = Fixture::passwords();
+    let (wrong, right) = (basic("alice", "wrong"), basic("alice", "secret"));
+    let wrong = [("authorization", wrong.as_str())];
+    for _ in 0..5 {
+        assert_eq!(fixture.user(LOCAL, &wrong).await, unauthenticated());
+    }
+    let started = Instant::now();
+    assert_eq!(fixture.user(LOCAL, &wrong).await, unauthenticated());
+    assert!(started.elapsed() >= Duration::from_millis(250));
+
+    let mut flood: FuturesUnordered<_> = (0..9).map(|_| fixture.user(LOCAL, &wrong)).collect();
+    let first = flood.next().await.unwrap();
+    assert_eq!(first, Err((Code::ResourceExhausted, "TOO_MANY_ATTEMPTS".to_owned())));
+    drop(flood);
+    // Giving up did not help; and others are not concerned.
+    let refused = fixture.user(LOCAL, &wrong).await;
+    assert_eq!(refused, Err((Code::ResourceExhausted, "TOO_MANY_ATTEMPTS".to_owned())));
+    let elsewhere = Some(Peer(Some([8, 8, 8, 8].into())));
+    assert!(fixture.user(elsewhere, &[("authorization", &right)]).await.is_ok());
+    assert!(fixture.user(LOCAL, &[("authorization", &right)]).await.is_ok(), "known for the next minute");
+}
+
+#[tokio::test]
+async fn a_missing_file_of_users_is_an_error() {
+    let auth = config::Auth { htpasswd: Some("/nowhere/users".into()), ..config::Auth::default() };
+    let error = Authenticator::from_config(&auth).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/users"), "{error}");
+}

@@ -1,0 +1,222 @@
+//! The file of users, read again when it changes.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::Error;
+use super::htpasswd::Users;
+
+/// How often a login looks whether the file has changed.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a changed file has to stay as it is until it is read: whoever writes it may be half-way.
+const SETTLE_TIME: Duration = Duration::from_millis(100);
+/// A file that is longer is none of users.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The users as the file had them when it was last read. A file that cannot be read changes nothing.
+#[derive(Debug)]
+pub(super) struct UserFile {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    users: Arc<Users>,
+    stamp: Stamp,
+    check_time: Instant,
+    is_broken: bool,
+}
+
+/// What changes when a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+    modified: (i64, i64),
+}
+
+impl UserFile {
+    /// Reads the file for the first time.
+    pub(super) fn open(path: &Path, now: Instant) -> Result<Self, Error> {
+        let (users, stamp) = read(path).map_err(|cause| Error::Users { path: path.to_owned(), cause })?;
+        let state = State { users: Arc::new(users), stamp, check_time: now, is_broken: false };
+        Ok(UserFile { path: path.to_owned(), state: Mutex::new(state) })
+    }
+
+    /// The users as of some seconds ago.
+    pub(super) async fn users(self: &Arc<Self>, now: Instant) -> Arc<Users> {
+        let is_due = {
+            let mut state = self.state.lock();
+            let is_due = now >= state.check_time + CHECK_INTERVAL;
+            if is_due {
+                state.check_time = now;
+            }
+            is_due
+        };
+        if is_due {
+            let file = Arc::clone(self);
+            // A panic in there would change nothing, as any other failure to read.
+            let _ = tokio::task::spawn_blocking(move || file.refresh()).await;
+        }
+        Arc::clone(&self.state.lock().users)
+    }
+
+    /// Reads the file again, changed or not. Blocks.
+    pub(super) fn reload(&self) {
+        match read(&self.path) {
+            Ok((users, stamp)) => {
+                tracing::info!(path = %self.path.display(), users = users.len(), "the file of users was read again");
+                let mut state = self.state.lock();
+                (state.users, state.stamp, state.is_broken) = (Arc::new(users), stamp, false);
+            }
+            Err(error) => self.keep(&error),
+        }
+    }
+
+    /// Reads the file again if it has changed.
+    fn refresh(&self) {
+        let stamp = match fs::metadata(&self.path) {
+            Ok(metadata) => Stamp::of(&metadata),
+            Err(error) => return self.keep(&error),
+        };
+        let is_changed = {
+            let state = self.state.lock();
+            state.stamp != stamp || state.is_broken
+        };
+        if is_changed {
+            std::thread::sleep(SETTLE_TIME);
+            // Where it still changes, the next check finds the end of it.
+            if fs::metadata(&self.path).is_ok_and(|metadata| Stamp::of(&metadata) == stamp) {
+                self.reload();
+            }
+        }
+    }
+
+    fn keep(&self, error: &io::Error) {
+        let was_broken = std::mem::replace(&mut self.state.lock().is_broken, true);
+        if !was_broken {
+            tracing::error!(path = %self.path.display(), %error, "the file of users cannot be read; its old users stay");
+        }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<(Users, Stamp)> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    let mut content = Vec::new();
+    if file.take(MAX_BYTES + 1).read_to_end(&mut content)? as u64 > MAX_BYTES {
+        return Err(io::Error::other("longer than 16 MiB"));
+    }
+    let (users, remarks) = Users::parse(&content);
+    for remark in remarks {
+        tracing::warn!(path = %path.display(), line = remark.number, "the file of users: {}", remark.problem);
+    }
+    if users.len() == 0 {
+        tracing::warn!(path = %path.display(), "the file of users has none: nobody can log in");
+    }
+    Ok((users, Stamp::of(&metadata)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+
+    struct Fixture {
+        directory: tempfile::TempDir,
+        file: Arc<UserFile>,
+        now: Instant,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("users");
+            fs::write(&path, format!("old:{SHA}\n")).unwrap();
+            let now = Instant::now();
+            Fixture { file: Arc::new(UserFile::open(&path, now).unwrap()), directory, now }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.directory.path().join("users")
+        }
+
+        /// Whether the user is known at the next check.
+        async fn knows(&mut self, user: &str) -> bool {
+            self.now += CHECK_INTERVAL;
+            self.file.users(self.now).await.find(user).is_some()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_read_again_at_the_next_check() {
+        let mut fixture = Fixture::new();
+        fs::write(fixture.path(), format!("new:{SHA}\n")).unwrap();
+        assert!(fixture.file.users(fixture.now).await.find("old").is_some(), "not checked yet");
+        assert!(fixture.knows("new").await && !fixture.knows("old").await);
+        let other = fixture.directory.path().join("other");
+        fs::write(&other, format!("own:{SHA}\n")).unwrap();
+        fs::rename(&other, fixture.path()).unwrap();
+        assert!(fixture.knows("own").await && !fixture.knows("new").await, "replaced by a rename");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_gone_or_no_file_changes_nothing() {
+        let mut fixture = Fixture::new();
+        fs::remove_file(fixture.path()).unwrap();
+        assert!(fixture.knows("old").await);
+        fs::create_dir(fixture.path()).unwrap();
+        assert!(fixture.knows("old").await);
+        fixture.file.reload();
+        assert!(fixture.knows("old").await);
+        fs::remove_dir(fixture.path()).unwrap();
+        fs::write(fixture.path(), format!("new:{SHA}\n")).unwrap();
+        assert!(fixture.knows("new").await && !fixture.knows("old").await);
+    }
+
+    #[tokio::test]
+    async fn a_removed_user_is_gone_even_when_it_was_the_last() {
+        let mut fixture = Fixture::new();
+        fs::write(fixture.path(), "").unwrap();
+        assert!(!fixture.knows("old").await);
+    }
+
+    #[tokio::test]
+    async fn a_reload_does_not_wait_for_the_check() {
+        let fixture = Fixture::new();
+        fs::write(fixture.path(), format!("new:{SHA}\n")).unwrap();
+        fixture.file.reload();
+        assert!(fixture.file.users(fixture.now).await.find("new").is_some());
+    }
+
+    #[test]
+    fn a_missing_file_at_the_start_is_an_error_with_its_path() {
+        let error = UserFile::open(Path::new("/nowhere/users"), Instant::now()).unwrap_err();
+        assert!(error.to_string().contains("auth.htpasswd: cannot read /nowhere/users"), "{error}");
+    }
+}

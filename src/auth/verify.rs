@@ -1,0 +1,135 @@
+//! Compares passwords: off the threads that serve requests, and only so many at a time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::Error;
+use super::cache::Cache;
+use super::credentials::Credentials;
+use super::htpasswd::Users;
+
+/// How many logins may wait for their comparison, or be in it.
+const MAX_LOGINS: usize = 256;
+
+/// As many logins wait as may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Overloaded;
+
+/// Compares passwords and remembers which were right.
+pub(super) struct Verifier {
+    logins: Semaphore,
+    cores: Arc<Semaphore>,
+    cache: Mutex<Cache>,
+}
+
+impl Verifier {
+    pub(super) fn new() -> Result<Self, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Verifier {
+            logins: Semaphore::new(MAX_LOGINS),
+            cores: Arc::new(Semaphore::new(cores)),
+            cache: Mutex::new(Cache::new()?),
+        })
+    }
+
+    /// Whether these credentials were found right a short while ago, and the user's password has not changed since.
+    pub(super) fn recall(&self, users: &Users, credentials: &Credentials, now: Instant) -> bool {
+        users.find(&credentials.user).is_some_and(|hash| self.cache.lock().knows(credentials, hash, now))
+    }
+
+    /// Whether the credentials are right. An unknown user takes as long as a wrong password.
+    pub(super) async fn verify(
+        &self,
+        users: &Arc<Users>,
+        credentials: &Arc<Credentials>,
+        now: Instant,
+    ) -> Result<bool, Overloaded> {
+        let _login = self.logins.try_acquire().map_err(|_| Overloaded)?;
+        let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| Overloaded)?;
+        // Requests come in groups; the first of them has done it for all.
+        if self.recall(users, credentials, now) {
+            return Ok(true);
+        }
+        let (compared_users, compared) = (Arc::clone(users), Arc::clone(credentials));
+        let comparison = tokio::task::spawn_blocking(move || {
+            // Held until it is done even if the caller has gone: the core is busy.
+            let _core = core;
+            is_right(&compared_users, &compared)
+        });
+        let is_right = comparison.await.unwrap_or(false);
+        if let Some(hash) = users.find(&credentials.user).filter(|_| is_right) {
+            self.cache.lock().learn(credentials, hash, now);
+        }
+        Ok(is_right)
+    }
+}
+
+fn is_right(users: &Users, credentials: &Credentials) -> bool {
+    let nobodys = users.nobodys_hash();
+    match users.find(&credentials.user) {
+        Some(hash) if hash.is_of(&credentials.password) => true,
+        // A cheap comparison would tell that the user is known.
+        Some(hash) if hash.is_slow() => false,
+        Some(_) | None => {
+            let _ = std::hint::black_box(nobodys.is_of(&credentials.password));
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BCRYPT: &str = "$2y$04$CCCCCCCCCCCCCCCCCCCCC.4K7lyz.nKATbsiu/RcZjqWyDNnj87qG";
+
+    fn users(text: &str) -> Arc<Users> {
+        Arc::new(Users::parse(text.as_bytes()).0)
+    }
+
+    #[tokio::test]
+    async fn a_password_is_right_wrong_or_remembered() {
+        let (verifier, now) = (Verifier::new().unwrap(), Instant::now());
+        let known = users(&format!("a:{BCRYPT}\nb:{{SHA}}5en6G6MezRroT3XKqkdPOmY/BfQ="));
+        for (user, password, is_right) in [
+            ("a", "secret", true),
+            ("a", "wrong", false),
+            ("b", "secret", true),
+            ("b", "", false),
+            ("c", "secret", false),
+        ] {
+            let credentials = Arc::new(Credentials::new(user, password));
+            assert!(!verifier.recall(&known, &credentials, now), "{user}");
+            assert_eq!(verifier.verify(&known, &credentials, now).await, Ok(is_right), "{user}");
+            assert_eq!(verifier.recall(&known, &credentials, now), is_right, "{user}");
+        }
+        let right = Credentials::new("a", "secret");
+        assert!(!verifier.recall(&users(""), &right, now), "a user that is gone");
+        assert!(!verifier.recall(&users(&format!("a:{}", BCRYPT.replace("$2y", "$2b"))), &right, now), "a new hash");
+    }
+
+    #[tokio::test]
+    async fn too_many_logins_are_refused_at_once() {
+        let (verifier, now) = (Verifier::new().unwrap(), Instant::now());
+        let _all = verifier.logins.acquire_many(u32::try_from(MAX_LOGINS).unwrap()).await.unwrap();
+        let credentials = Arc::new(Credentials::new("a", "secret"));
+        assert_eq!(verifier.verify(&users(""), &credentials, now).await, Err(Overloaded));
+    }
+
+    #[tokio::test]
+    async fn a_group_of_equal_logins_costs_one_comparison() {
+        let (verifier, now) = (Verifier::new().unwrap(), Instant::now());
+        let (known, credentials) = (users(&format!("a:{BCRYPT}")), Arc::new(Credentials::new("a", "would be wrong")));
+        let cores = verifier.cores.available_permits();
+        let busy = Arc::clone(&verifier.cores).acquire_many_owned(u32::try_from(cores).unwrap()).await.unwrap();
+        let mut second = Box::pin(verifier.verify(&known, &credentials, now));
+        assert!(futures::poll!(&mut second).is_pending());
+        // As if the first of the group had just been found right.
+        verifier.cache.lock().learn(&credentials, known.find("a").unwrap(), now);
+        drop(busy);
+        assert_eq!(second.await, Ok(true));
+    }
+}
