@@ -102,6 +102,11 @@ impl Authenticator {
         }
     }
 
+    /// Who the caller of an HTTP request is; or why that is not known.
+    pub async fn identify(&self, request: Request<()>) -> Result<Identity, Failure> {
+        self.check(self.read(&request)).await
+    }
+
     /// What the request says of its caller.
     pub(super) fn read<B>(&self, request: &Request<B>) -> Claim {
         let (peer, headers) = (peer(request.extensions()), request.headers());

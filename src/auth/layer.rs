@@ -4,11 +4,12 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
+use steward_gateway::{CallerNote, KnownCaller};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::Authenticator;
+use super::{Authenticator, Identity};
 
 /// Lets only those calls through whose caller is known, or need not be.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ impl<S> Layer<S> for AuthLayer {
     }
 }
 
-/// A service whose requests have an [`Identity`](super::Identity) among their extensions.
+/// A service whose requests have an [`Identity`] among their extensions.
 #[derive(Clone, Debug)]
 pub struct Authenticated<S> {
     inner: S,
@@ -62,12 +63,20 @@ where
         Box::pin(async move {
             match authenticator.check(claim).await {
                 Ok(identity) => {
+                    note(&request, &identity);
                     request.extensions_mut().insert(identity);
                     inner.call(request).await
                 }
                 Err(failure) => Ok(Status::from(failure).into_http()),
             }
         })
+    }
+}
+
+/// Tells the log of the HTTP request who it was.
+fn note<B>(request: &http::Request<B>, identity: &Identity) {
+    if let Some(note) = request.extensions().get::<CallerNote>() {
+        note.write(KnownCaller { user: identity.user.clone(), address: identity.address });
     }
 }
 

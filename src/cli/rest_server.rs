@@ -140,7 +140,7 @@ impl RestServerArgs {
         config.check()?;
         let metrics = match (self.prometheus, self.prometheus_no_auth || self.no_auth) {
             (false, _) => MetricsAccess::Off,
-            (true, false) => MetricsAccess::Users,
+            (true, false) => MetricsAccess::Users { are_private: self.private_repos },
             (true, true) => MetricsAccess::Anyone,
         };
         Ok((config, RestServerOptions { listen: self.listen, metrics }))
@@ -206,7 +206,10 @@ mod tests {
             "--proxy-auth-username",
             "X-User",
         ]);
-        assert_eq!((options.listen.to_string().as_str(), options.metrics), ("unix:/run/r.sock", MetricsAccess::Users));
+        assert_eq!(
+            (options.listen.to_string().as_str(), options.metrics),
+            ("unix:/run/r.sock", MetricsAccess::Users { are_private: true })
+        );
         assert_eq!(config.tls.cert.as_deref(), Some(Path::new("/srv/r/public_key")));
         assert_eq!((config.tls.key.as_deref(), config.tls.min_version), (Some(Path::new("/k")), TlsVersion::V1_3));
         assert_eq!((config.auth.proxy_header.as_deref(), config.auth.htpasswd), (Some("X-User"), None));

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Extension, Router};
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
-use crate::auth::Identity;
+use crate::auth::Authenticator;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id, measure_http};
 
 /// Says whether requests can be served, or why not.
@@ -32,7 +32,10 @@ pub enum MetricsAccess {
     /// Nobody: there are none.
     Off,
     /// Users; where repositories are private, the user `metrics` alone.
-    Users,
+    Users {
+        /// Whether they are.
+        are_private: bool,
+    },
     /// Anybody.
     Anyone,
 }
@@ -47,23 +50,26 @@ pub(super) fn router(gateway: Router, metrics: PrometheusHandle, readiness: Read
     around(gateway.merge(operations))
 }
 
-/// All routes of the restic port. The user that reads the metrics is the one whose [`Identity`] the request has.
+/// All routes of the restic port.
 pub(super) fn restic_router(
     repositories: Router,
     metrics: PrometheusHandle,
     access: MetricsAccess,
-    are_private: bool,
+    authenticator: Authenticator,
 ) -> Router {
-    let may_read = move |identity: Option<Extension<Identity>>| {
-        let user = identity.and_then(|Extension(identity)| identity.user);
-        access == MetricsAccess::Anyone || user.is_some_and(|user| !are_private || user == "metrics")
-    };
-    let render = move |identity: Option<Extension<Identity>>| async move {
-        if may_read(identity) { rendered(&metrics) } else { unauthorized() }
-    };
     let mut operations = Router::new().route("/healthz", get(healthy));
-    if access != MetricsAccess::Off {
-        operations = operations.route("/metrics", get(render));
+    match access {
+        MetricsAccess::Off => {}
+        MetricsAccess::Anyone => operations = operations.route("/metrics", get(async move || rendered(&metrics))),
+        MetricsAccess::Users { are_private } => {
+            let render = move |request: Request| async move {
+                let request = request.map(|_| ());
+                let user = authenticator.identify(request).await.ok().and_then(|identity| identity.user);
+                let may_read = user.is_some_and(|user| !are_private || user == "metrics");
+                if may_read { rendered(&metrics) } else { unauthorized() }
+            };
+            operations = operations.route("/metrics", get(render));
+        }
     }
     around(repositories.merge(operations))
 }

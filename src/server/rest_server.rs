@@ -42,7 +42,7 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let in_process = grpc::around(services.prepare(), config.server.request_timeout, authenticator.clone());
     let choices = gateway_options(&config, authenticator.user_header());
     let routes = steward_gateway::restic_router(in_process, choices, shutdown.clone());
-    let router = http::restic_router(routes, metrics, options.metrics, config.restic.private_repositories);
+    let router = http::restic_router(routes, metrics, options.metrics, authenticator);
     let address = socket.address();
     let mut servers = Servers::new();
     servers.spawn(listen::serve("restic", socket, router, common.clone()));

@@ -79,12 +79,11 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let router = http::router(gateway, metrics.clone(), store_readiness(&store, &shutdown));
 
     let mut servers = Servers::new();
-    let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator };
+    let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator: authenticator.clone() };
     servers.spawn(serve_grpc(grpc_listener, network, shutdown.clone()));
     servers.spawn(listen::serve("http", http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
-        let are_private = config.restic.private_repositories;
-        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, are_private);
+        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, authenticator.clone());
         servers.spawn(listen::serve("restic", socket, router, common.clone()));
     }
     announce(&ports)?;

@@ -4,10 +4,10 @@ mod line;
 
 use std::time::Duration;
 
+use crate::cli::connect::Channel;
 use clap::Args;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{self as pb, watch_response::Update};
-use crate::cli::connect::Channel;
 use tonic::{Status, Streaming};
 
 use super::{json, key};

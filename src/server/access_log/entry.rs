@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use steward_gateway::CallerNote;
+
 use super::{AccessLog, Line};
-use crate::auth::Identity;
 use crate::telemetry::REQUEST_ID;
 
 /// The line of one request; dropping it writes it.
@@ -11,22 +12,23 @@ pub(in crate::server) struct Entry {
     log: AccessLog,
     line: Line,
     started: Instant,
+    caller: CallerNote,
 }
 
 impl Entry {
     pub(super) fn new(log: AccessLog, line: Line) -> Self {
-        Entry { log, line, started: Instant::now() }
+        Entry { log, line, started: Instant::now(), caller: CallerNote::default() }
     }
 
-    /// Notes what is answered. Who asked is taken from the [`Identity`] in the extensions of the response, where there
-    /// is one.
+    /// Where it is noted who asks.
+    pub(in crate::server) fn caller(&self) -> CallerNote {
+        self.caller.clone()
+    }
+
+    /// Notes what is answered.
     pub(in crate::server) fn answered<B>(&mut self, response: &http::Response<B>) {
         self.line.status = response.status().as_u16();
         self.line.request_id = response.headers().get(REQUEST_ID).cloned();
-        if let Some(identity) = response.extensions().get::<Identity>() {
-            self.line.user.clone_from(&identity.user);
-            self.line.client = identity.address.or(self.line.client);
-        }
     }
 
     /// Notes that so many bytes of the body are on their way.
@@ -38,6 +40,10 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.line.duration = self.started.elapsed();
+        if let Some(caller) = self.caller.read() {
+            self.line.user.clone_from(&caller.user);
+            self.line.client = caller.address.or(self.line.client);
+        }
         self.log.write(&self.line);
     }
 }

@@ -42,6 +42,9 @@ where
         let noticed = self.activity.begin(request.version());
         let mut entry = self.access_log.as_ref().map(|log| log.begin(&request, self.peer.0));
         request.extensions_mut().insert(self.peer);
+        if let Some(entry) = &entry {
+            request.extensions_mut().insert(entry.caller());
+        }
         let activity = self.activity.clone();
         let response = self.router.call(request.map(|body| Upload { body, has_ended: false, activity }));
         Box::pin(async move {

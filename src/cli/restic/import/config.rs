@@ -2,11 +2,11 @@
 
 use std::io;
 
+use crate::cli::connect::Channel;
 use bytes::BytesMut;
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::download_response::Part;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
-use crate::cli::connect::Channel;
 use tonic::{Code, Status};
 
 use super::tree::Repository;

@@ -1,8 +1,8 @@
 //! What a repository of the server has already.
 
+use crate::cli::connect::Channel;
 use steward_proto::restic::v1 as pb;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
-use crate::cli::connect::Channel;
 use tonic::{Code, Status};
 
 use super::digest::Digest;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 
+use crate::cli::connect::Channel;
 use bytes::{BufMut as _, BytesMut};
 use futures::future::{self, Either};
 use steward_proto::restic::v1 as pb;
@@ -13,7 +14,6 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use crate::cli::connect::Channel;
 use tonic::{Response, Status};
 
 use crate::cli::backoff::Backoff;
