@@ -106,7 +106,7 @@ async fn serve(state: State<Restic>, caller: Caller, request: Request) -> Respon
 
 async fn answer(restic: Restic, caller: Caller, target: Result<Target, path::Error>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let mut incoming = Incoming::new(body, &parts.headers, &restic.options);
+    let mut incoming = Incoming::new(body, &parts, &restic.options);
     let shutdown = restic.shutdown.clone();
     let answered = match target {
         Ok(target) => dispatch(restic, caller, target, &parts, &mut incoming).await,

@@ -7,20 +7,29 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::Version;
 use http::header::EXPECT;
+use http::request::Parts;
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::options::Options;
+
+/// Over so much waiting for the client, a body has to bring so many bytes at least: fewer are an upload that is meant
+/// never to end.
+const PACE_TIME: Duration = Duration::from_mins(5);
+/// The least bytes of that time.
+const PACE_BYTES: u64 = 64 * 1024;
+/// How long a body that nobody wants is read at most.
+const LINGER_TIME: Duration = Duration::from_mins(10);
 
 /// Why a body did not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interruption {
     /// The client went away, or its framing is broken.
     Broken,
-    /// Nothing came for too long.
+    /// Nothing, or next to nothing, came for too long.
     Idle,
 }
 
@@ -30,18 +39,26 @@ pub(super) struct Incoming {
     /// The client sends it only when it is asked to: when it is first read.
     is_held_back: bool,
     is_over: bool,
+    /// A reset that says "no error" is told as the end of the body, so an end is one only if the stream has ended.
+    is_stream: bool,
+    /// How long the client was waited for, and what it brought, since the last look.
+    waited: Duration,
+    came: u64,
     idle_timeout: Duration,
     linger_limit: u64,
 }
 
 impl Incoming {
-    pub(super) fn new(body: Body, headers: &HeaderMap, options: &Options) -> Self {
+    pub(super) fn new(body: Body, head: &Parts, options: &Options) -> Self {
         let is_held_back =
-            headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+            head.headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         Self {
             is_over: body.is_end_stream(),
             body,
             is_held_back,
+            is_stream: head.version == Version::HTTP_2,
+            waited: Duration::ZERO,
+            came: 0,
             idle_timeout: options.body_idle_timeout,
             linger_limit: options.max_upload_bytes,
         }
@@ -56,8 +73,12 @@ impl Incoming {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Interruption> {
         self.is_held_back = false;
         loop {
+            let asked = Instant::now();
             let frame = match timeout(self.idle_timeout, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
+                Ok(None) if self.is_stream && !self.body.is_end_stream() => {
+                    return Err(self.interrupted(Interruption::Broken));
+                }
                 Ok(None) => {
                     self.is_over = true;
                     return Ok(None);
@@ -65,12 +86,26 @@ impl Incoming {
                 Ok(Some(Err(_))) => return Err(self.interrupted(Interruption::Broken)),
                 Err(_) => return Err(self.interrupted(Interruption::Idle)),
             };
-            if let Ok(bytes) = frame.into_data()
-                && !bytes.is_empty()
-            {
+            let bytes = frame.into_data().unwrap_or_default();
+            if self.is_too_slow(asked.elapsed(), bytes.len() as u64) {
+                return Err(self.interrupted(Interruption::Idle));
+            }
+            if !bytes.is_empty() {
                 return Ok(Some(bytes));
             }
         }
+    }
+
+    /// Counts what came after a wait. The time in which nobody asked is not the client's.
+    fn is_too_slow(&mut self, waited: Duration, bytes: u64) -> bool {
+        self.waited += waited;
+        self.came += bytes;
+        if self.waited < PACE_TIME {
+            return false;
+        }
+        let is_too_slow = self.came < PACE_BYTES;
+        (self.waited, self.came) = (Duration::ZERO, 0);
+        is_too_slow
     }
 
     /// Reads to the end, or up to a limit, and throws away what comes.
@@ -87,7 +122,8 @@ impl Incoming {
 
     /// Tells whether the connection can serve another request, once what is left of the body has been thrown away.
     pub(super) fn is_left_open(&self) -> bool {
-        self.is_over || self.body.size_hint().lower() <= self.linger_limit
+        // What is held back may come all the same, and would be taken for the next request.
+        self.is_over || !self.is_held_back && self.body.size_hint().lower() <= self.linger_limit
     }
 
     /// Goes on reading beside the answer, so that the client gets to read that.
@@ -96,7 +132,7 @@ impl Incoming {
             return;
         }
         // It holds nothing that anybody would miss, so nobody waits for it.
-        tokio::spawn(async move { shutdown.run_until_cancelled(self.drain()).await });
+        tokio::spawn(async move { shutdown.run_until_cancelled(timeout(LINGER_TIME, self.drain())).await });
     }
 
     fn interrupted(&mut self, interruption: Interruption) -> Interruption {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt;
-use futures::stream::{BoxStream, iter, once, pending};
+use futures::stream::{BoxStream, iter, once, pending, unfold};
 use http::{Request, Version};
 use steward_gateway::Options;
 use tower::ServiceExt;
@@ -67,12 +67,12 @@ async fn body_that_brings_nothing_for_too_long_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn body_that_brings_a_little_now_and_then_is_not_given_up() {
     let fake = Fake::new(Script::default());
-    let slow = frames(100).then(|frame| async {
+    let slow = iter(0..100).then(|_| async {
         tokio::time::sleep(Duration::from_secs(59)).await;
-        frame
+        Ok(Bytes::from_static(&[0; 16 * 1024]))
     });
     assert!(post(&fake, &[], slow.boxed()).await.starts_with("200\n"));
-    assert_eq!(received(&fake).await.finish, Some(1000));
+    assert_eq!(received(&fake).await.finish, Some(100 * 16 * 1024));
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,6 +108,19 @@ async fn idle_time_is_an_option() {
     let response = send(&fake.alone_with(options), "POST", "/config", &[], body).await;
     assert_eq!(response.status(), 408);
     assert!(start.elapsed() < Duration::from_millis(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn upload_that_trickles_is_given_up() {
+    let start = tokio::time::Instant::now();
+    let trickle = unfold((), async |()| {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        Some((Ok::<_, io::Error>(Bytes::from_static(b"a")), ()))
+    });
+    let fake = Fake::new(Script::default());
+    let response = send(&fake.alone(), "POST", "/config", &[], Body::from_stream(trickle)).await;
+    assert_eq!(response.status(), 408);
+    assert_eq!(start.elapsed().as_secs(), 300);
 }
 
 #[tokio::test]

@@ -104,6 +104,8 @@ async fn body_that_is_held_back_is_asked_for_only_when_it_is_wanted() {
     stream.write_all(post(&headers).as_bytes()).await.unwrap();
     let answer = head(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 507 "), "{answer}");
+    // A client that sends it all the same must not have it taken for a request.
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
 
     let fake = Fake::new(Script::default());
     let mut stream = connect(fake.alone()).await;
@@ -130,6 +132,38 @@ async fn client_that_closes_in_the_middle_leaves_no_finish() {
         }
         assert_eq!(fake.asked(|asked| asked.uploads[0].finish), None, "{framing}");
     }
+}
+
+#[tokio::test]
+async fn stream_that_is_reset_leaves_no_finish_whatever_the_reset_says() {
+    for reason in [h2::Reason::NO_ERROR, h2::Reason::CANCEL] {
+        let fake = Fake::new(Script::default());
+        let (mut client, connection) = h2::client::handshake(connect(fake.alone()).await).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post("http://steward/config").body(()).unwrap();
+        let (_response, mut body) = client.send_request(request, false).unwrap();
+        body.send_data(Bytes::from_static(b"abc"), false).unwrap();
+        while fake.asked(|asked| asked.uploads.first().is_none_or(|upload| upload.content.is_empty())) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        body.send_reset(reason);
+        while fake.asked(|asked| asked.ended_uploads) == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(fake.asked(|asked| asked.uploads[0].finish), None, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn stream_that_ends_is_finished() {
+    let fake = Fake::new(Script::default());
+    let (mut client, connection) = h2::client::handshake(connect(fake.alone()).await).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post("http://steward/config").body(()).unwrap();
+    let (response, mut body) = client.send_request(request, false).unwrap();
+    body.send_data(Bytes::from_static(b"abc"), true).unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    assert_eq!(fake.asked(|asked| asked.uploads[0].finish), Some(3));
 }
 
 #[tokio::test]
