@@ -3,6 +3,7 @@
 //! - `socket` is where connections come from.
 //! - `tls` is the certificate, read again when it changes.
 //! - `connections` accepts them, and ends each when it is quiet for too long or the server stops.
+//! - `peers` counts them by address.
 //! - `activity` knows whether a connection is quiet.
 //! - `stream` is its bytes.
 //! - `requests` is what each request passes before the routes.
@@ -11,6 +12,7 @@ mod activity;
 mod connections;
 #[cfg(test)]
 mod connections_test;
+mod peers;
 mod requests;
 mod socket;
 mod stream;
@@ -37,6 +39,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection without requests is kept. Longer than restic and Go's clients keep theirs (90 s), so that it
 /// is the client who hangs up, and no request meets a connection that is just being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a client may leave untaken what it is sent.
+const UNREAD_TIMEOUT: Duration = Duration::from_mins(5);
+/// One address may have this part of all connections, so that nobody alone keeps the others out.
+const PART_OF_ONE_ADDRESS: usize = 4;
 /// How long a connection that is being closed may take to send what it still has.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -44,15 +50,24 @@ const LINGER: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     connections: usize,
+    connections_of_one: usize,
     head_timeout: Duration,
     idle_timeout: Duration,
+    unread_timeout: Duration,
     linger: Duration,
 }
 
 impl Limits {
     /// With at most so many connections.
     pub(super) fn new(connections: usize) -> Self {
-        Limits { connections, head_timeout: HEAD_TIMEOUT, idle_timeout: IDLE_TIMEOUT, linger: LINGER }
+        Limits {
+            connections,
+            connections_of_one: connections.div_ceil(PART_OF_ONE_ADDRESS),
+            head_timeout: HEAD_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+            unread_timeout: UNREAD_TIMEOUT,
+            linger: LINGER,
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Whether a connection is quiet, and since when.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -13,8 +12,12 @@ use super::Limits;
 pub(super) struct Activity(Arc<Mutex<State>>);
 
 struct State {
-    /// Requests that are not fully answered.
+    /// Requests that are not fully answered, and bodies of requests that are still read.
     requests: usize,
+    /// Those of them whose client does not take what it was answered.
+    unread: usize,
+    /// When the last of these was handed something.
+    unread_since: Instant,
     /// When the last of them ended, or the connection began.
     quiet_since: Instant,
     /// When the first byte after that came.
@@ -25,8 +28,11 @@ struct State {
     has_unread_body: bool,
 }
 
-/// A request that is being answered, until this is dropped.
-pub(super) struct Request(Activity);
+/// A request that is being answered, or whose body is read, until this is dropped.
+pub(super) struct Request {
+    activity: Activity,
+    is_unread: bool,
+}
 
 impl Activity {
     pub(super) fn new() -> Self {
@@ -36,7 +42,17 @@ impl Activity {
     /// A request has come.
     pub(super) fn begin(&self, version: http::Version) -> Request {
         self.0.lock().begin(version);
-        Request(self.clone())
+        self.request()
+    }
+
+    /// The body of a request that has come is read, which may take longer than the answer.
+    pub(super) fn begin_body(&self) -> Request {
+        self.0.lock().requests += 1;
+        self.request()
+    }
+
+    fn request(&self) -> Request {
+        Request { activity: self.clone(), is_unread: false }
     }
 
     /// Bytes were read.
@@ -69,14 +85,23 @@ impl Activity {
         }
     }
 
-    /// Returns when, after a while of `duration`, no request is being answered.
-    pub(super) async fn without_requests(&self, duration: Duration) {
+    /// Returns when, after a while, no request is being answered, or no client takes the answer.
+    pub(super) async fn without_requests(&self, limits: Limits) {
         loop {
-            tokio::time::sleep(duration).await;
-            if self.0.lock().requests == 0 {
+            tokio::time::sleep(limits.linger).await;
+            let state = self.0.lock();
+            if state.requests == 0 || state.deadline(limits).is_some_and(|deadline| deadline <= Instant::now()) {
                 return;
             }
         }
+    }
+}
+
+impl Request {
+    /// There is something for the client, which has to be taken before more is asked for; or there is nothing yet.
+    pub(super) fn hand_over(&mut self, is_something: bool) {
+        self.activity.0.lock().hand_over(self.is_unread, is_something, Instant::now());
+        self.is_unread = is_something;
     }
 }
 
@@ -84,6 +109,8 @@ impl State {
     fn new(now: Instant) -> Self {
         State {
             requests: 0,
+            unread: 0,
+            unread_since: now,
             quiet_since: now,
             first_byte: None,
             has_served: false,
@@ -107,6 +134,13 @@ impl State {
         }
     }
 
+    fn hand_over(&mut self, was_unread: bool, is_unread: bool, now: Instant) {
+        self.unread = self.unread + usize::from(is_unread) - usize::from(was_unread);
+        if is_unread {
+            self.unread_since = now;
+        }
+    }
+
     fn bytes_came(&mut self, now: Instant) {
         if self.requests == 0 && self.first_byte.is_none() {
             self.first_byte = Some(now);
@@ -115,7 +149,8 @@ impl State {
 
     fn deadline(&self, limits: Limits) -> Option<Instant> {
         if self.requests > 0 {
-            return None;
+            // One that is waited for, or that is read, keeps the others.
+            return (self.unread == self.requests).then(|| self.unread_since + limits.unread_timeout);
         }
         if !self.has_served {
             return Some(self.quiet_since + limits.head_timeout);
@@ -130,12 +165,17 @@ impl State {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        self.0.0.lock().end(Instant::now());
+        let mut state = self.activity.0.lock();
+        let now = Instant::now();
+        state.hand_over(self.is_unread, false, now);
+        state.end(now);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::Version;
 
     use super::*;
@@ -194,7 +234,24 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_with_a_request_is_never_overdue() {
+    fn a_client_that_takes_no_answer_is_overdue() {
+        let mut story = story();
+        story.state.begin(Version::HTTP_2);
+        story.state.begin(Version::HTTP_2);
+        story.wait(10);
+        story.state.hand_over(false, true, story.now);
+        assert_eq!(story.deadline(), None, "the other is waited for");
+        story.wait(10);
+        story.state.hand_over(false, true, story.now);
+        assert_eq!(story.deadline(), Some(20 + 300));
+        story.state.hand_over(true, true, story.now + Duration::from_secs(5));
+        assert_eq!(story.deadline(), Some(25 + 300), "one is read");
+        story.state.hand_over(true, false, story.now);
+        assert_eq!(story.deadline(), None, "all of it is read");
+    }
+
+    #[test]
+    fn a_connection_with_a_request_that_is_waited_for_is_never_overdue() {
         let mut story = story();
         story.state.begin(Version::HTTP_2);
         story.state.begin(Version::HTTP_2);

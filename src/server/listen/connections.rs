@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::Common;
 use super::activity::Activity;
+use super::peers::Peers;
 use super::requests::Requests;
 use super::socket::{Io, Socket};
 use super::stream::Stream;
@@ -30,9 +31,9 @@ const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Requests that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;
 /// What a client may send before it is read: the throughput of one upload is this much for each round trip.
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The same for all uploads of a connection together.
-const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Large bodies come in frames of this size.
 const MAX_FRAME_BYTES: u32 = 256 * 1024;
 /// How often a connection of HTTP/2 that sends nothing is asked whether it is there.
@@ -43,7 +44,8 @@ const PING_TIMEOUT: Duration = Duration::from_mins(1);
 /// Serves connections until shutdown; then those that are busy are finished.
 pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, common: Common) {
     let mut connections = JoinSet::new();
-    let mut warned = None;
+    let peers = Peers::default();
+    let (mut warned, mut warned_of_one) = (None, None);
     let gauge = metrics::gauge!("steward_http_connections", "port" => name);
     loop {
         tokio::select! {
@@ -51,7 +53,15 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
             Some(ended) = connections.join_next() => report(ended),
             accepted = socket.accept(), if connections.len() < common.limits.connections => match accepted {
                 Ok((io, peer)) => {
-                    connections.spawn(serve(io, peer, router.clone(), common.clone()));
+                    let Some(place) = peers.admit(peer, common.limits.connections_of_one) else {
+                        warn_of_one(name, peer, &mut warned_of_one);
+                        continue;
+                    };
+                    let serving = serve(io, peer, router.clone(), common.clone());
+                    connections.spawn(async move {
+                        let _place = place;
+                        serving.await;
+                    });
                     if connections.len() == common.limits.connections {
                         warn_of_limit(name, &mut warned);
                     }
@@ -74,10 +84,27 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
 }
 
 fn warn_of_limit(name: &str, warned: &mut Option<Instant>) {
-    if warned.is_none_or(|warned| warned.elapsed() > WARN_INTERVAL) {
+    if is_due(warned) {
         tracing::warn!(port = name, "further connections wait until one ends (server.max_connections)");
+    }
+}
+
+fn warn_of_one(name: &str, peer: Peer, warned: &mut Option<Instant>) {
+    if is_due(warned) {
+        tracing::warn!(
+            port = name,
+            client = ?peer.0,
+            "an address has a quarter of all connections; further ones of it are closed (server.max_connections)"
+        );
+    }
+}
+
+fn is_due(warned: &mut Option<Instant>) -> bool {
+    let is_due = warned.is_none_or(|warned| warned.elapsed() > WARN_INTERVAL);
+    if is_due {
         *warned = Some(Instant::now());
     }
+    is_due
 }
 
 /// The client went away before it was accepted.
@@ -120,7 +147,7 @@ async fn serve_http(io: Box<dyn Io>, peer: Peer, router: Router, common: &Common
         result = tokio::select! {
             result = connection => Some(result),
             // What is still there is half a head, or a client that does not read.
-            () = activity.without_requests(common.limits.linger) => None,
+            () = activity.without_requests(common.limits) => None,
         };
     }
     if let Some(Err(error)) = result {

@@ -1,12 +1,15 @@
 //! Connections as clients meet them.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::routing::get;
 use axum::{Extension, Router};
+use futures::stream::repeat_with;
 use steward_gateway::Peer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -42,7 +45,8 @@ async fn start(listen: &str, tls: Option<Tls>, limits: Limits) -> Port {
     };
     let router = Router::new()
         .route("/", get(|Extension(Peer(peer)): Extension<Peer>| async move { format!("{peer:?}") }))
-        .route("/slow", get(slow));
+        .route("/slow", get(slow))
+        .route("/endless", get(async || Body::from_stream(repeat_with(|| Ok::<_, Infallible>(vec![0; 65536])))));
     let common = Common { tls, access_log: None, limits, shutdown: shutdown.clone() };
     let address = socket.address();
     let ended = tokio::spawn(async move { serve("test", socket, router, common).await.expect("it serves") });
@@ -113,6 +117,29 @@ async fn a_client_whose_upload_is_refused_reads_why() {
         stream.write_all(&body).await.expect("all of it is taken");
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 404 "));
     }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answer_is_hung_up_on() {
+    let linger = Duration::from_millis(10);
+    let limits = Limits { head_timeout: linger, unread_timeout: Duration::from_millis(100), linger, ..Limits::new(9) };
+    let port = start("127.0.0.1:0", None, limits).await;
+    let mut stream = port.connect().await;
+    ask(&mut stream, "/endless").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
+    let _ = end.expect("the connection has ended");
+
+    let mut builder = h2::client::Builder::new();
+    let (mut client, connection) =
+        builder.initial_window_size(0).handshake::<_, Bytes>(port.connect().await).await.expect("a handshake");
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("http://steward/endless").body(()).expect("a request");
+    let (response, _) = client.send_request(request, true).expect("sent");
+    let _response = response.await.expect("a head");
+    let end = tokio::time::timeout(Duration::from_secs(5), connection).await;
+    let _ = end.expect("the connection has ended");
 }
 
 #[tokio::test]

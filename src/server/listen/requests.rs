@@ -46,13 +46,13 @@ where
             request.extensions_mut().insert(entry.caller());
         }
         let activity = self.activity.clone();
-        let response = self.router.call(request.map(|body| Upload { body, has_ended: false, activity }));
+        let response = self.router.call(request.map(|body| Upload::new(body, activity)));
         Box::pin(async move {
             let response = response.await?;
             if let Some(entry) = &mut entry {
                 entry.answered(&response);
             }
-            Ok(response.map(|body| Answer { body, entry, _noticed: noticed }))
+            Ok(response.map(|body| Answer::new(body, entry, noticed)))
         })
     }
 }
@@ -62,6 +62,15 @@ struct Upload<B: HttpBody + Unpin> {
     body: B,
     has_ended: bool,
     activity: Activity,
+    /// What is thrown away after the answer, so that the client gets to read that, is no quiet connection.
+    _noticed: Option<Request>,
+}
+
+impl<B: HttpBody + Unpin> Upload<B> {
+    fn new(body: B, activity: Activity) -> Self {
+        let noticed = (!body.is_end_stream()).then(|| activity.begin_body());
+        Upload { body, has_ended: false, activity, _noticed: noticed }
+    }
 }
 
 impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Upload<B> {
@@ -99,7 +108,15 @@ impl<B: HttpBody + Unpin> Drop for Upload<B> {
 pub(super) struct Answer {
     body: Body,
     entry: Option<Entry>,
-    _noticed: Request,
+    noticed: Request,
+}
+
+impl Answer {
+    fn new(body: Body, entry: Option<Entry>, mut noticed: Request) -> Self {
+        // A client of HTTP/2 that gives no window never lets it be asked for the first bytes.
+        noticed.hand_over(true);
+        Answer { body, entry, noticed }
+    }
 }
 
 impl HttpBody for Answer {
@@ -111,6 +128,7 @@ impl HttpBody for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.noticed.hand_over(frame.is_ready());
         if let (Poll::Ready(Some(Ok(frame))), Some(entry)) = (&frame, &mut self.entry) {
             entry.sent(frame.data_ref().map_or(0, Bytes::len));
         }
