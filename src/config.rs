@@ -3,6 +3,7 @@
 mod access;
 mod check;
 mod duration;
+mod gateway;
 mod listen;
 mod restic;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::access::{Auth, Tls, TlsVersion};
 pub use self::check::Error;
+pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
 pub use self::restic::{Access, Restic, ResticUser};
 use crate::lock;
@@ -56,8 +58,11 @@ pub struct Server {
     /// The longest a call without a stream or a wait may take.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
-    /// How many connections each HTTP port may have. When there are as many, further ones wait.
+    /// How many connections each HTTP port may have; one address of another machine, a quarter of them. When there are
+    /// as many, further ones wait. No more than the limit of open files allows.
     pub max_connections: usize,
+    /// Let anybody read the metrics of the HTTP port although callers are asked who they are.
+    pub open_metrics: bool,
 }
 
 /// Where state is kept.
@@ -91,25 +96,6 @@ pub struct Lock {
     pub max_waiters: u32,
     /// How many watches may be open.
     pub max_watchers: usize,
-}
-
-/// The translation of the legacy APIs.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Gateway {
-    /// What an unlock without `success` means.
-    pub absent_success: AbsentSuccess,
-}
-
-/// What an unlock without `success` means.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum AbsentSuccess {
-    /// That the work failed.
-    #[default]
-    Failure,
-    /// That it succeeded, unless there is an `error`.
-    Infer,
 }
 
 /// What is logged, and how.
@@ -146,6 +132,7 @@ impl Default for Server {
             shutdown_deadline: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             max_connections: 10_000,
+            open_metrics: false,
         }
     }
 }
@@ -197,19 +184,38 @@ impl Config {
     /// Reads `file`, if any, the environment (`STEWARD_SERVER__GRPC` is `server.grpc`), and `flags`: pairs of a
     /// setting and its value.
     pub fn load(file: Option<&Path>, flags: Vec<(&'static str, String)>) -> Result<Self, Error> {
-        let mut builder = config::Config::builder();
-        if let Some(file) = file {
-            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
-        }
-        let environment = config::Environment::with_prefix("STEWARD").prefix_separator("_").separator("__");
-        builder = builder.add_source(environment.source(Some(section_variables())).try_parsing(true));
-        for (setting, value) in flags {
-            builder = builder.set_override(setting, value)?;
-        }
-        let config: Config = builder.build()?.try_deserialize()?;
+        let config = Self::read(file, &[], flags)?;
         config.check()?;
         Ok(config)
     }
+
+    /// The same, unchecked, with defaults that are not Steward's own.
+    pub fn read(
+        file: Option<&Path>,
+        defaults: &[(&'static str, &'static str)],
+        flags: Vec<(&'static str, String)>,
+    ) -> Result<Self, Error> {
+        let mut builder = config::Config::builder();
+        for (setting, value) in defaults {
+            builder = builder.set_default(*setting, *value)?;
+        }
+        if let Some(file) = file {
+            builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        }
+        builder = builder.add_source(environment(section_variables()));
+        for (setting, value) in flags {
+            builder = builder.set_override(setting, value)?;
+        }
+        Ok(builder.build()?.try_deserialize()?)
+    }
+}
+
+/// Variables as a source of settings. Their names are made lower case, so `restic.users` of other names are for the
+/// file alone.
+fn environment(variables: config::Map<String, String>) -> config::Environment {
+    let environment = config::Environment::with_prefix("STEWARD").prefix_separator("_").separator("__");
+    let environment = environment.list_separator(",").with_list_parse_key("auth.trusted_proxies");
+    environment.source(Some(variables)).try_parsing(true)
 }
 
 /// The variables that name a section; others that start with STEWARD_ belong to the client commands.
@@ -229,6 +235,21 @@ mod tests {
         let read: Config = toml::from_str(&printed).expect("and reads back");
         assert_eq!(read, Config::default());
         assert!(printed.contains("completed_retention = \"5m\""), "{printed}");
+    }
+
+    #[test]
+    fn a_variable_can_be_a_list() {
+        let variables = [
+            ("STEWARD_AUTH__TRUSTED_PROXIES", "10.0.0.1,10.1.0.0/16"),
+            ("STEWARD_AUTH__HTPASSWD", "/a,b"),
+            ("STEWARD_GATEWAY__COMPRESS_LISTS", "true"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let builder = config::Config::builder().add_source(environment(variables));
+        let config: Config = builder.build().expect("a source").try_deserialize().expect("a configuration");
+        assert_eq!(config.auth.trusted_proxies, ["10.0.0.1", "10.1.0.0/16"]);
+        assert_eq!(config.auth.htpasswd, Some(PathBuf::from("/a,b")), "no other setting is one");
+        assert!(config.gateway.compress_lists);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod http;
 mod listen;
 mod methods;
 mod open_files;
+mod options;
+mod readiness;
 mod repositories;
 mod rest_server;
 mod running;

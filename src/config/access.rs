@@ -15,7 +15,8 @@ pub struct Auth {
     /// A header in which a trusted proxy names the user; passwords are not asked for then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_header: Option<String>,
-    /// Addresses and networks of proxies: only they may name the user and the client's address.
+    /// Addresses and networks of proxies, or `unix` for those that come by a Unix socket: only they may name the user
+    /// and the client's address. In the environment, with commas between.
     pub trusted_proxies: Vec<String>,
 }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::{Listen, duration};
 
 /// Backup repositories.
-#[expect(clippy::struct_excessive_bools, reason = "they are settings, each with a name")]
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting that stands alone")]
@@ -41,7 +40,8 @@ pub struct Restic {
     pub min_age: Duration,
     /// How many watches may be open.
     pub max_watchers: usize,
-    /// What single users may do, by their names; others may do everything that the settings above leave.
+    /// What single users may do, by their names; others may do everything that the settings above leave. For the file:
+    /// the environment has no names in capitals.
     pub users: BTreeMap<String, ResticUser>,
 }
 

@@ -1,29 +1,29 @@
 //! The HTTP port: the gateway, and what operators ask for.
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
+use super::readiness::Readiness;
 use crate::auth::Authenticator;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id, measure_http};
 
-/// Says whether requests can be served, or why not.
-pub(super) type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
-
 /// What the operators' routes need.
-#[derive(Clone)]
-struct Operations {
-    metrics: PrometheusHandle,
-    readiness: Readiness,
+pub(super) struct Operations {
+    /// The metrics.
+    pub(super) metrics: PrometheusHandle,
+    /// Who may read them.
+    pub(super) access: MetricsAccess,
+    /// Who knows the users; without one nobody is a user.
+    pub(super) authenticator: Option<Authenticator>,
+    /// Whether requests can be served.
+    pub(super) readiness: Readiness,
 }
 
 /// Who may read the metrics.
@@ -41,13 +41,11 @@ pub enum MetricsAccess {
 }
 
 /// All routes of the HTTP port.
-pub(super) fn router(gateway: Router, metrics: PrometheusHandle, readiness: Readiness) -> Router {
-    let operations = Router::new()
-        .route("/healthz", get(healthy))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(render_metrics))
-        .with_state(Operations { metrics, readiness });
-    around(gateway.merge(operations))
+pub(super) fn router(gateway: Router, operations: Operations) -> Router {
+    let Operations { metrics, access, authenticator, readiness } = operations;
+    let ready = get(move || answer_readiness(readiness.clone()));
+    let routes = metrics_router(metrics, access, authenticator).route("/healthz", get(healthy)).route("/readyz", ready);
+    around(gateway.merge(routes))
 }
 
 /// All routes of the restic port.
@@ -57,21 +55,28 @@ pub(super) fn restic_router(
     access: MetricsAccess,
     authenticator: Authenticator,
 ) -> Router {
-    let mut operations = Router::new().route("/healthz", get(healthy));
+    let operations = metrics_router(metrics, access, Some(authenticator)).route("/healthz", get(healthy));
+    around(repositories.merge(operations))
+}
+
+fn metrics_router(metrics: PrometheusHandle, access: MetricsAccess, authenticator: Option<Authenticator>) -> Router {
+    let routes = Router::new();
     match access {
-        MetricsAccess::Off => {}
-        MetricsAccess::Anyone => operations = operations.route("/metrics", get(async move || rendered(&metrics))),
+        MetricsAccess::Off => routes,
+        MetricsAccess::Anyone => routes.route("/metrics", get(async move || rendered(&metrics))),
         MetricsAccess::Users { are_private } => {
             let render = move |request: Request| async move {
-                let request = request.map(|_| ());
-                let user = authenticator.identify(request).await.ok().and_then(|identity| identity.user);
+                let user = match &authenticator {
+                    Some(authenticator) => authenticator.identify(request.map(|_| ())).await.ok(),
+                    None => None,
+                };
+                let user = user.and_then(|identity| identity.user);
                 let may_read = user.is_some_and(|user| !are_private || user == "metrics");
                 if may_read { rendered(&metrics) } else { unauthorized() }
             };
-            operations = operations.route("/metrics", get(render));
+            routes.route("/metrics", get(render))
         }
     }
-    around(repositories.merge(operations))
 }
 
 /// What all requests pass: a request id, a measurement, and an answer even when a handler panics.
@@ -91,15 +96,14 @@ async fn healthy() -> &'static str {
     "ok\n"
 }
 
-async fn ready(State(operations): State<Operations>) -> Response {
-    match (operations.readiness)().await {
+async fn answer_readiness(readiness: Readiness) -> Response {
+    match readiness().await {
         Ok(()) => "ready\n".into_response(),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
+        Err(reason) => {
+            tracing::warn!(reason, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+        }
     }
-}
-
-async fn render_metrics(State(operations): State<Operations>) -> Response {
-    rendered(&operations.metrics)
 }
 
 fn rendered(metrics: &PrometheusHandle) -> Response {

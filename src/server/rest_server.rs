@@ -7,7 +7,8 @@ use tonic::service::Routes;
 
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
-use super::running::{BoxError, Servers, bind, gateway_options, until_stopped};
+use super::options::gateway_options;
+use super::running::{BoxError, Servers, bind, until_stopped};
 use super::{grpc, http, open_files, repositories, stop};
 use crate::auth::Authenticator;
 use crate::config::{Config, Listen};

@@ -5,28 +5,25 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::HeaderName;
-use steward_gateway::Options;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+use tonic::transport::Endpoint;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint};
-use tonic_health::pb::health_client::HealthClient;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
 use tower::layer::layer_fn;
 
 use super::data_dir::DataDir;
-use super::http::{MetricsAccess, Readiness};
+use super::http::MetricsAccess;
 use super::listen::{self, Socket};
-use super::{grpc, http, open_files, repositories, stop};
+use super::options::gateway_options;
+use super::{grpc, http, open_files, readiness, repositories, stop};
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AbsentSuccess, Config, Listen};
+use crate::config::{Config, Listen};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::store::Store;
 use crate::store::journal::Limits;
@@ -76,7 +73,17 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(in_process, options, shutdown.clone());
-    let router = http::router(gateway, metrics.clone(), store_readiness(&store, &shutdown));
+    let access = match config.auth.is_asked_for() && !config.server.open_metrics {
+        true => MetricsAccess::Users { are_private: false },
+        false => MetricsAccess::Anyone,
+    };
+    let operations = http::Operations {
+        metrics: metrics.clone(),
+        access,
+        authenticator: Some(authenticator.clone()),
+        readiness: readiness::of_store(&store, &shutdown),
+    };
+    let router = http::router(gateway, operations);
 
     let mut servers = Servers::new();
     let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator: authenticator.clone() };
@@ -127,7 +134,10 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let options = gateway_options(&config, relay.user_header());
     let cleaned = channel.clone().map_request(move |call| relay.clean(call));
     let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
-    let router = http::router(gateway, metrics, upstream_readiness(channel));
+    // Only the upstream knows the users.
+    let (access, authenticator) = (MetricsAccess::Anyone, None);
+    let operations = http::Operations { metrics, access, authenticator, readiness: readiness::of_upstream(channel) };
+    let router = http::router(gateway, operations);
     let mut servers = Servers::new();
     servers.spawn(listen::serve("http", socket, router, common.clone()));
     announce(&[("http", address)])?;
@@ -167,17 +177,6 @@ pub(super) async fn bind(name: &str, address: &Listen) -> Result<Socket, BoxErro
     Socket::bind(address).await.map_err(|error| format!("cannot listen for {name} on {address}: {error}").into())
 }
 
-pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
-    Options {
-        absent_success: match config.gateway.absent_success {
-            AbsentSuccess::Failure => steward_gateway::AbsentSuccess::Failure,
-            AbsentSuccess::Infer => steward_gateway::AbsentSuccess::Infer,
-        },
-        user_header,
-        ..Options::default()
-    }
-}
-
 /// What is served over the network.
 struct ServeGrpc {
     areas: Routes,
@@ -215,33 +214,6 @@ async fn withdraw(mut health: HealthReporter, shutdown: CancellationToken) {
     for service in grpc::SERVICES.iter().chain(&[""]) {
         health.clear_service_status(service).await;
     }
-}
-
-/// Ready while the store takes commits and nobody has said stop.
-fn store_readiness(store: &Arc<SledStore>, shutdown: &CancellationToken) -> Readiness {
-    let (store, shutdown) = (Arc::clone(store), shutdown.clone());
-    Arc::new(move || {
-        let (store, shutdown) = (Arc::clone(&store), shutdown.clone());
-        Box::pin(async move {
-            if shutdown.is_cancelled() {
-                return Err("shutting down".to_owned());
-            }
-            store.settled().await.map_err(|error| error.to_string())
-        })
-    })
-}
-
-/// Ready while the upstream says that it serves.
-fn upstream_readiness(channel: Channel) -> Readiness {
-    Arc::new(move || {
-        let mut health = HealthClient::new(channel.clone());
-        Box::pin(async move {
-            let check = tokio::time::timeout(CONNECT_TIMEOUT, health.check(HealthCheckRequest::default()));
-            let answer = check.await.map_err(|_| "the upstream does not answer".to_owned())?;
-            let status = answer.map_err(|status| format!("the upstream: {}", status.message()))?.into_inner().status();
-            if status == ServingStatus::Serving { Ok(()) } else { Err("the upstream does not serve".to_owned()) }
-        })
-    })
 }
 
 /// Tells programs that wait for it where the ports are.

@@ -1,0 +1,39 @@
+//! What the gateway is told of the configuration.
+
+use http::HeaderName;
+use steward_gateway::Options;
+
+use crate::config::{AbsentSuccess, Config};
+
+/// As the gateway takes them.
+pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
+    Options {
+        absent_success: match config.gateway.absent_success {
+            AbsentSuccess::Failure => steward_gateway::AbsentSuccess::Failure,
+            AbsentSuccess::Infer => steward_gateway::AbsentSuccess::Infer,
+        },
+        max_upload_bytes: config.restic.max_object_bytes,
+        body_idle_timeout: config.gateway.body_idle_timeout,
+        compress_lists: config.gateway.compress_lists,
+        user_header,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn settings_of_uploads_and_lists_reach_the_gateway() {
+        let mut config = Config::default();
+        assert_eq!(gateway_options(&config, None), Options::default());
+        config.restic.max_object_bytes = 1 << 40;
+        config.gateway.body_idle_timeout = Duration::from_secs(7);
+        config.gateway.compress_lists = true;
+        let options = gateway_options(&config, None);
+        assert_eq!((options.max_upload_bytes, options.compress_lists), (1 << 40, true));
+        assert_eq!(options.body_idle_timeout, Duration::from_secs(7));
+    }
+}
