@@ -31,7 +31,7 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 
 pub use options::{AbsentSuccess, Options};
-pub use peer::{CallerNote, KnownCaller, Peer};
+pub use peer::{CallerNote, Peer};
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path.
 ///

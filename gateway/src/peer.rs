@@ -10,25 +10,33 @@ pub struct Peer(pub Option<IpAddr>);
 /// Where the service notes who the caller is, for the log of the HTTP request that the call is made for: an extension
 /// of the request, which the gateway passes on to a service in the same process.
 #[derive(Clone, Debug, Default)]
-pub struct CallerNote(Arc<OnceLock<KnownCaller>>);
+pub struct CallerNote(Arc<KnownCaller>);
 
-/// Who a caller turned out to be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownCaller {
-    /// The user; `None` when nobody is asked.
-    pub user: Option<String>,
-    /// Where the call comes from, proxies that are trusted left out.
-    pub address: Option<IpAddr>,
+/// Who a caller turned out to be. Of each only the first note counts.
+#[derive(Debug, Default)]
+struct KnownCaller {
+    user: OnceLock<Option<String>>,
+    address: OnceLock<Option<IpAddr>>,
 }
 
 impl CallerNote {
-    /// Notes who it is. Only the first note counts.
-    pub fn write(&self, caller: KnownCaller) {
-        let _ = self.0.set(caller);
+    /// Notes where the call comes from, proxies that are trusted left out.
+    pub fn write_address(&self, address: Option<IpAddr>) {
+        let _ = self.0.address.set(address);
     }
 
-    /// What was noted, if anything.
-    pub fn read(&self) -> Option<&KnownCaller> {
-        self.0.get()
+    /// Notes the user; `None` when nobody is asked.
+    pub fn write_user(&self, user: Option<String>) {
+        let _ = self.0.user.set(user);
+    }
+
+    /// Where the call comes from, if that was noted.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.address.get().copied().flatten()
+    }
+
+    /// The user, if one was noted.
+    pub fn user(&self) -> Option<&str> {
+        self.0.user.get()?.as_deref()
     }
 }

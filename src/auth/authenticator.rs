@@ -51,6 +51,13 @@ enum User {
     Missing(&'static str),
 }
 
+impl Claim {
+    /// Where the request comes from.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+}
+
 impl Authenticator {
     /// As the settings have it. Reads the file of users.
     pub fn from_config(auth: &config::Auth) -> Result<Self, Error> {
@@ -99,6 +106,14 @@ impl Authenticator {
         match &*self.mode {
             Mode::Proxy(header) => Some(header.clone()),
             Mode::Off | Mode::Passwords(_) => None,
+        }
+    }
+
+    /// Whether somebody of this name could log in, as far as is known here.
+    pub async fn may_know(&self, user: &str) -> bool {
+        match &*self.mode {
+            Mode::Passwords(logins) => logins.know(user).await,
+            Mode::Off | Mode::Proxy(_) => true,
         }
     }
 

@@ -64,11 +64,6 @@ impl Hash {
         }
     }
 
-    /// Whether a comparison takes long.
-    pub(super) fn is_slow(&self) -> bool {
-        self.cost().is_some()
-    }
-
     /// What tells it from others.
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
@@ -102,7 +97,8 @@ pub(super) struct Remark {
 #[derive(Clone, Debug)]
 pub(super) struct Users {
     hashes: HashMap<String, Arc<Hash>>,
-    nobodys: Arc<Hash>,
+    /// The cost of the slowest hash; `None` when none is slow.
+    slowest: Option<u32>,
 }
 
 impl Users {
@@ -122,8 +118,8 @@ impl Users {
                 Err(problem) => remarks.push(Remark { number, problem }),
             }
         }
-        let nobodys = Hash::nobodys(hashes.values().filter_map(|hash| hash.cost()).max());
-        (Users { hashes, nobodys: Arc::new(nobodys) }, remarks)
+        let slowest = hashes.values().filter_map(|hash| hash.cost()).max();
+        (Users { hashes, slowest }, remarks)
     }
 
     /// The hash of a user's password.
@@ -131,9 +127,15 @@ impl Users {
         self.hashes.get(user)
     }
 
-    /// The hash of no password, as slow as the slowest: so that an unknown user takes as long as a known one.
-    pub(super) fn nobodys_hash(&self) -> &Arc<Hash> {
-        &self.nobodys
+    /// Hashes of no password: compared after `hash`, or instead of that of a user who is not known, they make every
+    /// failure as slow as one of the slowest hash.
+    pub(super) fn nobodys_hashes(&self, hash: Option<&Arc<Hash>>) -> Vec<Hash> {
+        let Some(slowest) = self.slowest else { return vec![Hash::nobodys(None)] };
+        match hash.and_then(|hash| hash.cost()) {
+            // Each cost takes as long as all those below it and once more the lowest.
+            Some(cost) => (cost..slowest).map(|cost| Hash::nobodys(Some(cost))).collect(),
+            None => vec![Hash::nobodys(Some(slowest))],
+        }
     }
 
     pub(super) fn len(&self) -> usize {

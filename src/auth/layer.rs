@@ -4,12 +4,11 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
-use steward_gateway::{CallerNote, KnownCaller};
-use tonic::Status;
+use steward_gateway::CallerNote;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::{Authenticator, Identity};
+use super::{Authenticator, refusal};
 
 /// Lets only those calls through whose caller is known, or need not be.
 #[derive(Clone, Debug)]
@@ -56,6 +55,9 @@ where
         let claim = self.authenticator.read(&request);
         // What nobody behind has, nobody behind can tell.
         request.headers_mut().remove(AUTHORIZATION);
+        let note = request.extensions().get::<CallerNote>().cloned().unwrap_or_default();
+        // Known even of those who are refused, so that the log does not name the proxy for them.
+        note.write_address(claim.address());
         let authenticator = self.authenticator.clone();
         // The one that is ready has to be the one that is called.
         let clone = self.inner.clone();
@@ -63,20 +65,13 @@ where
         Box::pin(async move {
             match authenticator.check(claim).await {
                 Ok(identity) => {
-                    note(&request, &identity);
+                    note.write_user(identity.user.clone());
                     request.extensions_mut().insert(identity);
                     inner.call(request).await
                 }
-                Err(failure) => Ok(Status::from(failure).into_http()),
+                Err(failure) => Ok(refusal::status(failure).into_http()),
             }
         })
-    }
-}
-
-/// Tells the log of the HTTP request who it was.
-fn note<B>(request: &http::Request<B>, identity: &Identity) {
-    if let Some(note) = request.extensions().get::<CallerNote>() {
-        note.write(KnownCaller { user: identity.user.clone(), address: identity.address });
     }
 }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::Error;
-use super::attempts::{Attempts, TooMany};
+use super::attempts::{Attempt, Attempts, TooMany};
 use super::credentials::Credentials;
 use super::htpasswd::Users;
 use super::refusal::{too_many, unauthenticated};
@@ -47,6 +47,11 @@ impl Logins {
         self.file.reload();
     }
 
+    /// Whether there is such a user.
+    pub(super) async fn know(&self, user: &str) -> bool {
+        self.file.users(Instant::now()).await.find(user).is_some()
+    }
+
     /// Returns the user whose credentials they are. Who was wrong too often waits for the answer.
     pub(super) async fn check(
         self: &Arc<Self>,
@@ -58,11 +63,11 @@ impl Logins {
         if self.verifier.recall(&users, &credentials, now) {
             return Ok(credentials.user);
         }
-        self.attempts.lock().admit(address, now).map_err(|TooMany| too_many())?;
+        let booked = self.attempts.lock().admit(address, &credentials, now).map_err(|TooMany| too_many())?;
         let user = credentials.user.clone();
         // A task of its own: a caller who gives up early is counted all the same, and finds the password known when
         // it comes back.
-        let attempt = tokio::spawn(Arc::clone(self).attempt(users, credentials, address, now));
+        let attempt = tokio::spawn(Arc::clone(self).attempt(booked, users, credentials, address));
         let outcome = attempt.await.map_err(|error| Failure::new(Category::Internal, "INTERNAL", error.to_string()))?;
         match outcome.map_err(|Overloaded| too_many())? {
             Outcome::Right => return Ok(user),
@@ -77,20 +82,21 @@ impl Logins {
 
     async fn attempt(
         self: Arc<Self>,
+        booked: Attempt,
         users: Arc<Users>,
         credentials: Credentials,
         address: Option<IpAddr>,
-        now: Instant,
     ) -> Result<Outcome, Overloaded> {
         let credentials = Arc::new(credentials);
-        let is_right = self.verifier.verify(&users, &credentials, now).await?;
-        let user = &credentials.user;
+        let verified = self.verifier.verify(&users, &credentials).await;
+        let (mut attempts, now) = (self.attempts.lock(), Instant::now());
+        let is_right = verified.inspect_err(|Overloaded| attempts.abandon(booked))?;
         if is_right {
-            self.attempts.lock().succeed(address, user);
+            attempts.succeed(booked, now);
             return Ok(Outcome::Right);
         }
-        report(user, address);
-        Ok(Outcome::Wrong { delay: self.attempts.lock().fail(address, user, Instant::now()) })
+        report(&credentials.user, address);
+        Ok(Outcome::Wrong { delay: attempts.fail(booked, now) })
     }
 }
 

@@ -39,13 +39,13 @@ impl Proxies {
         let is_implied = auth.proxy_header.is_some() && auth.trusted_proxies.is_empty();
         let mut proxies =
             Proxies { networks: Vec::new(), is_loopback_trusted: is_implied, is_unix_trusted: is_implied };
-        for entry in &auth.trusted_proxies {
+        for entry in auth.trusted_proxies.iter().map(|entry| entry.trim()) {
             if entry == "unix" {
                 proxies.is_unix_trusted = true;
                 continue;
             }
             let network = entry.parse::<IpAddr>().map(IpNet::from).or_else(|_| entry.parse());
-            proxies.networks.push(network.map_err(|_| Error::TrustedProxies { entry: entry.clone() })?);
+            proxies.networks.push(network.map_err(|_| Error::TrustedProxies { entry: entry.to_owned() })?);
         }
         Ok(proxies)
     }

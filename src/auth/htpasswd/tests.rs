@@ -62,16 +62,21 @@ fn a_line_that_is_not_utf8_is_one_refused_line() {
 }
 
 #[test]
-fn nobodys_hash_is_as_slow_as_the_slowest_and_has_no_password() {
+fn every_failure_takes_as_long_as_the_slowest() {
     let (users, _) =
-        Users::parse(format!("a:{SHA}\nb:{BCRYPT_2Y}\nc:{}", BCRYPT_2Y.replace("$04$", "$05$")).as_bytes());
-    assert_eq!(users.nobodys_hash().cost(), Some(5));
+        Users::parse(format!("a:{SHA}\nb:{BCRYPT_2Y}\nc:{}", BCRYPT_2Y.replace("$04$", "$06$")).as_bytes());
+    for user in ["a", "b", "c", "nobody"] {
+        let hash = users.find(user);
+        let nobodys = users.nobodys_hashes(hash);
+        let all = hash.into_iter().map(|hash| &**hash).chain(&nobodys);
+        let steps: u32 = all.filter_map(Hash::cost).map(|cost| 1 << cost).sum();
+        assert_eq!(steps, 1 << 6, "{user}");
+        assert!(!nobodys.iter().any(|hash| hash.is_of(&password(""))));
+    }
     assert!(matches!(Hash::parse("$2b$05$....................................................."), Ok(hash)
-        if hash == **users.nobodys_hash()));
-    assert!(!users.nobodys_hash().is_of(&password("")));
+        if hash == Hash::nobodys(Some(5))));
     let (users, _) = Users::parse(format!("a:{SHA}").as_bytes());
-    assert_eq!(users.nobodys_hash().cost(), None);
-    assert!(!users.nobodys_hash().is_of(&password("")));
+    assert!(users.nobodys_hashes(None).iter().all(|hash| hash.cost().is_none() && !hash.is_of(&password(""))));
 }
 
 proptest! {

@@ -8,8 +8,8 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use http::{Request, Response};
 use steward_gateway::Peer;
-use tonic::Code;
 use tonic::transport::server::TcpConnectInfo;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 use tower::service_fn;
@@ -64,6 +64,8 @@ impl Fixture {
         let status = Status::from_header_map(response.headers()).unwrap();
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.domain, "steward");
+        let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        assert_eq!(retry.is_some(), status.code() == Code::ResourceExhausted, "{status}");
         Err((status.code(), info.reason))
     }
 
@@ -206,4 +208,20 @@ async fn a_missing_file_of_users_is_an_error() {
     let auth = config::Auth { htpasswd: Some("/nowhere/users".into()), ..config::Auth::default() };
     let error = Authenticator::from_config(&auth).unwrap_err();
     assert!(error.to_string().contains("/nowhere/users"), "{error}");
+}
+
+#[tokio::test]
+async fn the_log_learns_the_address_of_those_who_are_refused() {
+    let fixture = Fixture::new(|auth, path| {
+        auth.htpasswd = Some(path.to_owned());
+        auth.trusted_proxies = vec!["127.0.0.1".to_owned()];
+    });
+    for (password, user) in [("wrong", None), ("secret", Some("alice"))] {
+        let credentials = basic("alice", password);
+        let mut request = request(CALL, LOCAL, &[("authorization", &credentials), ("x-forwarded-for", "7.7.7.7")]);
+        let note = CallerNote::default();
+        request.extensions_mut().insert(note.clone());
+        assert_eq!(fixture.ask(request).await.is_ok(), user.is_some());
+        assert_eq!((note.address(), note.user()), (Some([7, 7, 7, 7].into()), user));
+    }
 }

@@ -40,10 +40,8 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.line.duration = self.started.elapsed();
-        if let Some(caller) = self.caller.read() {
-            self.line.user.clone_from(&caller.user);
-            self.line.client = caller.address.or(self.line.client);
-        }
+        self.line.user = self.caller.user().map(str::to_owned);
+        self.line.client = self.caller.address().or(self.line.client);
         self.log.write(&self.line);
     }
 }
