@@ -159,7 +159,7 @@ impl Tree {
         });
         match entries {
             Ok(entries) => {
-                let visible = entries.into_iter().filter(|(_, entry)| !is_private(&entry.file_name()));
+                let visible = entries.into_iter().filter(|(kind, entry)| !is_private(&entry.file_name(), *kind));
                 visible.map(|(kind, entry)| (entry, kind)).collect()
             }
             Err(error) => {
@@ -179,9 +179,10 @@ impl Tree {
     }
 }
 
-fn is_private(name: &OsStr) -> bool {
+/// Directories that begin with a dot may be users' or repositories' like any other; files are nobody's objects.
+fn is_private(name: &OsStr, kind: FileType) -> bool {
     let name = name.to_string_lossy();
-    name.starts_with('.') || name.contains(".rest-server-temp")
+    name.starts_with(".steward") || name.contains(".rest-server-temp") || name.starts_with('.') && kind.is_file()
 }
 
 fn is_folder_of_repository(name: &OsStr) -> bool {

@@ -102,6 +102,14 @@ async fn what_is_no_object_is_told_and_skipped() {
 }
 
 #[tokio::test]
+async fn directories_that_begin_with_a_dot_are_walked() {
+    let (fake, files) = (Fake::start(), Files::new());
+    files.repository(".alice/.backup");
+    let (exit, text) = run(&fake, &["import", files.word()]).await;
+    assert_eq!((exit, text.as_str()), (Exit::DONE, ".alice/.backup: 5 objects (46 B) imported\n"));
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_refused_and_the_others_are_imported() {
     let (fake, files) = (Fake::start(), Files::new());
     files.repository("alice");
