@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Auth, Config, Listen, Tls};
+use super::{Auth, Config, Listen, Restic, Tls};
+use crate::auth::is_user_name;
 
 /// A setting that cannot be used, with its place.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,8 @@ pub enum Error {
 
 /// The longest time that a duration setting may have.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
+/// Each takes memory, and there can be no more than connections have streams.
+const MAX_WATCHERS: usize = 1_000_000;
 
 impl Config {
     /// Says what is wrong with it, if anything.
@@ -50,6 +53,9 @@ impl Config {
             ("lock.default_ttl", self.lock.default_ttl),
             ("server.shutdown_deadline", self.server.shutdown_deadline),
             ("server.request_timeout", self.server.request_timeout),
+            ("gateway.body_idle_timeout", self.gateway.body_idle_timeout),
+            ("restic.undelete", self.restic.undelete),
+            ("restic.min_age", self.restic.min_age),
         ] {
             if value > LONGEST {
                 return invalid(setting, "is longer than a year");
@@ -64,7 +70,10 @@ impl Config {
         if self.server.max_connections == 0 {
             return invalid("server.max_connections", "has to be at least 1");
         }
-        Ok(())
+        if self.gateway.body_idle_timeout.is_zero() {
+            return invalid("gateway.body_idle_timeout", "has to be longer than 0");
+        }
+        self.restic.check()
     }
 
     fn check_addresses(&self) -> Result<(), Error> {
@@ -80,6 +89,22 @@ impl Config {
             if let Some(address) = address.filter(Listen::is_exposed) {
                 return Err(Error::Exposed { setting, address });
             }
+        }
+        Ok(())
+    }
+}
+
+impl Restic {
+    fn check(&self) -> Result<(), Error> {
+        let invalid = |setting, problem: String| Err(Error::Invalid { setting, problem });
+        if self.max_object_bytes == 0 {
+            return invalid("restic.max_object_bytes", "has to be at least 1".to_owned());
+        }
+        if self.max_watchers > MAX_WATCHERS {
+            return invalid("restic.max_watchers", format!("is more than {MAX_WATCHERS}"));
+        }
+        if let Some(name) = self.users.keys().find(|name| !is_user_name(name)) {
+            return invalid("restic.users", format!("nobody can be called {name:?}"));
         }
         Ok(())
     }
@@ -121,6 +146,23 @@ mod tests {
             load(&[(setting, address), ("auth.proxy_header", "X-User")]).expect("a proxy asks them");
         }
         load(&[("restic.listen", "unix:/run/restic.sock")]).expect("nobody else can reach it");
+    }
+
+    #[test]
+    fn settings_of_repositories_that_make_no_sense_are_refused_and_named() {
+        for (setting, value, told) in [
+            ("restic.undelete", "9000h", "restic.undelete"),
+            ("restic.min_age", "9000h", "restic.min_age"),
+            ("restic.max_object_bytes", "0", "restic.max_object_bytes"),
+            ("restic.max_watchers", "1000001", "restic.max_watchers"),
+            ("gateway.body_idle_timeout", "0s", "gateway.body_idle_timeout"),
+        ] {
+            let error = load(&[(setting, value)]).expect_err(setting).to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        let mut config = Config::default();
+        config.restic.users.insert("a/b".to_owned(), super::super::ResticUser::default());
+        assert!(config.check().expect_err("no name").to_string().contains("a/b"));
     }
 
     #[test]

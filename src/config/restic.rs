@@ -51,7 +51,8 @@ pub struct Restic {
 pub struct ResticUser {
     /// How much the user may change.
     pub access: Access,
-    /// How many bytes the repositories that the user created may have together; 0: no limit.
+    /// How many bytes the repositories that the user created may have together; 0: no limit. Of repositories that were
+    /// there before, those count whose path begins with the user's name.
     pub max_bytes: u64,
 }
 
