@@ -1,6 +1,7 @@
 //! Puts the parts together, serves them, and takes them down again.
 
 mod access_log;
+mod advice;
 mod data_dir;
 mod grpc;
 mod http;

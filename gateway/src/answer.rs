@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use crate::go;
 
+/// How a client has to prove who it is.
+pub(crate) const CHALLENGE: &str = r#"Basic realm="steward", charset="UTF-8""#;
 /// The answer to a path that no API has.
 pub(crate) const NOT_FOUND: PlainError = PlainError::new(StatusCode::NOT_FOUND, "404 page not found");
 

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use serde::{Deserialize, Serialize};
 
 /// Choices about the legacy APIs. Every one has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What an unlock without `success` means. The routes under `/infer` always infer.
     pub absent_success: AbsentSuccess,
@@ -19,7 +17,6 @@ pub struct Options {
     /// network is slow.
     pub compress_lists: bool,
     /// The header in which a proxy names the user. It is passed on; whether the proxy is believed, the server decides.
-    #[serde(skip)]
     pub user_header: Option<HeaderName>,
 }
 
@@ -36,8 +33,7 @@ impl Default for Options {
 }
 
 /// What an unlock without `success` means. A `success` that is present always wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AbsentSuccess {
     /// The work failed, as the API documents it.
     #[default]

@@ -1,6 +1,7 @@
 //! How a command finds its server.
 
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -79,6 +80,9 @@ impl Server {
     /// Connects, so that an absent server is noticed before anything is asked of it.
     pub(crate) async fn connect(&self) -> Result<Channel, Error> {
         let sign_in = self.sign_in()?;
+        if self.user.is_some() && self.address.is_elsewhere() {
+            eprintln!("warning: the password goes to {} in clear", self.address.url);
+        }
         let connected = self.address.endpoint.connect().await;
         let channel = connected.map_err(|failure| Error::Unreachable {
             url: self.address.url.clone(),
@@ -130,6 +134,15 @@ impl Server {
 struct Address {
     url: String,
     endpoint: Endpoint,
+}
+
+impl Address {
+    /// Whether others are on the way to it, as far as can be told without asking for names.
+    fn is_elsewhere(&self) -> bool {
+        let host = self.endpoint.uri().host().unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host != "localhost" && !address.is_ok_and(|address| address.to_canonical().is_loopback())
+    }
 }
 
 /// Reads addresses without showing one that may have a password in it, as clap would.
@@ -186,6 +199,15 @@ mod tests {
     fn an_address_needs_no_scheme() {
         assert_eq!(parse_address("127.0.0.1:50051").unwrap().url, "http://127.0.0.1:50051");
         assert_eq!(parse_address("http://[::1]:7").unwrap().url, "http://[::1]:7");
+    }
+
+    #[test]
+    fn only_what_is_surely_local_is_not_elsewhere() {
+        for (address, is_elsewhere) in
+            [("127.0.0.1:1", false), ("[::1]:7", false), ("localhost", false), ("10.0.0.1:1", true), ("a:1", true)]
+        {
+            assert_eq!(parse_address(address).unwrap().is_elsewhere(), is_elsewhere, "{address}");
+        }
     }
 
     #[test]

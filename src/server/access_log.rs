@@ -26,8 +26,8 @@ use crate::config::{Log, LogFormat};
 const WAITING_LINES: usize = 8192;
 /// How long the last lines may take when the server stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long to wait before a full queue is asked again to reopen the file.
-const REOPEN_RETRY: Duration = Duration::from_millis(100);
+/// How long to wait before a full queue is asked again.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// Takes lines.
 #[derive(Clone)]
@@ -60,17 +60,25 @@ impl AccessLog {
             Err(error) => return tracing::warn!(%error, "cannot listen for SIGHUP"),
         };
         while shutdown.run_until_cancelled(hang_up.recv()).await.is_some() {
-            while let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Reopen) {
-                tokio::time::sleep(REOPEN_RETRY).await;
-            }
+            shutdown.run_until_cancelled(self.send(Message::Reopen)).await;
         }
     }
 
     /// Returns once the lines so far are written, or cannot be in time.
     pub(super) async fn finish(&self) {
-        let (done, finished) = oneshot::channel();
-        if self.sender.try_send(Message::Flush(done)).is_ok() {
-            let _ = tokio::time::timeout(FINISH_TIMEOUT, finished).await;
+        let flush = async {
+            let (done, finished) = oneshot::channel();
+            self.send(Message::Flush(done)).await;
+            let _ = finished.await;
+        };
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, flush).await;
+    }
+
+    /// Waits for room: what is told so is not dropped.
+    async fn send(&self, mut message: Message) {
+        while let Err(TrySendError::Full(refused)) = self.sender.try_send(message) {
+            message = refused;
+            tokio::time::sleep(RETRY).await;
         }
     }
 

@@ -53,9 +53,9 @@ pub(super) fn restic_router(
     repositories: Router,
     metrics: PrometheusHandle,
     access: MetricsAccess,
-    authenticator: Authenticator,
+    authenticator: Option<Authenticator>,
 ) -> Router {
-    let operations = metrics_router(metrics, access, Some(authenticator)).route("/healthz", get(healthy));
+    let operations = metrics_router(metrics, access, authenticator).route("/healthz", get(healthy));
     around(repositories.merge(operations))
 }
 

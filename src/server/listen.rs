@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 pub(super) use self::socket::Socket;
 pub(super) use self::tls::Tls;
 use super::access_log::AccessLog;
+use super::open_files;
 use crate::clock::SystemClock;
 use crate::config::Config;
 
@@ -95,7 +96,7 @@ impl Common {
         if let Some(log) = &access_log {
             tasks.spawn(log.clone().reopen_on_signal(shutdown.clone()));
         }
-        let limits = Limits::new(config.server.max_connections);
+        let limits = Limits::new(open_files::connections(config.server.max_connections));
         Ok(Common { tls, access_log, limits, shutdown: shutdown.clone() })
     }
 

@@ -20,7 +20,7 @@ use super::data_dir::DataDir;
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
-use super::{grpc, http, open_files, readiness, repositories, stop};
+use super::{advice, grpc, http, open_files, readiness, repositories, stop};
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
@@ -52,6 +52,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     authenticator.start(shutdown.clone(), &tasks)?;
+    advice::give(&config, &authenticator).await;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
@@ -61,10 +62,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         .await
         .map_err(|error| format!("cannot listen for grpc on {}: {error}", config.server.grpc))?;
     let http_socket = bind("http", &config.server.http.into()).await?;
-    let restic_socket = match &config.restic.listen {
-        Some(listen) => Some(bind("restic", listen).await?),
-        None => None,
-    };
+    let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("grpc", grpc_listener.local_addr()?.to_string()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
 
@@ -73,10 +71,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(in_process, options, shutdown.clone());
-    let access = match config.auth.is_asked_for() && !config.server.open_metrics {
-        true => MetricsAccess::Users { are_private: false },
-        false => MetricsAccess::Anyone,
-    };
+    let is_closed = config.auth.is_asked_for() && !config.server.open_metrics;
+    let access = if is_closed { MetricsAccess::Users { are_private: false } } else { MetricsAccess::Anyone };
     let operations = http::Operations {
         metrics: metrics.clone(),
         access,
@@ -90,7 +86,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     servers.spawn(serve_grpc(grpc_listener, network, shutdown.clone()));
     servers.spawn(listen::serve("http", http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
-        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, authenticator.clone());
+        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
         servers.spawn(listen::serve("restic", socket, router, common.clone()));
     }
     announce(&ports)?;
@@ -130,17 +126,25 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
         .tcp_nodelay(true)
         .connect_lazy();
     let socket = bind("http", &config.server.http.into()).await?;
-    let address = socket.address();
+    let restic_socket = bind_restic(&config).await?;
+    let mut ports = vec![("http", socket.address())];
+    ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
     let options = gateway_options(&config, relay.user_header());
     let cleaned = channel.clone().map_request(move |call| relay.clean(call));
+    let restic_routes = steward_gateway::restic_router(cleaned.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
     // Only the upstream knows the users.
     let (access, authenticator) = (MetricsAccess::Anyone, None);
-    let operations = http::Operations { metrics, access, authenticator, readiness: readiness::of_upstream(channel) };
+    let readiness = readiness::of_upstream(channel);
+    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, readiness };
     let router = http::router(gateway, operations);
     let mut servers = Servers::new();
     servers.spawn(listen::serve("http", socket, router, common.clone()));
-    announce(&[("http", address)])?;
+    if let Some(socket) = restic_socket {
+        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
+        servers.spawn(listen::serve("restic", socket, router, common.clone()));
+    }
+    announce(&ports)?;
     let result = until_stopped(servers, &shutdown, config.server.shutdown_deadline).await;
     common.finish().await;
     result
@@ -175,6 +179,21 @@ async fn start_locks(
 
 pub(super) async fn bind(name: &str, address: &Listen) -> Result<Socket, BoxError> {
     Socket::bind(address).await.map_err(|error| format!("cannot listen for {name} on {address}: {error}").into())
+}
+
+async fn bind_restic(config: &Config) -> Result<Option<Socket>, BoxError> {
+    let Some(listen) = &config.restic.listen else { return Ok(None) };
+    let socket = bind("restic", listen).await?;
+    share(&socket, config)?;
+    Ok(Some(socket))
+}
+
+/// Whom the files of repositories are for, a Unix socket before them is for too.
+pub(super) fn share(socket: &Socket, config: &Config) -> Result<(), BoxError> {
+    if config.restic.group_accessible {
+        socket.open_to_group()?;
+    }
+    Ok(())
 }
 
 /// What is served over the network.

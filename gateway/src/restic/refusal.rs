@@ -19,9 +19,9 @@ use tonic_types::{ErrorInfo, StatusExt};
 
 use super::path;
 use super::range::Malformed;
+use crate::answer::CHALLENGE;
 use crate::upstream::{Call, Failure};
 
-const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="steward", charset="UTF-8""#);
 const INTERNAL: &str = "internal error";
 /// When to try again, in seconds, unless the service knows better.
 const RETRY_SECONDS: u64 = 1;
@@ -55,7 +55,7 @@ impl Refusal {
         let told = Self::new(status, own_words.map_or_else(|| in_general(status), Cow::Owned));
         match status {
             StatusCode::RANGE_NOT_SATISFIABLE => Self::unsatisfiable(info.as_ref()),
-            StatusCode::UNAUTHORIZED => told.with(WWW_AUTHENTICATE, CHALLENGE),
+            StatusCode::UNAUTHORIZED => told.with(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)),
             StatusCode::TOO_MANY_REQUESTS => told.with(RETRY_AFTER, retry_after(failure)),
             StatusCode::SERVICE_UNAVAILABLE => Self::reported(failure, status).with(RETRY_AFTER, retry_after(failure)),
             StatusCode::INTERNAL_SERVER_ERROR | StatusCode::GATEWAY_TIMEOUT => Self::reported(failure, status),

@@ -8,7 +8,7 @@ use tonic_types::{ErrorInfo, StatusExt};
 use tracing::{error, warn};
 
 use super::RequestId;
-use crate::answer::PlainError;
+use crate::answer::{CHALLENGE, PlainError};
 
 const DOMAIN: &str = "steward";
 /// What tonic says, with the code `Cancelled`, when a timeout of its own ends a call.
@@ -18,8 +18,8 @@ const INTERNAL: PlainError = PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, 
 const UNAVAILABLE: PlainError = PlainError::new(StatusCode::SERVICE_UNAVAILABLE, "服务暂时不可用，请稍后重试");
 const TIMED_OUT: PlainError = PlainError::new(StatusCode::GATEWAY_TIMEOUT, "请求超时");
 
-const UNAUTHORIZED: PlainError = PlainError::new(StatusCode::UNAUTHORIZED, "Unauthorized")
-    .with_header("www-authenticate", r#"Basic realm="steward", charset="UTF-8""#);
+const UNAUTHORIZED: PlainError =
+    PlainError::new(StatusCode::UNAUTHORIZED, "Unauthorized").with_header("www-authenticate", CHALLENGE);
 const FORBIDDEN: PlainError = PlainError::new(StatusCode::FORBIDDEN, "Forbidden");
 const TOO_MANY_ATTEMPTS: PlainError =
     PlainError::new(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").with_header("retry-after", "10");

@@ -12,6 +12,9 @@ use crate::clock::Timestamp;
 /// What is said of a request whose client went away before it was answered.
 const CLIENT_GONE: u16 = 499;
 
+/// How much of anything a line has: lines wait in memory, and clients choose how long they are.
+const MAX_FIELD_BYTES: usize = 1024;
+
 /// One request and its answer.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -37,7 +40,7 @@ impl Line {
             client,
             user: None,
             method: request.method().clone(),
-            path: request.uri().path_and_query().map_or("*", |path| path.as_str()).to_owned(),
+            path: cut(request.uri().path_and_query().map_or("*", |path| path.as_str())).to_owned(),
             version: request.version(),
             referer: header(request.headers(), &header::REFERER).filter(|url| !url.as_bytes().contains(&b'@')),
             agent: header(request.headers(), &header::USER_AGENT),
@@ -96,7 +99,16 @@ impl Line {
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    headers.get(name).filter(|value| !value.is_empty()).cloned()
+    let value = headers.get(name).filter(|value| !value.is_empty())?;
+    match value.as_bytes().get(..MAX_FIELD_BYTES) {
+        Some(beginning) => HeaderValue::from_bytes(beginning).ok(),
+        None => Some(value.clone()),
+    }
+}
+
+/// The beginning, up to the end of a character.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_FIELD_BYTES)]
 }
 
 /// Appends text that may come from anybody; `also` is escaped besides what has to be.
@@ -143,6 +155,14 @@ mod tests {
             line().combined(),
             r#"192.0.2.7 - al\x20ice\x0a [01/Jan/1970:00:00:01 +0000] "GET /a/data/?x=1 HTTP/1.1" 200 12 "-" "go\"http\xff\x09x\\""#
         );
+    }
+
+    #[test]
+    fn a_line_is_not_as_long_as_a_client_likes() {
+        let long = "x".repeat(60_000);
+        let request = http::Request::get(format!("/{long}")).header("user-agent", &long).header("referer", &long);
+        let line = Line::of(&request.body(()).expect("a request"), None, Timestamp::from_nanos(0));
+        assert!(line.combined().len() < 4 * MAX_FIELD_BYTES && line.json().len() < 4 * MAX_FIELD_BYTES);
     }
 
     #[test]

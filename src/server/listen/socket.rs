@@ -38,7 +38,8 @@ pub(in crate::server) enum Socket {
 pub(in crate::server) struct UnixSocket {
     listener: UnixListener,
     path: Option<PathBuf>,
-    is_ours: bool,
+    /// The device and the inode of the file that we made.
+    made: Option<(u64, u64)>,
 }
 
 impl Socket {
@@ -64,11 +65,12 @@ impl Socket {
             return Ok(Some(Socket::Tcp(prepared(TcpListener::from_std(listener)?))));
         }
         // What is no TCP socket has been put back.
-        let Some(listener) = sockets.take_unix_listener(0)? else { return Ok(None) };
+        let unknown = || io::Error::other("the socket from systemd is neither of TCP nor a Unix socket");
+        let listener = sockets.take_unix_listener(0)?.ok_or_else(unknown)?;
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
         let path = listener.local_addr()?.as_pathname().map(Path::to_owned);
-        Ok(Some(Socket::Unix(UnixSocket { listener, path, is_ours: false })))
+        Ok(Some(Socket::Unix(UnixSocket { listener, path, made: None })))
     }
 
     /// Where it listens: an address with the real port, or a path.
@@ -76,6 +78,14 @@ impl Socket {
         match self {
             Socket::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |a| a.to_string()),
             Socket::Unix(socket) => socket.path.as_ref().map_or_else(|| "@".to_owned(), |p| p.display().to_string()),
+        }
+    }
+
+    /// Lets the group of the process connect to a Unix socket.
+    pub(in crate::server) fn open_to_group(&self) -> io::Result<()> {
+        match self {
+            Socket::Unix(UnixSocket { path: Some(path), made: Some(_), .. }) => permit(path, 0o660),
+            Socket::Unix(_) | Socket::Tcp(_) => Ok(()),
         }
     }
 
@@ -100,7 +110,9 @@ impl Socket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        if let Some(path) = self.path.as_ref().filter(|_| self.is_ours) {
+        let Some(path) = &self.path else { return };
+        // It may be a successor's by now.
+        if self.made.is_some() && identity(path) == self.made {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -139,7 +151,19 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
         }
         result => result?,
     };
-    Ok(Socket::Unix(UnixSocket { listener, path: Some(path.to_owned()), is_ours: true }))
+    // Whatever the umask is: who can connect can do what its user can.
+    permit(path, 0o600)?;
+    Ok(Socket::Unix(UnixSocket { listener, path: Some(path.to_owned()), made: identity(path) }))
+}
+
+fn permit(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 fn is_stale(path: &Path) -> bool {
@@ -170,6 +194,25 @@ mod tests {
         std::fs::write(&path, "precious").expect("a file");
         Socket::bind(&listen).await.expect_err("it is no socket");
         assert_eq!(std::fs::read_to_string(&path).expect("the file"), "precious");
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_the_users_or_the_groups_and_that_of_a_successor_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listen = Listen::Unix(directory.path().join("socket"));
+        let old = Socket::bind(&listen).await.expect("a socket");
+        let mode = || {
+            use std::os::unix::fs::PermissionsExt as _;
+            let file = std::fs::metadata(directory.path().join("socket")).expect("the socket");
+            file.permissions().mode() & 0o777
+        };
+        assert_eq!(mode(), 0o600);
+        old.open_to_group().expect("opened");
+        assert_eq!(mode(), 0o660);
+        std::fs::rename(directory.path().join("socket"), directory.path().join("moved")).expect("moved");
+        let _new = Socket::bind(&listen).await.expect("another");
+        drop(old);
+        assert!(directory.path().join("socket").exists());
     }
 
     #[tokio::test]

@@ -1,0 +1,31 @@
+//! What an operator may not have meant.
+
+use crate::auth::Authenticator;
+use crate::config::{Config, Listen};
+
+/// Says in the log what is likely a mistake.
+pub(super) async fn give(config: &Config, authenticator: &Authenticator) {
+    if config.auth.htpasswd.is_some() && Listen::from(config.server.grpc).is_exposed() {
+        tracing::warn!(
+            address = %config.server.grpc,
+            "passwords come in clear to server.grpc, which other machines can reach: put a proxy with TLS before it"
+        );
+    }
+    advise_on_users(config, authenticator).await;
+}
+
+/// The same of the users of repositories alone.
+pub(super) async fn advise_on_users(config: &Config, authenticator: &Authenticator) {
+    for (user, settings) in &config.restic.users {
+        if !authenticator.may_know(user).await {
+            tracing::warn!(user, "restic.users names somebody who is not in auth.htpasswd");
+        }
+        if settings.max_bytes > 0 && !config.restic.private_repositories {
+            tracing::warn!(
+                user,
+                "the quota of a user counts what the user created, and others can fill it: consider \
+                 restic.private_repositories"
+            );
+        }
+    }
+}
