@@ -14,9 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::delete::Which;
 use super::error::Error;
 use super::name::{Kind, ObjectId, ObjectName, RepositoryPath};
+use super::publish::Stored;
 use super::range::Range;
 use super::repositories::{Repositories, Settings};
-use super::upload::Stored;
 use super::verify::{Event, Finding, Mode, Problem};
 use crate::clock::{Clock as _, ManualClock};
 use crate::config;
@@ -69,8 +69,8 @@ impl Tree {
 
     async fn listed(&self, kind: Kind) -> Vec<ObjectId> {
         let repository = self.repositories.require(&path()).await.unwrap();
-        let buckets = super::bucket::BucketId::all(kind);
-        let (entries, rest) = self.repositories.next_batch(&repository, buckets).await.unwrap();
+        let place = super::repositories::Place::start(kind);
+        let (entries, rest) = self.repositories.next_batch(&repository, place).await.unwrap();
         assert!(rest.is_none(), "few enough for one batch");
         entries.into_iter().map(|entry| entry.id).collect()
     }
@@ -249,6 +249,9 @@ async fn a_deleted_object_comes_back_until_its_window_has_passed() {
 
     let repository = tree.repositories.require(&path()).await.unwrap();
     super::delete::sweep(&repository, tree.clock.now()).unwrap();
+    assert_eq!(tree.account().await.deleted, 8, "not yet");
+    tree.clock.advance(window);
+    super::delete::sweep(&repository, tree.clock.now()).unwrap();
     assert_eq!(tree.account().await.deleted, 0);
     assert_eq!(tree.repositories.undelete(None, &path(), Which::default()).await.unwrap(), (0, 0));
 }
@@ -296,7 +299,11 @@ async fn a_verification_finds_what_is_wrong_and_a_repair_brings_back_what_it_can
     );
     assert_eq!(
         problems(tree.verify(Mode::Repair).await),
-        [(Problem::Damaged, Some(bad), true, true), (Problem::Foreign, None, false, false),]
+        [
+            (Problem::Damaged, Some(bad), true, true),
+            (Problem::Missing, Some(gone), true, false),
+            (Problem::Foreign, None, false, false),
+        ]
     );
     assert_eq!(tree.content(bad).await.unwrap(), b"bad");
     assert_eq!(problems(tree.verify(Mode::Look).await), [(Problem::Foreign, None, false, false)]);
