@@ -9,6 +9,7 @@ mod common;
 
 mod certificates;
 mod crash;
+mod fixture;
 mod full_disk;
 mod hostile;
 mod http_table;

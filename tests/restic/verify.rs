@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use steward_proto::restic::v1::ObjectType;
 use steward_proto::restic::v1::finding::Problem;
 use tokio::process::Command;
 
@@ -13,6 +14,8 @@ use crate::common::wait::within;
 use crate::native::{Objects, Repair};
 use crate::tree::file_of;
 use crate::vocabulary::{Blob, Repo, assert_ok, blob, noise};
+
+const CONFIG: &[u8] = b"the config";
 
 struct Filled {
     server: Server,
@@ -28,6 +31,7 @@ impl Filled {
     async fn with(setup: Setup) -> Self {
         let server = setup.start().await;
         let repo = Repo::at(server.http(), "/restic/a/");
+        assert_ok(&repo.post("config", CONFIG).await);
         let blobs = [1, 2, 3].map(|seed| blob(noise(seed, 100_000)));
         for blob in &blobs {
             repo.store("data", blob).await;
@@ -71,8 +75,9 @@ async fn a_sound_repository_is_found_sound() {
     let filled = Filled::start().await;
     let (findings, progress) = Objects::of(&filled.server).verify("a", Repair::NotWanted).await;
     assert_eq!(findings, []);
-    assert_eq!((progress.object_count, progress.object_bytes), (3, 300_000));
-    assert_eq!((progress.total_count, progress.total_bytes), (3, 300_000));
+    // The config counts.
+    assert_eq!((progress.object_count, progress.object_bytes), (4, 300_010));
+    assert_eq!((progress.total_count, progress.total_bytes), (4, 300_010));
     assert_eq!(verify(&filled.server, &["a"]).await.status.code(), Some(0));
 }
 
@@ -107,6 +112,31 @@ async fn a_file_that_is_cut_short_is_damaged() {
     fs::write(&file, &bytes[..50_000]).expect("a file can be written");
 
     assert_eq!(filled.findings(Repair::NotWanted).await, [(Problem::Damaged, filled.blobs[2].name.clone())]);
+}
+
+/// restic cannot open such a repository, so nothing may say that it was put right.
+#[tokio::test]
+async fn a_config_that_is_gone_is_missed_and_no_repair_brings_it() {
+    let filled = Filled::start().await;
+    fs::remove_file(filled.server.data().join("restic/a/config")).expect("the file");
+
+    for repair in [Repair::NotWanted, Repair::Wanted] {
+        let (findings, _) = Objects::of(&filled.server).verify("a", repair).await;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].problem(), Problem::Missing);
+        assert_eq!(findings[0].key.as_ref().map(|key| key.r#type()), Some(ObjectType::Config));
+        assert!(!findings[0].repaired && !findings[0].restored, "{findings:?}");
+    }
+    assert_eq!(verify(&filled.server, &["a"]).await.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_repository_of_nothing_lacks_nothing() {
+    let server = Server::start().await;
+    Repo::at(server.http(), "/restic/new/").create().await;
+    let (findings, _) = Objects::of(&server).verify("new", Repair::NotWanted).await;
+    assert_eq!(findings, []);
+    assert_eq!(verify(&server, &["new"]).await.status.code(), Some(0));
 }
 
 #[tokio::test]
