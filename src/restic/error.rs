@@ -91,6 +91,12 @@ pub enum Error {
         /// How many may be open.
         limit: usize,
     },
+    /// There are as many verifications as may be.
+    #[error("{limit} verifications are running already, which is the limit")]
+    TooManyVerifications {
+        /// How many may run.
+        limit: usize,
+    },
     /// What a watch asks for is no longer remembered.
     #[error("revision {asked} is compacted: changes are remembered from revision {floor} on")]
     Compacted {
@@ -150,6 +156,7 @@ impl From<Error> for Failure {
             Error::AppendOnly(_) => (Category::PermissionDenied, "APPEND_ONLY"),
             Error::TooYoung { .. } => (Category::PermissionDenied, "TOO_YOUNG"),
             Error::TooManyWatchers { .. } => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Error::TooManyVerifications { .. } => (Category::ResourceExhausted, "TOO_MANY_VERIFICATIONS"),
             Error::Compacted { .. } => (Category::OutOfRange, "REVISION_COMPACTED"),
             Error::Unimplemented(_) => (Category::Unimplemented, "UNIMPLEMENTED"),
             Error::ShuttingDown => (Category::Unavailable, "SHUTTING_DOWN"),
@@ -162,7 +169,9 @@ impl From<Error> for Failure {
                 failure.with("limit", limit.to_string()).with("used", used.to_string())
             }
             Error::TooLarge { limit } => failure.with("limit", limit.to_string()),
-            Error::TooManyWatchers { limit } => failure.with("limit", limit.to_string()),
+            Error::TooManyWatchers { limit } | Error::TooManyVerifications { limit } => {
+                failure.with("limit", limit.to_string())
+            }
             Error::Compacted { floor, .. } => failure.with("floor", floor.to_string()),
             _ => failure,
         }

@@ -67,7 +67,7 @@ pub(super) fn count(action: Action, user: Option<&str>, path: &RepositoryPath, o
     counter!(sum, &labels).increment(bytes);
 }
 
-/// Counts a request that was refused, by the reason that programs read.
+/// Counts a request that was refused. Only for repositories that there are: others are named by whoever asks.
 pub(super) fn refused(path: &RepositoryPath, reason: &'static str) {
     counter!("steward_restic_refusals_total", "repo" => path.to_string(), "reason" => reason).increment(1);
 }

@@ -1,11 +1,13 @@
 //! All repositories below one directory, and what they have in common.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +21,7 @@ use super::measure;
 use super::name::{ObjectName, RepositoryPath};
 use super::repository::{Around, Repository};
 use super::rights::Rules;
+use super::verify::VERIFICATIONS;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Access};
 
@@ -47,6 +50,8 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) around: Around,
     open: RwLock<HashMap<RepositoryPath, Arc<Repository>>>,
+    /// How many verifications may still begin.
+    pub(super) verifications: Arc<Semaphore>,
     /// Held while a repository is created.
     pub(super) creating: tokio::sync::Mutex<()>,
     pub(super) shutdown: CancellationToken,
@@ -92,7 +97,8 @@ impl Repositories {
         let feed = Arc::new(Feed::new(clock.now()));
         let around = Around { ledger: Arc::new(Ledger::new(restic.max_bytes)), feed, clock, sharing };
         let (open, creating) = (RwLock::default(), tokio::sync::Mutex::default());
-        let inner = Inner { root, rules, limits, around, open, creating, shutdown, tasks };
+        let verifications = Arc::new(Semaphore::new(VERIFICATIONS));
+        let inner = Inner { verifications, root, rules, limits, around, open, creating, shutdown, tasks };
         let repositories = Repositories(Arc::new(inner));
         repositories.discover().await?;
         Ok(repositories)
@@ -103,17 +109,24 @@ impl Repositories {
         let paths = blocking(move || {
             let io = |error| Error::io(format!("the directory {} cannot be read", root.display()), error);
             sharing.create_directory(&root).map_err(io)?;
-            let mut found = Vec::new();
-            discover(&root, &RepositoryPath::default(), DISCOVERY_DEPTH, &mut found);
-            Ok(found)
+            let mut discovery = Discovery::default();
+            discovery.visit(&root, &RepositoryPath::default(), DISCOVERY_DEPTH);
+            Ok(discovery.found)
         });
+        let mut opened = Vec::new();
         for path in paths.await? {
-            self.open_at(path).await?;
+            // One that is broken must not keep the others from being served.
+            match self.open_at(path).await {
+                Ok(repository) => opened.push(repository),
+                Err(error) => tracing::warn!(%error, "a repository is not served"),
+            }
         }
+        // One after the other: all at once would keep the disk from everybody else.
+        self.0.tasks.spawn_blocking(move || opened.iter().for_each(|repository| repository.count_or_warn()));
         Ok(())
     }
 
-    /// Opens a repository that is there, unless it is open, and begins to count it.
+    /// Opens a repository that is there, unless it is open.
     async fn open_at(&self, path: RepositoryPath) -> Result<Arc<Repository>, Error> {
         let (layout, around) = (self.layout(&path), self.0.around.clone());
         let opened = blocking(move || Repository::open(path, layout, around)).await?;
@@ -123,19 +136,10 @@ impl Repositories {
             known.unwrap_or_else(|| {
                 let repository = Arc::new(opened);
                 open.insert(repository.path.clone(), Arc::clone(&repository));
-                self.count(Arc::clone(&repository));
                 repository
             })
         };
         Ok(repository)
-    }
-
-    fn count(&self, repository: Arc<Repository>) {
-        self.0.tasks.spawn_blocking(move || {
-            if let Err(error) = repository.count() {
-                tracing::warn!(repository = %repository.path, %error, "a repository cannot be counted");
-            }
-        });
     }
 
     pub(super) fn layout(&self, path: &RepositoryPath) -> Layout {
@@ -161,7 +165,13 @@ impl Repositories {
         }
         let layout = self.layout(path);
         let is_there = blocking(move || Ok(Repository::is_at(&layout))).await?;
-        if is_there { self.open_at(path.clone()).await.map(Some) } else { Ok(None) }
+        if !is_there {
+            return Ok(None);
+        }
+        let repository = self.open_at(path.clone()).await?;
+        let counted = Arc::clone(&repository);
+        self.0.tasks.spawn_blocking(move || counted.count_or_warn());
+        Ok(Some(repository))
     }
 
     /// The same; an error when there is none.
@@ -182,7 +192,11 @@ impl Repositories {
         path: &RepositoryPath,
         needed: Access,
     ) -> Result<(), Error> {
-        self.0.rules.require(user, path, needed).inspect_err(|_| measure::refused(path, "rights"))
+        self.0.rules.require(user, path, needed).inspect_err(|_| {
+            if self.known(path).is_some() {
+                measure::refused(path, "rights");
+            }
+        })
     }
 
     /// Returns once all that a quota depends on has been counted.
@@ -233,28 +247,37 @@ impl Repositories {
     }
 }
 
-/// Finds the repositories at and below a directory. What cannot be read is left out, and told.
-fn discover(directory: &Path, path: &RepositoryPath, depth: usize, found: &mut Vec<RepositoryPath>) {
-    if Repository::is_at(&Layout::new(directory, &RepositoryPath::default())) {
-        found.push(path.clone());
-    }
-    if depth == 0 {
-        return;
-    }
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) => {
-            tracing::warn!(directory = %directory.display(), %error, "a directory cannot be searched for repositories");
-            return;
+/// The search for repositories. What cannot be read is left out, and told.
+#[derive(Debug, Default)]
+struct Discovery {
+    found: Vec<RepositoryPath>,
+    /// Directories by device and inode: a link can lead back to where the search has been.
+    visited: HashSet<(u64, u64)>,
+}
+
+impl Discovery {
+    fn visit(&mut self, directory: &Path, path: &RepositoryPath, depth: usize) {
+        let visited =
+            std::fs::metadata(directory).map(|metadata| self.visited.insert((metadata.dev(), metadata.ino())));
+        let entries = match (visited, std::fs::read_dir(directory)) {
+            (Ok(false), _) => return,
+            (Ok(true), Ok(entries)) => entries,
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(directory = %directory.display(), %error, "a directory is not searched for repositories");
+                return;
+            }
+        };
+        if Repository::is_at(&Layout::new(directory, &RepositoryPath::default())) {
+            self.found.push(path.clone());
         }
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        // Names of kinds are refused as segments, so the search does not go into the objects of a repository.
-        let Some(child) = name.to_str().and_then(|name| path.child(name).ok()) else { continue };
-        // A link to a directory is followed, as for every other access.
-        if entry.path().is_dir() {
-            discover(&entry.path(), &child, depth - 1, found);
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            // Names of kinds are refused as segments, so the search does not go into the objects of a repository.
+            let Some(child) = name.to_str().and_then(|name| path.child(name).ok()) else { continue };
+            // A link to a directory is followed, as for every other access.
+            if depth > 0 && entry.path().is_dir() {
+                self.visit(&entry.path(), &child, depth - 1);
+            }
         }
     }
 }

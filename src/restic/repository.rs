@@ -122,6 +122,14 @@ impl Repository {
         Ok(())
     }
 
+    /// Counts for the first time. Who waits for it goes on in any case: what cannot be read is not counted.
+    pub(super) fn count_or_warn(&self) {
+        if let Err(error) = self.count() {
+            tracing::warn!(repository = %self.path, %error, "a repository cannot be counted");
+            self.is_counted.send_replace(true);
+        }
+    }
+
     /// Returns once everything that it holds has been counted.
     pub(super) async fn counted(&self) {
         // The sender lives as long as the repository that is borrowed here.

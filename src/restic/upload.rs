@@ -255,7 +255,8 @@ impl Staging {
             // A tree that others made need not have every directory.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 sharing.create_directory(&directory)?;
-                if let Some(parent) = directory.parent() {
+                for parent in directory.ancestors().skip(1).take_while(|parent| parent.starts_with(layout.directory()))
+                {
                     files::sync_directory(parent)?;
                 }
                 begin()

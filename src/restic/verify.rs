@@ -20,6 +20,8 @@ use super::repository::Repository;
 use crate::config::Access;
 use crate::restic::name::RepositoryPath;
 
+/// How many verifications may run at a time: each keeps a thread, also while nobody reads what it tells.
+pub(super) const VERIFICATIONS: usize = 4;
 /// How many bytes are read at a time.
 const PIECE_BYTES: usize = 256 * 1024;
 
@@ -87,9 +89,13 @@ impl Repositories {
         let needed = if mode == Mode::Repair { Access::Modify } else { Access::Read };
         self.require_access(user, path, needed)?;
         let repository = self.require(path).await?;
+        repository.counted().await;
+        let running = Arc::clone(&self.0.verifications).try_acquire_owned();
+        let running = running.map_err(|_| Error::TooManyVerifications { limit: VERIFICATIONS })?;
         let (events, receiver) = mpsc::channel(64);
         let shutdown = self.0.shutdown.clone();
         self.0.tasks.spawn_blocking(move || {
+            let _running = running;
             let mut run = Run { repository, mode, events, progress: Progress::default() };
             let is_stopped = || shutdown.is_cancelled();
             let end = match run.everything(&is_stopped) {
@@ -144,6 +150,8 @@ impl Run {
         match self.repository.look(name)? {
             Some((0, _)) => self.found(Problem::Damaged, name, "config is empty".to_owned()),
             Some((size, _)) => self.counted(size),
+            // Created, and not yet initialised by restic.
+            None if self.progress.total_objects == 0 => Ok(()),
             None => self.found(Problem::Missing, name, "there is no config".to_owned()),
         }
     }
@@ -207,7 +215,8 @@ impl Run {
         self.events.blocking_send(Event::Finding(finding)).map_err(|_| Stop::Unheard)
     }
 
-    /// Moves what is damaged aside, and brings the object back where a deleted copy is good.
+    /// Moves what is damaged aside, and brings the object back where a deleted copy is good. Without its config a
+    /// repository is of no use, so one that stays away is not put right.
     fn repair(&self, problem: Problem, object: ObjectName) -> Result<(bool, bool), Error> {
         if problem == Problem::Unreadable {
             return Ok((false, false));
@@ -215,7 +224,8 @@ impl Run {
         if problem == Problem::Damaged {
             self.set_aside(object)?;
         }
-        Ok((true, self.restore(object)?))
+        let restored = self.restore(object)?;
+        Ok((restored || object != ObjectName::Config, restored))
     }
 
     fn set_aside(&self, object: ObjectName) -> Result<(), Error> {
@@ -233,15 +243,18 @@ impl Run {
     }
 
     fn restore(&self, object: ObjectName) -> Result<bool, Error> {
-        let ObjectName::Blob(_, id) = object else { return Ok(false) };
+        // The newest first. A config has no digest for a name: the last one that was deleted is the best there is.
         let copies: Vec<DeletedKey> = {
             let deleted = self.repository.deleted.lock();
-            deleted.keys().filter(|key| key.object == object).cloned().collect()
+            deleted.keys().rev().filter(|key| key.object == object).cloned().collect()
         };
         for key in copies {
             let Some(entry) = self.repository.deleted.lock().get(&key).cloned() else { continue };
             let path = super::deleted::path(&self.repository.layout, &key, &entry.user);
-            let is_good = hash(&path).is_ok_and(|(digest, _)| digest == id);
+            let is_good = match object {
+                ObjectName::Config => entry.size > 0,
+                ObjectName::Blob(_, id) => hash(&path).is_ok_and(|(digest, _)| digest == id),
+            };
             if is_good && delete::restore(&self.repository, &key)?.is_some() {
                 return Ok(true);
             }
