@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Output};
 
 use tempfile::TempDir;
 
@@ -12,6 +12,7 @@ use super::proc::Proc;
 use super::process::{Launch, Process};
 use super::server::free_port;
 use super::temporary;
+use super::wait::within;
 
 /// Names rest-server itself, so that these tests are tried on the original.
 const ORIGINAL: &str = "STEWARD_TEST_REST_SERVER";
@@ -58,21 +59,32 @@ impl RestSetup {
 
     /// Starts it on a directory that may have been prepared. `home` has the log, and lives as long as the server.
     pub(crate) async fn start_on(self, home: TempDir, path: PathBuf) -> RestServer {
-        let original = std::env::var_os(ORIGINAL).map(PathBuf::from);
-        let is_original = original.is_some();
-        let listen = self.listen.unwrap_or_else(|| free_port().to_string());
-        let mut launch = self.launch;
-        let mut args = Vec::new();
-        if launch.program.is_none() && !is_original {
-            args.push("rest-server".into());
-        }
-        launch.program = original.or(launch.program);
-        args.extend(["--path".into(), path.clone().into(), "--listen".into(), listen.into()]);
-        args.append(&mut launch.args);
-        launch.args = args;
+        let launch = self.launch(&path);
+        let is_original = is_original();
         let (process, said) = spawn(&launch, home.path(), 0).await;
         RestServer { launch, is_original, home, path, said, process, starts: 1 }
     }
+
+    /// Starts it on an empty directory and waits until it gives up.
+    pub(crate) async fn refused(self) -> Output {
+        let home = temporary::directory();
+        let run = self.launch(home.path()).command().output();
+        within("the server gives up", run).await.expect("the binary can be started")
+    }
+
+    fn launch(self, path: &Path) -> Launch {
+        let original = std::env::var_os(ORIGINAL).map(PathBuf::from);
+        let listen = self.listen.unwrap_or_else(|| free_port().to_string());
+        let is_named = original.is_some() || self.launch.program.is_some();
+        let mut args: Vec<OsString> = if is_named { Vec::new() } else { vec!["rest-server".into()] };
+        args.extend(["--path".into(), path.into(), "--listen".into(), listen.into()]);
+        args.extend(self.launch.args);
+        Launch { program: original.or(self.launch.program), args, ..self.launch }
+    }
+}
+
+fn is_original() -> bool {
+    std::env::var_os(ORIGINAL).is_some()
 }
 
 /// A running server; dropping it kills it.
