@@ -10,18 +10,21 @@
 
 mod bucket;
 mod create;
+mod damaged;
 mod delete;
 mod deleted;
 mod download;
 mod error;
 mod feed;
 mod files;
+mod gather;
 mod index;
 mod index_file;
 mod layout;
 mod ledger;
 mod measure;
 mod name;
+mod publish;
 mod range;
 mod repositories;
 mod repository;

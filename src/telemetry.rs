@@ -70,6 +70,17 @@ fn describe() {
     describe_histogram!("steward_engine_run_seconds", "Time of one activation, by engine.");
     describe_gauge!("steward_engine_last_run_timestamp_seconds", "When an engine was last active, by engine.");
     describe_counter!("steward_engine_errors_total", "Failed activations, by engine.");
+    describe_gauge!("steward_restic_objects", "Objects, by repository.");
+    describe_gauge!("steward_restic_bytes", "Bytes of objects, by repository.");
+    describe_gauge!("steward_restic_deleted_bytes", "Bytes that are deleted and can be restored, by repository.");
+    describe_gauge!("steward_restic_last_snapshot_timestamp_seconds", "When the newest snapshot arrived, or 0.");
+    describe_counter!("steward_restic_refusals_total", "Refused requests, by repository and reason.");
+    describe_counter!("rest_server_blob_write_total", "Objects that were stored, by user, repository and type.");
+    describe_counter!("rest_server_blob_write_bytes_total", "Bytes of objects that were stored.");
+    describe_counter!("rest_server_blob_read_total", "Objects that were read, whole or in part.");
+    describe_counter!("rest_server_blob_read_bytes_total", "Bytes of objects that were read.");
+    describe_counter!("rest_server_blob_delete_total", "Objects that were deleted.");
+    describe_counter!("rest_server_blob_delete_bytes_total", "Bytes of objects that were deleted.");
     metrics::counter!("steward_auth_failures_total").increment(0);
     metrics::counter!("steward_lock_expired_total").increment(0);
     metrics::counter!("steward_store_commits_total").increment(0);

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::{Listen, duration};
 
 /// Backup repositories.
-#[expect(clippy::struct_excessive_bools, reason = "they are settings, each with a name")]
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting that stands alone")]

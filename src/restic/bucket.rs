@@ -92,12 +92,14 @@ pub(super) struct Entry {
 pub(super) struct Bucket {
     /// In the order of their names.
     entries: Vec<Entry>,
-    /// Objects whose files are there, or soon will be, but which are not to be told of yet.
+    /// Objects whose files come or go just now.
     in_flight: Vec<ObjectId>,
+    /// How many readings of the directory are under way.
+    readings: u32,
+    /// What was changed here while there were readings: they must not judge it by what they saw.
+    touched: Vec<ObjectId>,
     /// The last change of the directory that the entries agree with; `None`: it has to be read.
     pub(super) agreed: Option<Timestamp>,
-    /// Raised by each change of ours, so that who read the directory meanwhile reads it again.
-    pub(super) generation: u64,
 }
 
 /// What a directory turned out to hold beside what was known.
@@ -105,8 +107,19 @@ pub(super) struct Bucket {
 pub(super) struct Difference {
     /// Names without entries.
     pub(super) unknown: Vec<ObjectId>,
+    /// Entries whose files were still being written when they were looked at, perhaps.
+    pub(super) young: Vec<ObjectId>,
     /// Entries without files.
-    pub(super) missing: Vec<Entry>,
+    pub(super) missing: Vec<ObjectId>,
+}
+
+/// What has changed in a bucket.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Drift {
+    /// Objects that came.
+    pub(super) added: Vec<Entry>,
+    /// Objects that went.
+    pub(super) removed: Vec<Entry>,
 }
 
 impl Bucket {
@@ -124,14 +137,20 @@ impl Bucket {
         &self.entries
     }
 
-    /// Gives the bucket all its entries at once; they are in order.
+    /// The entries behind `after`, or all.
+    pub(super) fn entries_after(&self, after: Option<ObjectId>) -> &[Entry] {
+        let start = after.map_or(0, |after| self.entries.partition_point(|entry| entry.id <= after));
+        &self.entries[start..]
+    }
+
+    /// Gives a bucket that nobody uses yet all its entries; they are in order.
     pub(super) fn fill(&mut self, entries: Vec<Entry>) {
         self.entries = entries;
     }
 
     /// Knows an object from now on. `None`: it was not known; else what it replaces.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<Entry> {
-        self.generation += 1;
+        self.touch(entry.id);
         match self.position(entry.id) {
             Ok(at) => Some(std::mem::replace(&mut self.entries[at], entry)),
             Err(at) => {
@@ -143,40 +162,85 @@ impl Bucket {
 
     /// Forgets an object. Returns what was known of it.
     pub(super) fn remove(&mut self, id: ObjectId) -> Option<Entry> {
-        self.generation += 1;
+        self.touch(id);
         self.position(id).ok().map(|at| self.entries.remove(at))
     }
 
     /// Says that the file of an object comes or goes: a reader of the directory leaves it to who said so.
     pub(super) fn take_off(&mut self, id: ObjectId) {
-        self.generation += 1;
+        self.touch(id);
         self.in_flight.push(id);
+    }
+
+    fn touch(&mut self, id: ObjectId) {
+        if self.readings > 0 {
+            self.touched.push(id);
+        }
     }
 
     /// Ends [`Bucket::take_off`].
     pub(super) fn land(&mut self, id: ObjectId) {
-        self.generation += 1;
+        self.touch(id);
         if let Some(at) = self.in_flight.iter().position(|flying| *flying == id) {
             self.in_flight.swap_remove(at);
         }
     }
 
-    /// Compares the entries with the names that the directory has, which are in order.
-    pub(super) fn compare(&self, names: &[ObjectId]) -> Difference {
+    /// Says that the directory is going to be read. To be followed by [`Bucket::end_reading`], whatever happens.
+    pub(super) fn begin_reading(&mut self) {
+        self.readings += 1;
+    }
+
+    /// Ends a reading without a result.
+    pub(super) fn end_reading(&mut self) {
+        self.readings -= 1;
+        if self.readings == 0 {
+            self.touched = Vec::new();
+        }
+    }
+
+    /// Compares the entries with the names that the directory has, which are in order. Entries that arrived after
+    /// `young_since` may have been looked at too early.
+    pub(super) fn compare(&self, names: &[ObjectId], young_since: Timestamp) -> Difference {
         let mut difference = Difference::default();
         let mut entries = self.entries.iter().peekable();
         for name in names {
             while let Some(entry) = entries.next_if(|entry| entry.id < *name) {
-                difference.missing.push(*entry);
+                difference.missing.push(entry.id);
             }
-            if entries.next_if(|entry| entry.id == *name).is_none() {
-                difference.unknown.push(*name);
+            match entries.next_if(|entry| entry.id == *name) {
+                None => difference.unknown.push(*name),
+                Some(entry) if entry.arrive_time > young_since => difference.young.push(*name),
+                Some(_) => {}
             }
         }
-        difference.missing.extend(entries);
-        difference.unknown.retain(|id| !self.in_flight.contains(id));
-        difference.missing.retain(|entry| !self.in_flight.contains(&entry.id));
+        difference.missing.extend(entries.map(|entry| entry.id));
+        for ids in [&mut difference.unknown, &mut difference.young, &mut difference.missing] {
+            ids.retain(|id| !self.in_flight.contains(id));
+        }
         difference
+    }
+
+    /// Takes over what a reading found, but for what was changed here meanwhile. Returns what that changed.
+    pub(super) fn apply(&mut self, found: Vec<Entry>, missing: &[ObjectId]) -> Drift {
+        let touched: Vec<ObjectId> = self.touched.clone();
+        let mut drift = Drift::default();
+        if self.entries.is_empty() && touched.is_empty() && self.readings == 1 {
+            self.entries.clone_from(&found);
+            drift.added = found;
+            return drift;
+        }
+        for entry in found.into_iter().filter(|entry| !touched.contains(&entry.id)) {
+            if self.get(entry.id) == Some(entry) {
+                continue;
+            }
+            drift.removed.extend(self.insert(entry));
+            drift.added.push(entry);
+        }
+        for id in missing.iter().filter(|id| !touched.contains(id)) {
+            drift.removed.extend(self.remove(*id));
+        }
+        drift
     }
 
     /// Gives back memory that is not needed.
@@ -222,10 +286,42 @@ mod tests {
         bucket.insert(entry(1));
         bucket.take_off(id(1));
         bucket.take_off(id(2));
-        assert_eq!(bucket.compare(&[id(2), id(3)]), Difference { unknown: vec![id(3)], missing: vec![] });
+        let unknown = |unknown| Difference { unknown, ..Difference::default() };
+        assert_eq!(bucket.compare(&[id(2), id(3)], Timestamp::MAX), unknown(vec![id(3)]));
         bucket.land(id(1));
         bucket.land(id(2));
-        assert_eq!(bucket.compare(&[id(2)]), Difference { unknown: vec![id(2)], missing: vec![entry(1)] });
+        let difference = bucket.compare(&[id(2)], Timestamp::MAX);
+        assert_eq!(difference, Difference { missing: vec![id(1)], ..unknown(vec![id(2)]) });
+    }
+
+    #[test]
+    fn a_reading_does_not_judge_what_was_changed_meanwhile() {
+        let mut bucket = Bucket::default();
+        bucket.insert(entry(1));
+        bucket.begin_reading();
+        bucket.begin_reading();
+        bucket.insert(entry(2));
+        bucket.remove(id(1));
+        // It saw 1, 3 and 4, and not 2.
+        let drift = bucket.apply(vec![entry(1), entry(3), entry(4)], &[id(2)]);
+        assert_eq!(drift, Drift { added: vec![entry(3), entry(4)], removed: vec![] });
+        bucket.end_reading();
+        // The second one saw the same: what the first has entered is not entered again.
+        assert_eq!(bucket.apply(vec![entry(3), entry(4)], &[]), Drift::default());
+        bucket.end_reading();
+        assert_eq!(bucket.entries(), [entry(2), entry(3), entry(4)]);
+        assert_eq!(bucket.touched, []);
+    }
+
+    #[test]
+    fn an_object_that_grew_after_it_was_seen_is_seen_again() {
+        let mut bucket = Bucket::default();
+        bucket.insert(entry(1));
+        assert_eq!(bucket.compare(&[id(1)], Timestamp::from_nanos(-1)).young, [id(1)]);
+        bucket.begin_reading();
+        let grown = Entry { size: 99, ..entry(1) };
+        assert_eq!(bucket.apply(vec![grown], &[]), Drift { added: vec![grown], removed: vec![entry(1)] });
+        bucket.end_reading();
     }
 
     proptest! {
@@ -242,9 +338,9 @@ mod tests {
             }
             prop_assert!(bucket.entries().iter().map(|entry| entry.id).eq(model.iter().map(|name| id(*name))));
             let listed: Vec<_> = names.iter().map(|name| id(*name)).collect();
-            let difference = bucket.compare(&listed);
+            let difference = bucket.compare(&listed, Timestamp::MAX);
             prop_assert!(difference.unknown.iter().copied().eq(names.difference(&model).map(|name| id(*name))));
-            prop_assert!(difference.missing.iter().copied().eq(model.difference(&names).map(|name| entry(*name))));
+            prop_assert!(difference.missing.iter().copied().eq(model.difference(&names).map(|name| id(*name))));
         }
     }
 }

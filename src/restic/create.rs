@@ -1,12 +1,13 @@
 //! Creates repositories, and sets their quotas.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::error::Error;
 use super::files::{self, Sharing, blocking};
 use super::layout::Layout;
-use super::name::RepositoryPath;
+use super::name::{Kind, RepositoryPath};
 use super::repositories::Repositories;
 use super::repository::Repository;
 use super::settings::RepositorySettings;
@@ -20,16 +21,10 @@ impl Repositories {
         path: &RepositoryPath,
     ) -> Result<(Arc<Repository>, bool), Error> {
         self.require_access(user, path, Access::Append)?;
-        if let Some(repository) = self.find(path).await? {
-            let layout = repository.layout.clone();
-            if blocking(move || Ok(Repository::is_at(&layout))).await? {
-                return Ok((repository, false));
-            }
-            self.drop_gone(&repository);
-        }
-        // Of two that create it at a time one waits, and finds it.
-        let _creating = self.0.creating.lock().await;
-        if let Some(repository) = self.find(path).await? {
+        let opening = self.0.opening.lock().await;
+        if let Some(repository) = self.find_locked(path, &opening).await?
+            && !self.close_if_gone(&repository).await?
+        {
             return Ok((repository, false));
         }
         let layout = self.layout(path);
@@ -42,7 +37,8 @@ impl Repositories {
         let what = format!("repository {path} cannot be created");
         blocking(move || make(&layout, &settings, sharing).map_err(|error| Error::io(what, error))).await?;
         tracing::info!(repository = %path, user, "a repository was created");
-        Ok((self.require(path).await?, true))
+        let repository = self.find_locked(path, &opening).await?;
+        Ok((repository.ok_or_else(|| Error::no_repository(path))?, true))
     }
 
     /// The repository to add an object to, which is created where it is missing.
@@ -84,18 +80,23 @@ impl Repositories {
     }
 }
 
-/// Makes the directories, and then what makes a repository of them.
-fn make(layout: &Layout, settings: &RepositorySettings, sharing: Sharing) -> std::io::Result<()> {
+/// Makes the directories, and last the one that makes a repository of them, so that it is whole when it is seen.
+fn make(layout: &Layout, settings: &RepositorySettings, sharing: Sharing) -> io::Result<()> {
     let new_parents: Vec<&Path> = layout.directory().ancestors().take_while(|parent| !parent.exists()).collect();
     sharing.create_directory(layout.directory())?;
     settings.save(&layout.settings(), sharing)?;
-    for directory in layout.directories() {
-        sharing.create_directory(&directory)?;
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Data) {
+        sharing.create_directory(&layout.kind(kind))?;
     }
-    files::sync_directory(&layout.directory().join("data"))?;
+    let data = layout.temporary().join("data");
+    for byte in 0..=u8::MAX {
+        sharing.create_directory(&data.join(format!("{byte:02x}")))?;
+    }
+    files::sync_directory(&data)?;
     files::sync_directory(layout.directory())?;
     for parent in new_parents.iter().filter_map(|new| new.parent()).filter(|parent| !parent.as_os_str().is_empty()) {
         files::sync_directory(parent)?;
     }
-    Ok(())
+    std::fs::rename(&data, layout.kind(Kind::Data))?;
+    files::sync_directory(layout.directory())
 }

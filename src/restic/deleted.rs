@@ -23,6 +23,8 @@ pub(super) struct DeletedEntry {
     pub(super) size: u64,
     /// When it had arrived.
     pub(super) arrive_time: Timestamp,
+    /// When it is swept: as the undelete window was when it was deleted.
+    pub(super) sweep_time: Timestamp,
     /// Who deleted it; empty: nobody known.
     pub(super) user: String,
 }
@@ -34,11 +36,11 @@ pub(super) type Deleted = BTreeMap<DeletedKey, DeletedEntry>;
 const MAX_USER_BYTES: usize = 128;
 
 /// Where the file of a deletion is.
-pub(super) fn path(layout: &Layout, key: &DeletedKey, user: &str) -> PathBuf {
-    layout.deleted(key.object.object_type().directory()).join(file_name(key, user))
+pub(super) fn path(layout: &Layout, key: &DeletedKey, entry: &DeletedEntry) -> PathBuf {
+    layout.deleted(key.object.object_type().directory()).join(file_name(key, entry.sweep_time, &entry.user))
 }
 
-fn file_name(key: &DeletedKey, user: &str) -> String {
+fn file_name(key: &DeletedKey, sweep_time: Timestamp, user: &str) -> String {
     let name = match key.object {
         ObjectName::Config => "config".to_owned(),
         ObjectName::Blob(_, id) => id.hex(),
@@ -46,20 +48,21 @@ fn file_name(key: &DeletedKey, user: &str) -> String {
     // A user's name has no slash; it is cut between characters.
     let end = (0..=user.len().min(MAX_USER_BYTES)).rev().find(|end| user.is_char_boundary(*end)).unwrap_or(0);
     let user = user[..end].replace('/', "_");
-    format!("{name}-{:020}-{user}", key.delete_time.nanos())
+    format!("{name}-{}-{}-{user}", key.delete_time.nanos(), sweep_time.nanos())
 }
 
 /// Reads what [`file_name`] wrote.
-fn parse(object_type: ObjectType, file_name: &str) -> Option<(DeletedKey, String)> {
-    let mut parts = file_name.splitn(3, '-');
+fn parse(object_type: ObjectType, file_name: &str) -> Option<(DeletedKey, Timestamp, String)> {
+    let mut parts = file_name.splitn(4, '-');
     let name = parts.next()?;
     let object = match object_type {
         ObjectType::Config if name == "config" => ObjectName::Config,
         ObjectType::Config => return None,
         ObjectType::Blob(kind) => ObjectName::Blob(kind, ObjectId::parse(name)?),
     };
-    let delete_time = Timestamp::from_nanos(parts.next()?.parse().ok()?);
-    Some((DeletedKey { object, delete_time }, parts.next()?.to_owned()))
+    let mut time = || parts.next()?.parse().ok().map(Timestamp::from_nanos);
+    let (delete_time, sweep_time) = (time()?, time()?);
+    Some((DeletedKey { object, delete_time }, sweep_time, parts.next()?.to_owned()))
 }
 
 /// Reads what is there. Blocks.
@@ -70,12 +73,13 @@ pub(super) fn load(layout: &Layout) -> io::Result<Deleted> {
         let Some(entries) = files::optional(std::fs::read_dir(directory))? else { continue };
         for entry in entries {
             let entry = entry?;
-            let Some((key, user)) = entry.file_name().to_str().and_then(|name| parse(object_type, name)) else {
+            let Some((key, sweep_time, user)) = entry.file_name().to_str().and_then(|name| parse(object_type, name))
+            else {
                 continue;
             };
             let metadata = entry.metadata()?;
             let arrive_time = files::modify_time(&metadata);
-            deleted.insert(key, DeletedEntry { size: metadata.len(), arrive_time, user });
+            deleted.insert(key, DeletedEntry { size: metadata.len(), arrive_time, sweep_time, user });
         }
     }
     Ok(deleted)
@@ -93,11 +97,12 @@ mod tests {
         fn a_file_name_tells_what_was_deleted(id: [u8; 32], nanos in 0..i64::MAX, user in "[^/\0]{0,40}") {
             for object in [ObjectName::Blob(Kind::Data, ObjectId(id)), ObjectName::Config] {
                 let key = DeletedKey { object, delete_time: Timestamp::from_nanos(nanos) };
-                let name = file_name(&key, &user);
+                let sweep_time = key.delete_time.plus(std::time::Duration::from_secs(5));
+                let name = file_name(&key, sweep_time, &user);
                 prop_assert!(name.len() <= 255);
                 let read = parse(object.object_type(), &name);
-                prop_assert_eq!(read.as_ref().map(|(key, _)| key), Some(&key));
-                prop_assert!(read.is_some_and(|(_, read)| user.starts_with(&read)));
+                prop_assert_eq!(read.as_ref().map(|(key, sweep, _)| (key, *sweep)), Some((&key, sweep_time)));
+                prop_assert!(read.is_some_and(|(.., read)| user.starts_with(&read)));
             }
         }
 

@@ -68,9 +68,10 @@ impl Opened {
         let io = |error| Error::io(format!("{object} of repository {} cannot be read", repository.path), error);
         let file = match File::open(repository.layout.object(object)) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                // Somebody else has removed it.
-                if let Some((size, _)) = repository.known(object) {
-                    repository.forget(object, ledger::Entry::removed(size));
+                // Somebody else has removed it, or is just about to replace it.
+                let flight = repository.take_off(object);
+                if repository.known(object).is_some() && repository.look(object)?.is_none() {
+                    flight.forget(ledger::Entry::default());
                 }
                 return Err(Error::no_object(&repository.path, object));
             }

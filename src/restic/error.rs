@@ -52,6 +52,12 @@ pub enum Error {
         /// Which.
         object: ObjectName,
     },
+    /// The object changed under the upload.
+    #[error("{object} was damaged and has been moved aside, or is being changed: send it again")]
+    Busy {
+        /// Which.
+        object: ObjectName,
+    },
     /// The object is longer than objects may be.
     #[error("the object has more than {limit} bytes, which is the limit")]
     TooLarge {
@@ -149,6 +155,7 @@ impl From<Error> for Failure {
             Error::BrokenOff { .. } => (Category::InvalidArgument, "UPLOAD_BROKEN_OFF"),
             Error::NotFound(_) => (Category::NotFound, "NOT_FOUND"),
             Error::Exists { .. } => (Category::AlreadyExists, "OBJECT_EXISTS"),
+            Error::Busy { .. } => (Category::Unavailable, "BUSY"),
             Error::TooLarge { .. } => (Category::ResourceExhausted, "OBJECT_TOO_LARGE"),
             Error::QuotaExceeded { .. } => (Category::ResourceExhausted, "QUOTA_EXCEEDED"),
             Error::DiskFull => (Category::ResourceExhausted, "DISK_FULL"),

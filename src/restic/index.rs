@@ -6,41 +6,35 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::bucket::{BUCKETS, Bucket, BucketId, Difference, Entry};
+use super::bucket::{BUCKETS, Bucket, BucketId, Drift, Entry};
 use super::files;
 use super::layout::Layout;
 use super::name::{Kind, ObjectId};
 use crate::clock::{Clock, Timestamp};
 
 /// A directory that was changed this short a time ago can be changed again without another time of change: file systems
-/// count in ticks.
-const TICK: std::time::Duration = std::time::Duration::from_millis(50);
-/// How often a directory is read beside our own changes of it, before these have to wait.
-const ATTEMPTS: u32 = 4;
+/// count in ticks, of up to two seconds. A file that was written this short a time ago may still be growing.
+const TICK: Duration = Duration::from_millis(2500);
 
 /// What is in a repository, beside its config.
 #[derive(Debug)]
 pub(super) struct Index {
     layout: Layout,
     buckets: Vec<Mutex<Bucket>>,
-}
-
-/// What others have changed in a directory.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Drift {
-    /// Objects that came.
-    pub(super) added: Vec<Entry>,
-    /// Objects that went.
-    pub(super) removed: Vec<Entry>,
+    /// Whether it has changed since it was saved.
+    pub(super) is_unsaved: AtomicBool,
 }
 
 impl Index {
     /// An index that knows nothing yet.
     pub(super) fn new(layout: Layout) -> Self {
-        Index { layout, buckets: (0..BUCKETS).map(|_| Mutex::default()).collect() }
+        let buckets = (0..BUCKETS).map(|_| Mutex::default()).collect();
+        Index { layout, buckets, is_unsaved: AtomicBool::new(false) }
     }
 
     /// One bucket, for a moment.
@@ -53,32 +47,33 @@ impl Index {
         self.bucket(BucketId::of(kind, id)).get(id)
     }
 
-    /// Brings a bucket up to its directory, if that has changed. Blocks.
-    pub(super) fn refresh(&self, bucket: BucketId, clock: &dyn Clock) -> io::Result<Drift> {
-        let path = self.layout.bucket(bucket);
-        for _ in 0..ATTEMPTS {
-            let reading = Reading::begin(&path, clock)?;
-            let generation = {
-                let bucket = self.bucket(bucket);
-                if reading.agrees_with(&bucket) {
-                    return Ok(Drift::default());
-                }
-                bucket.generation
-            };
-            let names = reading.names(bucket)?;
-            let difference = self.bucket(bucket).compare(&names);
-            let drift = reading.look_at(difference)?;
-            let mut bucket = self.bucket(bucket);
-            if bucket.generation == generation {
-                reading.apply(&drift, &mut bucket);
-                return Ok(drift);
-            }
-        }
-        // It is changed all the time: now the changes wait.
-        let mut guard = self.bucket(bucket);
+    /// Brings a bucket up to its directory, if that has changed. Returns what others have changed. Blocks.
+    pub(super) fn refresh(&self, id: BucketId, clock: &dyn Clock) -> io::Result<Drift> {
+        let path = self.layout.bucket(id);
         let reading = Reading::begin(&path, clock)?;
-        let drift = reading.look_at(guard.compare(&reading.names(bucket)?))?;
-        reading.apply(&drift, &mut guard);
+        {
+            let mut bucket = self.bucket(id);
+            if reading.agrees_with(&bucket) {
+                return Ok(Drift::default());
+            }
+            bucket.begin_reading();
+        }
+        let result = self.read(id, &reading);
+        self.bucket(id).end_reading();
+        result
+    }
+
+    /// The bucket is free while the directory is read, and what is changed in it meanwhile counts.
+    fn read(&self, id: BucketId, reading: &Reading) -> io::Result<Drift> {
+        let names = reading.names(id)?;
+        let difference = self.bucket(id).compare(&names, reading.young_since());
+        let found = reading.look_at(difference.unknown.into_iter().chain(difference.young))?;
+        let is_settled = found.iter().all(|entry| entry.arrive_time <= reading.young_since());
+        let mut bucket = self.bucket(id);
+        let drift = bucket.apply(found, &difference.missing);
+        bucket.shrink();
+        bucket.agreed = reading.changed.filter(|changed| is_settled && *changed <= reading.young_since());
+        self.is_unsaved.store(true, Ordering::Relaxed);
         Ok(drift)
     }
 }
@@ -105,6 +100,12 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// What changed after this may change again without being noticed.
+    fn young_since(&self) -> Timestamp {
+        let tick = i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX);
+        Timestamp::from_nanos(self.begun.nanos().saturating_sub(tick))
+    }
+
     /// The names of objects in the directory, in order.
     fn names(&self, bucket: BucketId) -> io::Result<Vec<ObjectId>> {
         let Some(entries) = files::optional(fs::read_dir(self.path))? else { return Ok(Vec::new()) };
@@ -117,27 +118,13 @@ impl<'a> Reading<'a> {
         Ok(names)
     }
 
-    fn look_at(&self, difference: Difference) -> io::Result<Drift> {
-        let mut added = Vec::with_capacity(difference.unknown.len());
-        for id in difference.unknown {
-            added.extend(look(&self.path.join(id.hex()), id)?);
+    fn look_at(&self, ids: impl Iterator<Item = ObjectId>) -> io::Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(look(&self.path.join(id.hex()), id)?);
         }
-        Ok(Drift { added, removed: difference.missing })
-    }
-
-    fn apply(&self, drift: &Drift, bucket: &mut Bucket) {
-        if bucket.entries().is_empty() {
-            bucket.fill(drift.added.clone());
-        } else {
-            for entry in &drift.added {
-                bucket.insert(*entry);
-            }
-        }
-        for entry in &drift.removed {
-            bucket.remove(entry.id);
-        }
-        bucket.shrink();
-        bucket.agreed = self.changed.filter(|changed| changed.plus(TICK) < self.begun);
+        found.sort_unstable_by_key(|entry| entry.id);
+        Ok(found)
     }
 }
 
@@ -149,8 +136,6 @@ pub(super) fn look(path: &Path, id: ObjectId) -> io::Result<Option<Entry>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::clock::ManualClock;
     use crate::restic::name::RepositoryPath;

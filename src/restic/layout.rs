@@ -6,7 +6,8 @@
 //! <repository>/{index,keys,locks,snapshots}/<64 digits>
 //! <repository>/.steward/repository.toml           its owner and its quota
 //! <repository>/.steward/index                     the index, so that a start need not read the directories
-//! <repository>/.steward/deleted/<type>/<name>-<nanoseconds>-<user>
+//! <repository>/.steward/vanished                  objects that somebody else removed, for the next verification
+//! <repository>/.steward/deleted/<type>/<name>-<deleted>-<swept>-<user>
 //! <repository>/.steward/damaged/<type>-<name>     what a repair moved aside
 //! <repository>/.steward/temporary/                uploads, on file systems without unnamed files
 //! ```
@@ -49,20 +50,18 @@ impl Layout {
         }
     }
 
+    /// The directory of a kind.
+    pub(super) fn kind(&self, kind: Kind) -> PathBuf {
+        self.directory.join(kind.directory())
+    }
+
     /// The directory of a bucket.
     pub(super) fn bucket(&self, bucket: BucketId) -> PathBuf {
-        let kind = self.directory.join(bucket.kind().directory());
+        let kind = self.kind(bucket.kind());
         match bucket.fan_out() {
             Some(byte) => kind.join(format!("{byte:02x}")),
             None => kind,
         }
-    }
-
-    /// Every directory that a new repository has, parents first.
-    pub(super) fn directories(&self) -> Vec<PathBuf> {
-        let kinds = Kind::ALL.map(|kind| self.directory.join(kind.directory()));
-        let fan_out = BucketId::all(Kind::Data).map(|bucket| self.bucket(bucket));
-        kinds.into_iter().chain(fan_out).collect()
     }
 
     fn own(&self) -> PathBuf {
@@ -77,6 +76,11 @@ impl Layout {
     /// The saved index.
     pub(super) fn index(&self) -> PathBuf {
         self.own().join("index")
+    }
+
+    /// What somebody else removed.
+    pub(super) fn vanished(&self) -> PathBuf {
+        self.own().join("vanished")
     }
 
     /// Where uploads are kept that need a name.

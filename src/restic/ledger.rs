@@ -26,6 +26,12 @@ pub(super) struct Account {
 }
 
 impl Account {
+    fn enter(&mut self, entry: Entry) {
+        self.objects = self.objects.saturating_add_signed(entry.objects);
+        self.bytes = self.bytes.saturating_add_signed(entry.bytes);
+        self.deleted = self.deleted.saturating_add_signed(entry.deleted);
+    }
+
     fn in_use(&self) -> u64 {
         self.bytes.saturating_add(self.deleted).saturating_add(self.reserved)
     }
@@ -50,24 +56,23 @@ impl Entry {
         Entry { objects: -1, bytes: -signed(size), deleted: 0 }
     }
 
-    /// Of an object that went, and can be restored.
+    /// Of bytes that were deleted and can be restored.
     pub(super) fn hidden(size: u64) -> Self {
-        Entry { deleted: signed(size), ..Entry::removed(size) }
-    }
-
-    /// Of an object that was deleted before this server was started.
-    pub(super) fn found_hidden(size: u64) -> Self {
         Entry { deleted: signed(size), ..Entry::default() }
     }
 
-    /// Of an object that was deleted and came back.
-    pub(super) fn restored(size: u64) -> Self {
-        Entry { deleted: -signed(size), ..Entry::added(size) }
+    /// Of bytes that can no longer be restored, or have been.
+    pub(super) fn unhidden(size: u64) -> Self {
+        Entry { deleted: -signed(size), ..Entry::default() }
     }
 
-    /// Of an object that can no longer be restored.
-    pub(super) fn swept(size: u64) -> Self {
-        Entry { deleted: -signed(size), ..Entry::default() }
+    /// Both together.
+    pub(super) fn and(self, other: Entry) -> Self {
+        Entry {
+            objects: self.objects + other.objects,
+            bytes: self.bytes.saturating_add(other.bytes),
+            deleted: self.deleted.saturating_add(other.deleted),
+        }
     }
 }
 
@@ -110,9 +115,7 @@ impl Ledger {
     /// Enters a change.
     pub(super) fn enter(&self, path: &RepositoryPath, entry: Entry) {
         if let Some(account) = self.accounts.lock().get_mut(path) {
-            account.objects = account.objects.saturating_add_signed(entry.objects);
-            account.bytes = account.bytes.saturating_add_signed(entry.bytes);
-            account.deleted = account.deleted.saturating_add_signed(entry.deleted);
+            account.enter(entry);
         }
     }
 
@@ -164,10 +167,22 @@ impl Reservation {
     pub(super) fn join(&mut self, mut other: Reservation) {
         self.bytes += std::mem::take(&mut other.bytes);
     }
+
+    /// Turns what was promised into what is there, in one step: nobody sees both or neither.
+    pub(super) fn settle(mut self, entry: Entry) {
+        let promised = std::mem::take(&mut self.bytes);
+        if let Some(account) = self.ledger.accounts.lock().get_mut(&self.path) {
+            account.reserved = account.reserved.saturating_sub(promised);
+            account.enter(entry);
+        }
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
         if let Some(account) = self.ledger.accounts.lock().get_mut(&self.path) {
             account.reserved = account.reserved.saturating_sub(self.bytes);
         }
@@ -191,7 +206,7 @@ mod tests {
         let ledger = Arc::new(Ledger::new(0));
         ledger.open(&path("a"), "", 100);
         ledger.enter(&path("a"), Entry::added(40));
-        ledger.enter(&path("a"), Entry::hidden(10));
+        ledger.enter(&path("a"), Entry::removed(10).and(Entry::hidden(10)));
         let no_limit = |_: &str| 0;
         let promised = ledger.reserve(&path("a"), 50, no_limit).unwrap();
         assert!(ledger.reserve(&path("a"), 10, no_limit).is_ok());
@@ -199,8 +214,11 @@ mod tests {
         assert_eq!(message, "repository a has a quota of 100 bytes, of which 90 are in use");
         drop(promised);
         assert!(ledger.reserve(&path("a"), 60, no_limit).is_ok());
-        ledger.enter(&path("a"), Entry::swept(10));
+        ledger.enter(&path("a"), Entry::unhidden(10));
         assert_eq!(ledger.account(&path("a")).bytes, 30);
+        ledger.reserve(&path("a"), 70, no_limit).unwrap().settle(Entry::added(70));
+        assert!(ledger.reserve(&path("a"), 1, no_limit).is_err());
+        assert_eq!((ledger.account(&path("a")).bytes, ledger.account(&path("a")).reserved), (100, 0));
     }
 
     #[test]

@@ -27,6 +27,11 @@ impl Gauges {
         }
     }
 
+    /// Of a repository that is gone.
+    pub(super) fn clear(&self) {
+        self.show(&Account::default(), None);
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; so many bytes are exact enough")]
     pub(super) fn show(&self, account: &Account, last_snapshot: Option<Timestamp>) {
         self.objects.set(account.objects as f64);
@@ -59,7 +64,8 @@ impl Action {
 pub(super) fn count(action: Action, user: Option<&str>, path: &RepositoryPath, object: ObjectName, bytes: u64) {
     let labels = [
         ("user", user.unwrap_or_default().to_owned()),
-        ("repo", path.to_string()),
+        // As rest-server has it: the root repository has no name.
+        ("repo", path.as_str().to_owned()),
         ("type", object.object_type().directory().to_owned()),
     ];
     let (times, sum) = action.counters();

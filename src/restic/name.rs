@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::bucket::BucketId;
 use crate::config::Access;
 
 /// The longest path of a repository, in bytes.
@@ -196,6 +197,15 @@ pub enum ObjectName {
 }
 
 impl ObjectName {
+    /// Reads what it is written as.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let Some((directory, name)) = text.split_once('/') else {
+            return (text == "config").then_some(ObjectName::Config);
+        };
+        let kind = Kind::ALL.into_iter().find(|kind| kind.directory() == directory)?;
+        Some(ObjectName::Blob(kind, ObjectId::parse(name)?))
+    }
+
     /// What a caller has to have to add it.
     pub(super) fn access_to_add(self) -> Access {
         match self {
@@ -209,6 +219,14 @@ impl ObjectName {
         match self {
             ObjectName::Config => Access::Modify,
             ObjectName::Blob(kind, _) => kind.access_to_delete(),
+        }
+    }
+
+    /// The directory that has it; none for the config.
+    pub(super) fn bucket(self) -> Option<BucketId> {
+        match self {
+            ObjectName::Config => None,
+            ObjectName::Blob(kind, id) => Some(BucketId::of(kind, id)),
         }
     }
 

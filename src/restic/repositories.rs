@@ -11,14 +11,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::bucket::{Buckets, Entry};
+use super::bucket::{BucketId, Buckets, Entry};
 use super::error::Error;
 use super::feed::Feed;
 use super::files::{Sharing, blocking};
 use super::layout::Layout;
 use super::ledger::Ledger;
 use super::measure;
-use super::name::{ObjectName, RepositoryPath};
+use super::name::{Kind, ObjectId, ObjectName, RepositoryPath};
 use super::repository::{Around, Repository};
 use super::rights::Rules;
 use super::verify::VERIFICATIONS;
@@ -27,7 +27,7 @@ use crate::config::{self, Access};
 
 /// How deep below the root repositories are looked for at the start. Deeper ones are found when they are asked for.
 const DISCOVERY_DEPTH: usize = 16;
-/// A list gathers small directories until it has this many entries to tell.
+/// How many entries of a list are told at a time.
 const BATCH: usize = 2000;
 
 /// What can be set.
@@ -52,8 +52,8 @@ pub(super) struct Inner {
     open: RwLock<HashMap<RepositoryPath, Arc<Repository>>>,
     /// How many verifications may still begin.
     pub(super) verifications: Arc<Semaphore>,
-    /// Held while a repository is created.
-    pub(super) creating: tokio::sync::Mutex<()>,
+    /// Held while a repository is opened or created: nobody finds one that is half made, and nobody opens one twice.
+    pub(super) opening: tokio::sync::Mutex<()>,
     pub(super) shutdown: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -95,10 +95,11 @@ impl Repositories {
             has_shared_quotas: restic.max_bytes > 0 || rules.has_user_quotas(),
         };
         let feed = Arc::new(Feed::new(clock.now()));
-        let around = Around { ledger: Arc::new(Ledger::new(restic.max_bytes)), feed, clock, sharing };
-        let (open, creating) = (RwLock::default(), tokio::sync::Mutex::default());
+        let ledger = Arc::new(Ledger::new(restic.max_bytes));
+        let around = Around { ledger, feed, clock, sharing, shutdown: shutdown.clone() };
+        let (open, opening) = (RwLock::default(), tokio::sync::Mutex::default());
         let verifications = Arc::new(Semaphore::new(VERIFICATIONS));
-        let inner = Inner { verifications, root, rules, limits, around, open, creating, shutdown, tasks };
+        let inner = Inner { root, rules, limits, around, open, verifications, opening, shutdown, tasks };
         let repositories = Repositories(Arc::new(inner));
         repositories.discover().await?;
         Ok(repositories)
@@ -126,19 +127,11 @@ impl Repositories {
         Ok(())
     }
 
-    /// Opens a repository that is there, unless it is open.
+    /// Opens a repository that is there and not yet open. To be called with [`Inner::opening`] held, or at the start.
     async fn open_at(&self, path: RepositoryPath) -> Result<Arc<Repository>, Error> {
         let (layout, around) = (self.layout(&path), self.0.around.clone());
-        let opened = blocking(move || Repository::open(path, layout, around)).await?;
-        let repository = {
-            let mut open = self.0.open.write();
-            let known = open.get(&opened.path).cloned();
-            known.unwrap_or_else(|| {
-                let repository = Arc::new(opened);
-                open.insert(repository.path.clone(), Arc::clone(&repository));
-                repository
-            })
-        };
+        let repository = Arc::new(blocking(move || Repository::open(path, layout, around)).await?);
+        self.0.open.write().insert(repository.path.clone(), Arc::clone(&repository));
         Ok(repository)
     }
 
@@ -164,8 +157,24 @@ impl Repositories {
             return Ok(Some(known));
         }
         let layout = self.layout(path);
-        let is_there = blocking(move || Ok(Repository::is_at(&layout))).await?;
-        if !is_there {
+        if !blocking(move || Ok(Repository::is_at(&layout))).await? {
+            return Ok(None);
+        }
+        let opening = self.0.opening.lock().await;
+        self.find_locked(path, &opening).await
+    }
+
+    /// The same, by who holds [`Inner::opening`].
+    pub(super) async fn find_locked(
+        &self,
+        path: &RepositoryPath,
+        _: &tokio::sync::MutexGuard<'_, ()>,
+    ) -> Result<Option<Arc<Repository>>, Error> {
+        if let Some(known) = self.known(path) {
+            return Ok(Some(known));
+        }
+        let layout = self.layout(path);
+        if !blocking(move || Ok(Repository::is_at(&layout))).await? {
             return Ok(None);
         }
         let repository = self.open_at(path.clone()).await?;
@@ -179,10 +188,20 @@ impl Repositories {
         self.find(path).await?.ok_or_else(|| Error::no_repository(path))
     }
 
-    /// Forgets a repository whose directory is gone.
-    pub(super) fn drop_gone(&self, repository: &Repository) {
-        self.0.open.write().remove(&repository.path);
-        self.0.around.ledger.close(&repository.path);
+    /// Closes a repository if its directory is gone. Returns whether it was.
+    pub(super) async fn close_if_gone(&self, repository: &Arc<Repository>) -> Result<bool, Error> {
+        let asked = Arc::clone(repository);
+        if !blocking(move || Ok(asked.is_gone())).await? {
+            return Ok(false);
+        }
+        let mut open = self.0.open.write();
+        // Somebody else may have closed it and opened another.
+        if open.get(&repository.path).is_some_and(|known| Arc::ptr_eq(known, repository)) {
+            open.remove(&repository.path);
+            self.0.around.ledger.close(&repository.path);
+            repository.show_gone();
+        }
+        Ok(true)
     }
 
     /// Refuses who may not, and counts it.
@@ -227,23 +246,48 @@ impl Repositories {
         looked.ok_or_else(|| Error::no_object(path, object))
     }
 
-    /// The next objects of a kind, from a directory on; and the directory to go on from.
+    /// The next objects of a list, and where it goes on; `None`: nowhere.
     pub(super) async fn next_batch(
         &self,
         repository: &Arc<Repository>,
-        mut buckets: Buckets,
-    ) -> Result<(Vec<Entry>, Option<Buckets>), Error> {
+        mut place: Place,
+    ) -> Result<(Vec<Entry>, Option<Place>), Error> {
         let repository = Arc::clone(repository);
         blocking(move || {
             let mut entries = Vec::new();
-            while entries.len() < BATCH {
-                let Some(bucket) = buckets.next() else { return Ok((entries, None)) };
-                repository.refresh(bucket)?;
-                entries.extend_from_slice(repository.index.bucket(bucket).entries());
+            loop {
+                let Some((bucket, after)) = place.current.take() else {
+                    let Some(next) = place.rest.next() else { return Ok((entries, None)) };
+                    repository.refresh(next)?;
+                    place.current = Some((next, None));
+                    continue;
+                };
+                let wanted = BATCH - entries.len();
+                let bucket_entries = repository.index.bucket(bucket);
+                let behind = bucket_entries.entries_after(after);
+                entries.extend_from_slice(&behind[..behind.len().min(wanted)]);
+                if behind.len() > wanted {
+                    place.current = entries.last().map(|last| (bucket, Some(last.id)));
+                    return Ok((entries, Some(place)));
+                }
             }
-            Ok((entries, Some(buckets)))
         })
         .await
+    }
+}
+
+/// How far a list has come.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The directory that is being told, and the last name that was.
+    current: Option<(BucketId, Option<ObjectId>)>,
+    rest: Buckets,
+}
+
+impl Place {
+    /// The beginning of the list of a kind.
+    pub(super) fn start(kind: Kind) -> Self {
+        Place { current: None, rest: BucketId::all(kind) }
     }
 }
 

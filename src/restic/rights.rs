@@ -23,8 +23,11 @@ impl Rules {
     pub(super) fn access(&self, user: Option<&str>, path: &RepositoryPath) -> Access {
         let granted = match user {
             None => Access::Admin,
-            Some(user) if self.private_repositories && path.first_segment() != user => Access::None,
-            Some(user) => self.users.get(user).map_or(Access::Modify, |user| user.access),
+            Some(user) => match self.users.get(user).map_or(Access::Modify, |user| user.access) {
+                Access::Admin => Access::Admin,
+                _ if self.private_repositories && path.first_segment() != user => Access::None,
+                access => access,
+            },
         };
         if self.append_only { granted.min(Access::Append) } else { granted }
     }

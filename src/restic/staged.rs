@@ -5,9 +5,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::files::{self, Sharing};
@@ -36,13 +37,8 @@ impl Staged {
     /// Begins a file that will be published in `directory`; where that needs a name, it is one in `temporary`. Without
     /// `verify` no digest is made.
     pub(super) fn begin(directory: &Path, temporary: &Path, sharing: Sharing, verify: bool) -> io::Result<Self> {
-        let unnamed = rustix::fs::open(
-            directory,
-            OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC,
-            Mode::from_raw_mode(sharing.file_mode()),
-        );
-        let (file, temporary) = match unnamed.map_err(io::Error::from) {
-            Ok(file) => (File::from(file), None),
+        let (file, temporary) = match unnamed(directory, sharing) {
+            Ok(file) => (file, None),
             // What file systems say that have no unnamed files; the last is from kernels that do not know the flag.
             Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::IsADirectory) => {
                 let (file, path) = named(temporary, sharing)?;
@@ -81,19 +77,18 @@ impl Staged {
     }
 
     /// Gives it its name, unless that is taken. It lasts after [`files::sync_directory`].
-    pub(super) fn publish(mut self, path: &Path) -> io::Result<Published> {
+    pub(super) fn publish(&self, path: &Path) -> io::Result<Published> {
         let result = match &self.temporary {
             None => {
                 let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
                 rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
             }
-            Some(temporary) => rustix::fs::renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE),
+            // Not every file system can rename without replacing; a second name is never given to what exists. The
+            // first one goes when this is dropped.
+            Some(temporary) => rustix::fs::link(temporary, path),
         };
         match result.map_err(io::Error::from) {
-            Ok(()) => {
-                self.temporary = None;
-                Ok(Published::New)
-            }
+            Ok(()) => Ok(Published::New),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Published::Taken),
             Err(error) => Err(error),
         }
@@ -109,6 +104,17 @@ impl Drop for Staged {
     }
 }
 
+fn unnamed(directory: &Path, sharing: Sharing) -> io::Result<File> {
+    // By this way an unnamed file gets its name.
+    static HAS_PROC: LazyLock<bool> = LazyLock::new(|| Path::new("/proc/self/fd").is_dir());
+    if !*HAS_PROC {
+        return Err(ErrorKind::Unsupported.into());
+    }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(sharing.file_mode());
+    rustix::fs::open(directory, flags, mode).map(File::from).map_err(io::Error::from)
+}
+
 fn named(directory: &Path, sharing: Sharing) -> io::Result<(File, PathBuf)> {
     sharing.create_directory(directory)?;
     let path = directory.join(uuid::Uuid::new_v4().to_string());
@@ -116,11 +122,16 @@ fn named(directory: &Path, sharing: Sharing) -> io::Result<(File, PathBuf)> {
     Ok((file, path))
 }
 
-/// Removes what uploads left behind when the server was killed.
+/// Removes what uploads and creations left behind when the server was killed.
 pub(super) fn sweep(temporary: &Path) -> io::Result<()> {
     let Some(entries) = files::optional(std::fs::read_dir(temporary))? else { return Ok(()) };
     for entry in entries {
-        std::fs::remove_file(entry?.path())?;
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
     }
     Ok(())
 }

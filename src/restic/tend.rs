@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::files::blocking;
 use super::repositories::Repositories;
-use crate::clock::Timestamp;
 
 /// How often directories are looked at, unless a short undelete window asks for more.
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
@@ -19,19 +18,19 @@ pub async fn tend(repositories: Repositories) {
     let period = if window.is_zero() { LOOK_INTERVAL } else { LOOK_INTERVAL.min(window / 4) };
     let mut ticks = tokio::time::interval(period.max(Duration::from_millis(100)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looks = 0;
+    let (mut looked, mut looks) = (Instant::now(), 0);
     loop {
         tokio::select! {
             () = repositories.0.shutdown.cancelled() => break,
             _ = ticks.tick() => {}
         }
         sweep_all(&repositories).await;
-        looks += 1;
-        if period == LOOK_INTERVAL || looks % 10 == 0 {
+        if looked.elapsed() >= LOOK_INTERVAL {
             look_at_all(&repositories).await;
-        }
-        if looks % LOOKS_PER_SAVE == 0 {
-            save_all(&repositories).await;
+            (looked, looks) = (Instant::now(), looks + 1);
+            if looks % LOOKS_PER_SAVE == 0 {
+                save_all(&repositories).await;
+            }
         }
     }
     save_all(&repositories).await;
@@ -39,11 +38,9 @@ pub async fn tend(repositories: Repositories) {
 
 async fn sweep_all(repositories: &Repositories) {
     let now = repositories.0.around.clock.now();
-    let window = i64::try_from(repositories.0.limits.undelete.as_nanos()).unwrap_or(i64::MAX);
-    let until = Timestamp::from_nanos(now.nanos().saturating_sub(window));
     for repository in repositories.all() {
         let path = repository.path.clone();
-        if let Err(error) = blocking(move || super::delete::sweep(&repository, until)).await {
+        if let Err(error) = blocking(move || super::delete::sweep(&repository, now)).await {
             tracing::warn!(repository = %path, %error, "deleted objects cannot be swept");
         }
     }
@@ -52,7 +49,12 @@ async fn sweep_all(repositories: &Repositories) {
 async fn look_at_all(repositories: &Repositories) {
     for repository in repositories.all() {
         let path = repository.path.clone();
-        if let Err(error) = blocking(move || repository.count()).await {
+        let looked = match repositories.close_if_gone(&repository).await {
+            Ok(true) => Ok(()),
+            Ok(false) => blocking(move || repository.count()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = looked {
             tracing::warn!(repository = %path, %error, "a repository cannot be looked at");
         }
     }

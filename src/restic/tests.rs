@@ -14,9 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::delete::Which;
 use super::error::Error;
 use super::name::{Kind, ObjectId, ObjectName, RepositoryPath};
+use super::publish::Stored;
 use super::range::Range;
 use super::repositories::{Repositories, Settings};
-use super::upload::Stored;
 use super::verify::{Event, Finding, Mode, Problem};
 use crate::clock::{Clock as _, ManualClock};
 use crate::config;
@@ -69,8 +69,8 @@ impl Tree {
 
     async fn listed(&self, kind: Kind) -> Vec<ObjectId> {
         let repository = self.repositories.require(&path()).await.unwrap();
-        let buckets = super::bucket::BucketId::all(kind);
-        let (entries, rest) = self.repositories.next_batch(&repository, buckets).await.unwrap();
+        let place = super::repositories::Place::start(kind);
+        let (entries, rest) = self.repositories.next_batch(&repository, place).await.unwrap();
         assert!(rest.is_none(), "few enough for one batch");
         entries.into_iter().map(|entry| entry.id).collect()
     }
@@ -249,6 +249,9 @@ async fn a_deleted_object_comes_back_until_its_window_has_passed() {
 
     let repository = tree.repositories.require(&path()).await.unwrap();
     super::delete::sweep(&repository, tree.clock.now()).unwrap();
+    assert_eq!(tree.account().await.deleted, 8, "not yet");
+    tree.clock.advance(window);
+    super::delete::sweep(&repository, tree.clock.now()).unwrap();
     assert_eq!(tree.account().await.deleted, 0);
     assert_eq!(tree.repositories.undelete(None, &path(), Which::default()).await.unwrap(), (0, 0));
 }
@@ -296,7 +299,11 @@ async fn a_verification_finds_what_is_wrong_and_a_repair_brings_back_what_it_can
     );
     assert_eq!(
         problems(tree.verify(Mode::Repair).await),
-        [(Problem::Damaged, Some(bad), true, true), (Problem::Foreign, None, false, false),]
+        [
+            (Problem::Damaged, Some(bad), true, true),
+            (Problem::Missing, Some(gone), true, false),
+            (Problem::Foreign, None, false, false),
+        ]
     );
     assert_eq!(tree.content(bad).await.unwrap(), b"bad");
     assert_eq!(problems(tree.verify(Mode::Look).await), [(Problem::Foreign, None, false, false)]);
@@ -321,4 +328,62 @@ async fn an_object_of_many_pieces_is_read_whole_and_in_part() {
         part.extend_from_slice(&piece.unwrap());
     }
     assert!(part == content[123_456..=2_345_678]);
+}
+
+#[tokio::test]
+async fn a_stored_object_that_rotted_is_replaced_when_it_is_sent_again() {
+    let tree = Tree::new(|_| {}).await;
+    let object = named(Kind::Data, PACK);
+    tree.upload(object, PACK).await.unwrap();
+    // Of the same size: found when all bytes have come, which are then needed once more.
+    std::fs::write(tree.file(object), b"A PACK OF BLOBS").unwrap();
+    assert!(matches!(tree.upload(object, PACK).await, Err(Error::Busy { .. })));
+    assert!(!tree.upload(object, PACK).await.unwrap().already_existed);
+    // Of another size: found at once, and replaced.
+    std::fs::write(tree.file(object), b"short").unwrap();
+    assert!(!tree.upload(object, PACK).await.unwrap().already_existed);
+    assert_eq!(tree.content(object).await.unwrap(), PACK);
+    assert_eq!((tree.account().await.objects, tree.account().await.bytes), (1, 15));
+    assert_eq!(std::fs::read_dir(tree.home.path().join("alice/laptop/.steward/damaged")).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn a_directory_of_many_objects_is_listed_in_batches() {
+    let tree = Tree::new(|_| {}).await;
+    let (repository, _) = tree.repositories.create(None, &path()).await.unwrap();
+    for number in 0..5000_u32 {
+        let id = ObjectId(Sha256::digest(number.to_be_bytes()).into());
+        std::fs::write(tree.file(ObjectName::Blob(Kind::Index, id)), b"").unwrap();
+    }
+    let mut place = Some(super::repositories::Place::start(Kind::Index));
+    let mut ids = Vec::new();
+    while let Some(from) = place {
+        let (entries, next) = tree.repositories.next_batch(&repository, from).await.unwrap();
+        assert!(entries.len() <= 2000);
+        ids.extend(entries.into_iter().map(|entry| entry.id));
+        place = next;
+    }
+    assert_eq!(ids.len(), 5000);
+    assert!(ids.is_sorted());
+}
+
+#[tokio::test]
+async fn a_repository_that_is_removed_is_gone_and_can_be_made_again() {
+    let tree = Tree::new(|restic| restic.max_bytes = 20).await;
+    tree.upload(named(Kind::Data, PACK), PACK).await.unwrap();
+    std::fs::remove_dir_all(tree.home.path().join("alice")).unwrap();
+    let repository = tree.repositories.require(&path()).await.unwrap();
+    repository.save_index().unwrap();
+    assert!(!tree.home.path().join("alice").exists(), "nothing of it comes back by itself");
+    assert!(tree.repositories.close_if_gone(&repository).await.unwrap());
+    assert!(tree.repositories.require(&path()).await.is_err());
+    assert!(!tree.upload(named(Kind::Data, PACK), PACK).await.unwrap().already_existed);
+    assert_eq!(tree.account().await.bytes, 15);
+}
+
+#[tokio::test]
+async fn a_lock_is_small() {
+    let tree = Tree::new(|_| {}).await;
+    let large = vec![7; 64 * 1024 + 1];
+    assert!(matches!(tree.upload(named(Kind::Lock, &large), &large).await, Err(Error::TooLarge { limit: 65_536 })));
 }

@@ -1,30 +1,22 @@
 //! Reads everything that a repository has and compares it with what it should be.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::bucket::{BucketId, Entry};
-use super::delete;
 use super::deleted::DeletedKey;
 use super::error::Error;
-use super::files;
-use super::ledger;
-use super::name::{Kind, ObjectId, ObjectName};
+use super::name::{ObjectId, ObjectName, RepositoryPath};
 use super::repositories::Repositories;
 use super::repository::Repository;
+use super::{damaged, delete, files};
 use crate::config::Access;
-use crate::restic::name::RepositoryPath;
 
 /// How many verifications may run at a time: each keeps a thread, also while nobody reads what it tells.
 pub(super) const VERIFICATIONS: usize = 4;
-/// How many bytes are read at a time.
-const PIECE_BYTES: usize = 256 * 1024;
-
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -63,12 +55,12 @@ pub(super) struct Progress {
 }
 
 /// What a verification tells.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Event {
     Finding(Finding),
     Progress(Progress),
     Done(Progress),
-    Failed(Arc<Error>),
+    Failed(Error),
 }
 
 /// Whether what is wrong is put right.
@@ -92,6 +84,9 @@ impl Repositories {
         repository.counted().await;
         let running = Arc::clone(&self.0.verifications).try_acquire_owned();
         let running = running.map_err(|_| Error::TooManyVerifications { limit: VERIFICATIONS })?;
+        if repository.is_verifying.swap(true, Ordering::AcqRel) {
+            return Err(Error::TooManyVerifications { limit: 1 });
+        }
         let (events, receiver) = mpsc::channel(64);
         let shutdown = self.0.shutdown.clone();
         self.0.tasks.spawn_blocking(move || {
@@ -100,9 +95,13 @@ impl Repositories {
             let is_stopped = || shutdown.is_cancelled();
             let end = match run.everything(&is_stopped) {
                 Ok(()) => Event::Done(run.progress),
-                Err(Stop::Failed(error)) => Event::Failed(Arc::new(error)),
-                Err(Stop::Unheard) => return,
+                Err(Stop::Failed(error)) => Event::Failed(error),
+                Err(Stop::Unheard) => {
+                    run.repository.is_verifying.store(false, Ordering::Release);
+                    return;
+                }
             };
+            run.repository.is_verifying.store(false, Ordering::Release);
             let _ = run.events.blocking_send(end);
         });
         Ok(receiver)
@@ -157,16 +156,15 @@ impl Run {
     }
 
     fn bucket(&mut self, bucket: BucketId, is_stopped: &dyn Fn() -> bool) -> Result<(), Stop> {
-        let known = self.repository.index.bucket(bucket).entries().to_vec();
-        // Brings the index up to the directory; what it knew and is not there any more is missing.
         self.repository.refresh(bucket)?;
-        let entries = self.repository.index.bucket(bucket).entries().to_vec();
-        for gone in known.iter().filter(|entry| entries.binary_search_by(|e| e.id.cmp(&entry.id)).is_err()) {
-            let name = ObjectName::Blob(bucket.kind(), gone.id);
-            if self.repository.look(name)?.is_none() && bucket.kind() != Kind::Lock {
-                self.found(Problem::Missing, name, format!("{name} is gone; the index had it"))?;
-            }
+        let vanished: Vec<ObjectName> = {
+            let vanished = self.repository.vanished.lock();
+            vanished.iter().copied().filter(|object| object.bucket() == Some(bucket)).collect()
+        };
+        for object in vanished {
+            self.found(Problem::Missing, object, format!("{object} is gone, and was not deleted by this server"))?;
         }
+        let entries = self.repository.index.bucket(bucket).entries().to_vec();
         for entry in entries {
             if is_stopped() {
                 return Err(Stop::Failed(Error::ShuttingDown));
@@ -178,12 +176,10 @@ impl Run {
 
     fn object(&mut self, bucket: BucketId, entry: Entry) -> Result<(), Stop> {
         let name = ObjectName::Blob(bucket.kind(), entry.id);
-        let path = self.repository.layout.object(name);
-        match hash(&path) {
-            Ok((id, size)) if id == entry.id && size == entry.size => self.counted(size),
+        match damaged::hash(&self.repository.layout.object(name)) {
             Ok((id, size)) if id == entry.id => {
-                // The index followed a file that has been repaired behind its back.
-                self.found(Problem::Damaged, name, format!("{name} has {size} bytes; the index says {}", entry.size))
+                self.repository.correct(name, entry.size, size)?;
+                self.counted(size)
             }
             Ok((id, _)) => self.found(Problem::Damaged, name, format!("the content of {name} has the SHA-256 {id}")),
             // Deleted since it was listed.
@@ -218,28 +214,20 @@ impl Run {
     /// Moves what is damaged aside, and brings the object back where a deleted copy is good. Without its config a
     /// repository is of no use, so one that stays away is not put right.
     fn repair(&self, problem: Problem, object: ObjectName) -> Result<(bool, bool), Error> {
-        if problem == Problem::Unreadable {
-            return Ok((false, false));
-        }
-        if problem == Problem::Damaged {
-            self.set_aside(object)?;
+        match problem {
+            Problem::Unreadable | Problem::Foreign => return Ok((false, false)),
+            Problem::Damaged => {
+                let flight = self.repository.take_off(object);
+                damaged::set_aside(&self.repository, object, &flight)?;
+            }
+            // It is known now.
+            Problem::Missing => {
+                self.repository.vanished.lock().remove(&object);
+                self.repository.index.is_unsaved.store(true, Ordering::Relaxed);
+            }
         }
         let restored = self.restore(object)?;
         Ok((restored || object != ObjectName::Config, restored))
-    }
-
-    fn set_aside(&self, object: ObjectName) -> Result<(), Error> {
-        let repository = &self.repository;
-        let io = |error| Error::io(format!("{object} of repository {} cannot be moved aside", repository.path), error);
-        let Some((size, _)) = repository.look(object)? else { return Ok(()) };
-        let directory = repository.layout.damaged();
-        repository.around.sharing.create_directory(&directory).map_err(io)?;
-        let name = object.to_string().replace('/', "-");
-        let _flight = repository.take_off(object);
-        std::fs::rename(repository.layout.object(object), free_name(&directory, &name)).map_err(io)?;
-        files::sync_directory(&repository.layout.directory_of(object)).map_err(io)?;
-        repository.forget(object, ledger::Entry::removed(size));
-        Ok(())
     }
 
     fn restore(&self, object: ObjectName) -> Result<bool, Error> {
@@ -250,12 +238,15 @@ impl Run {
         };
         for key in copies {
             let Some(entry) = self.repository.deleted.lock().get(&key).cloned() else { continue };
-            let path = super::deleted::path(&self.repository.layout, &key, &entry.user);
+            let path = super::deleted::path(&self.repository.layout, &key, &entry);
             let is_good = match object {
                 ObjectName::Config => entry.size > 0,
-                ObjectName::Blob(_, id) => hash(&path).is_ok_and(|(digest, _)| digest == id),
+                ObjectName::Blob(_, id) => damaged::hash(&path).is_ok_and(|(digest, _)| digest == id),
             };
             if is_good && delete::restore(&self.repository, &key)?.is_some() {
+                let directory = self.repository.layout.directory_of(object);
+                files::sync_directory(&directory)
+                    .map_err(|error| Error::io(format!("{object} was restored and may not last"), error))?;
                 return Ok(true);
             }
         }
@@ -279,29 +270,5 @@ impl Run {
             self.tell(Finding { problem: Problem::Foreign, object: None, detail, repaired: false, restored: false })?;
         }
         Ok(())
-    }
-}
-
-fn free_name(directory: &Path, name: &str) -> PathBuf {
-    let mut path = directory.join(name);
-    let mut number = 1;
-    while path.exists() {
-        path = directory.join(format!("{name}-{number}"));
-        number += 1;
-    }
-    path
-}
-
-fn hash(path: &Path) -> io::Result<(ObjectId, u64)> {
-    let mut file = File::open(path)?;
-    let mut piece = vec![0; PIECE_BYTES];
-    let (mut hash, mut size) = (Sha256::new(), 0);
-    loop {
-        let length = file.read(&mut piece)?;
-        if length == 0 {
-            return Ok((ObjectId(hash.finalize().into()), size));
-        }
-        hash.update(&piece[..length]);
-        size += length as u64;
     }
 }

@@ -160,12 +160,11 @@ pub(super) fn stored_object(
 pub(super) fn deleted_object(
     repository: &RepositoryPath,
     (key, entry): (&DeletedKey, &DeletedEntry),
-    window: std::time::Duration,
 ) -> api::DeletedObject {
     api::DeletedObject {
         object: Some(stored_object(repository, key.object, (entry.size, entry.arrive_time))),
         delete_time: Some(time(key.delete_time)),
-        sweep_time: Some(time(key.delete_time.plus(window))),
+        sweep_time: Some(time(entry.sweep_time)),
         user: entry.user.clone(),
     }
 }
@@ -186,10 +185,7 @@ pub(super) fn repository(repository: &Repository) -> api::Repository {
 }
 
 /// What a verification tells.
-pub(super) fn verify_event(
-    path: &RepositoryPath,
-    event: Event,
-) -> Result<api::VerifyRepositoryResponse, std::sync::Arc<Error>> {
+pub(super) fn verify_event(path: &RepositoryPath, event: Event) -> Result<api::VerifyRepositoryResponse, Error> {
     use api::verify_repository_response::Event as ApiEvent;
     let event = match event {
         Event::Finding(finding) => ApiEvent::Finding(api_finding(path, finding)),

@@ -14,7 +14,7 @@ use crate::restic::deleted::DeletedKey;
 use crate::restic::error::Error;
 use crate::restic::files::blocking;
 use crate::restic::name::{Kind, ObjectId, ObjectName, RepositoryPath};
-use crate::restic::repositories::Repositories;
+use crate::restic::repositories::{Place, Repositories};
 use crate::restic::repository::Repository;
 
 impl ObjectServer {
@@ -79,10 +79,10 @@ impl ObjectServer {
         let path = convert::path("repository", &request.repository)?;
         let kind = convert::listed_kind("type", request.r#type)?;
         let repository = listed(&self.repositories, user, &path).await?;
-        let state = Some((self.repositories.clone(), repository, BucketId::all(kind)));
+        let state = Some((self.repositories.clone(), repository, Place::start(kind)));
         let batches = stream::unfold(state, |state| async move {
-            let (repositories, repository, buckets) = state?;
-            match repositories.next_batch(&repository, buckets).await {
+            let (repositories, repository, place) = state?;
+            match repositories.next_batch(&repository, place).await {
                 Ok((entries, rest)) => Some((Ok(batch(&entries)), rest.map(|rest| (repositories, repository, rest)))),
                 Err(error) => Some((Err(status(error)), None)),
             }
@@ -99,13 +99,12 @@ impl ObjectServer {
         let size = convert::page_size(request.page_size, 1000, 10_000)?;
         let after = deleted_after(&request.page_token)?;
         let repository = listed(&self.repositories, user, &path).await?;
-        let window = self.repositories.0.limits.undelete;
         let deleted = repository.deleted.lock();
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let page: Vec<_> = deleted.range((start, Bound::Unbounded)).take(size + 1).collect();
         let next_page_token = if page.len() > size { deleted_token(page[size - 1].0) } else { String::new() };
         Ok(api::ListDeletedObjectsResponse {
-            objects: page.into_iter().take(size).map(|one| convert::deleted_object(&path, one, window)).collect(),
+            objects: page.into_iter().take(size).map(|one| convert::deleted_object(&path, one)).collect(),
             next_page_token,
             total_size: convert::signed(deleted.len() as u64),
         })
@@ -120,12 +119,7 @@ pub(super) async fn listed(
 ) -> Result<Arc<Repository>, Error> {
     repositories.require_access(user, path, Access::Read)?;
     let repository = repositories.require(path).await?;
-    let layout = repository.layout.clone();
-    if blocking(move || Ok(Repository::is_at(&layout))).await? {
-        return Ok(repository);
-    }
-    repositories.drop_gone(&repository);
-    Err(Error::no_repository(path))
+    if repositories.close_if_gone(&repository).await? { Err(Error::no_repository(path)) } else { Ok(repository) }
 }
 
 /// Up to `limit` objects behind `after`, and how many there are in all.
@@ -145,8 +139,7 @@ fn page(
         let bucket = repository.index.bucket(bucket);
         total += bucket.entries().len() as u64;
         if is_wanted {
-            let behind = bucket.entries().iter().filter(|entry| after.is_none_or(|after| entry.id > after));
-            entries.extend(behind.take(limit - entries.len()));
+            entries.extend(bucket.entries_after(after).iter().take(limit - entries.len()));
         }
     }
     Ok((entries, total))
@@ -168,13 +161,7 @@ fn deleted_after(token: &str) -> Result<Option<DeletedKey>, Error> {
     }
     let parse = || {
         let (object, nanos) = token.split_once('@')?;
-        let object = match object.split_once('/') {
-            None => (object == "config").then_some(ObjectName::Config)?,
-            Some((directory, name)) => {
-                let kind = Kind::ALL.into_iter().find(|kind| kind.directory() == directory)?;
-                ObjectName::Blob(kind, ObjectId::parse(name)?)
-            }
-        };
+        let object = ObjectName::parse(object)?;
         Some(DeletedKey { object, delete_time: Timestamp::from_nanos(nanos.parse().ok()?) })
     };
     parse().map(Some).ok_or_else(convert::odd_token)

@@ -134,12 +134,7 @@ impl ObjectServer {
         let mode = if request.repair { Mode::Repair } else { Mode::Look };
         let events = self.repositories.verify(user, &path, mode).await?;
         let events = stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) });
-        let answers = events.map(move |event| {
-            convert::verify_event(&path, event).map_err(|error| {
-                tracing::warn!(repository = %path, %error, "a verification cannot go on");
-                Status::internal("the verification cannot go on; the log of the server says why")
-            })
-        });
+        let answers = events.map(move |event| convert::verify_event(&path, event).map_err(status));
         Ok(answers.boxed())
     }
 }

@@ -10,11 +10,11 @@ use tonic::Status;
 
 use super::lists::listed;
 use super::{Answers, ObjectServer, convert, status};
-use crate::restic::bucket::BucketId;
 use crate::restic::error::Error;
 use crate::restic::feed::Change;
+use crate::restic::files::blocking;
 use crate::restic::name::{Kind, ObjectName, ObjectType};
-use crate::restic::repositories::Repositories;
+use crate::restic::repositories::{Place, Repositories};
 use crate::restic::repository::Repository;
 
 /// How many messages wait for a slow watcher.
@@ -103,16 +103,17 @@ impl Watch {
             revision,
         };
         if self.wants(ObjectType::Config) {
-            match self.repository.look(ObjectName::Config) {
+            let repository = Arc::clone(&self.repository);
+            match blocking(move || repository.look(ObjectName::Config)).await {
                 Ok(Some(entry)) => self.send(present(ObjectName::Config, entry)).await?,
                 Ok(None) => {}
                 Err(error) => return Ok(Some(error)),
             }
         }
         for kind in Kind::ALL.into_iter().filter(|kind| self.wants(ObjectType::Blob(*kind))) {
-            let mut rest = Some(BucketId::all(kind));
-            while let Some(buckets) = rest.take() {
-                match self.repositories.next_batch(&self.repository, buckets).await {
+            let mut rest = Some(Place::start(kind));
+            while let Some(place) = rest.take() {
+                match self.repositories.next_batch(&self.repository, place).await {
                     Ok((entries, next)) => {
                         for entry in entries {
                             self.send(present(ObjectName::Blob(kind, entry.id), entry.into())).await?;
