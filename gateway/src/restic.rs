@@ -136,7 +136,8 @@ async fn dispatch(
             repository::create(restic, caller, path, parts.uri.query().unwrap_or_default()).await
         }
         (Target::Repository(path), &Method::DELETE) => repository::delete(restic, caller, path).await,
-        (Target::Repository(_), _) => Err(Refusal::method("DELETE, POST")),
+        // As rest-server says it. DELETE has its own answer, but nobody should be told to try.
+        (Target::Repository(_), _) => Err(Refusal::method("POST")),
         (Target::List(repository, r#type), &Method::GET) => {
             list::list(restic, caller, repository, r#type, &parts.headers).await
         }

@@ -6,4 +6,5 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod rest_server;
 pub(crate) mod server;
+pub(crate) mod temporary;
 pub(crate) mod wait;

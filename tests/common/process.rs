@@ -83,6 +83,12 @@ impl Process {
         eventually(&what, look).await
     }
 
+    /// The next line on standard output.
+    pub(crate) async fn next_line(&mut self) -> String {
+        let line = within("a line", self.output.next_line()).await.expect("standard output is text");
+        line.expect("the process goes on")
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it has not been waited for")
     }

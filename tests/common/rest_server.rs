@@ -1,9 +1,9 @@
 //! A server of repositories alone, started with rest-server's own flags.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Output};
 
 use tempfile::TempDir;
 
@@ -11,6 +11,8 @@ use super::http::HttpPort;
 use super::proc::Proc;
 use super::process::{Launch, Process};
 use super::server::free_port;
+use super::temporary;
+use super::wait::within;
 
 /// Names rest-server itself, so that these tests are tried on the original.
 const ORIGINAL: &str = "STEWARD_TEST_REST_SERVER";
@@ -19,6 +21,7 @@ const ORIGINAL: &str = "STEWARD_TEST_REST_SERVER";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RestSetup {
     launch: Launch,
+    listen: Option<String>,
 }
 
 impl RestSetup {
@@ -33,9 +36,21 @@ impl RestSetup {
         self
     }
 
+    /// Runs a program that knows by its name that it is a rest-server.
+    pub(crate) fn program(mut self, program: PathBuf) -> Self {
+        self.launch.program = Some(program);
+        self
+    }
+
+    /// Listens where it is told to, and not at a port of the machine alone that nobody has.
+    pub(crate) fn listen(mut self, listen: &str) -> Self {
+        self.listen = Some(listen.to_owned());
+        self
+    }
+
     /// Starts it on an empty directory.
     pub(crate) async fn start(self) -> RestServer {
-        let home = tempfile::tempdir().expect("a temporary directory");
+        let home = temporary::directory();
         let path = home.path().join("repositories");
         // The original measures it before it makes it.
         std::fs::create_dir(&path).expect("a directory can be made");
@@ -44,27 +59,43 @@ impl RestSetup {
 
     /// Starts it on a directory that may have been prepared. `home` has the log, and lives as long as the server.
     pub(crate) async fn start_on(self, home: TempDir, path: PathBuf) -> RestServer {
-        let address = free_port();
-        let mut launch = Launch { program: std::env::var_os(ORIGINAL).map(PathBuf::from), ..self.launch };
-        let mut args = Vec::new();
-        if launch.program.is_none() {
-            args.push("rest-server".into());
-        }
-        args.extend(["--path".into(), path.clone().into(), "--listen".into(), address.to_string().into()]);
-        args.append(&mut launch.args);
-        launch.args = args;
-        let process = spawn(&launch, home.path(), 0, address).await;
-        RestServer { launch, home, path, address, process, starts: 1 }
+        let launch = self.launch(&path);
+        let is_original = is_original();
+        let (process, said) = spawn(&launch, home.path(), 0).await;
+        RestServer { launch, is_original, home, path, said, process, starts: 1 }
     }
+
+    /// Starts it on an empty directory and waits until it gives up.
+    pub(crate) async fn refused(self) -> Output {
+        let home = temporary::directory();
+        let run = self.launch(home.path()).command().output();
+        within("the server gives up", run).await.expect("the binary can be started")
+    }
+
+    fn launch(self, path: &Path) -> Launch {
+        let original = std::env::var_os(ORIGINAL).map(PathBuf::from);
+        let listen = self.listen.unwrap_or_else(|| free_port().to_string());
+        let is_named = original.is_some() || self.launch.program.is_some();
+        let mut args: Vec<OsString> = if is_named { Vec::new() } else { vec!["rest-server".into()] };
+        args.extend(["--path".into(), path.into(), "--listen".into(), listen.into()]);
+        args.extend(self.launch.args);
+        Launch { program: original.or(self.launch.program), args, ..self.launch }
+    }
+}
+
+fn is_original() -> bool {
+    std::env::var_os(ORIGINAL).is_some()
 }
 
 /// A running server; dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct RestServer {
     launch: Launch,
+    is_original: bool,
     home: TempDir,
     path: PathBuf,
-    address: SocketAddr,
+    /// Where it says that it listens.
+    said: String,
     process: Process,
     starts: usize,
 }
@@ -82,11 +113,28 @@ impl RestServer {
 
     /// Whether it is the original that runs: what only Steward promises is not asked of it.
     pub(crate) fn is_original(&self) -> bool {
-        self.launch.program.is_some()
+        self.is_original
     }
 
     pub(crate) fn http(&self) -> HttpPort {
-        HttpPort(self.address)
+        let address: SocketAddr = self.said.parse().expect("it listens at an address");
+        let host = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
+        HttpPort(SocketAddr::new(host, address.port()))
+    }
+
+    /// Where it says that it listens.
+    pub(crate) fn said(&self) -> &str {
+        &self.said
+    }
+
+    /// What it wrote to standard error since it was last started.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The next line that it writes to standard output.
+    pub(crate) async fn next_line(&mut self) -> String {
+        self.process.next_line().await
     }
 
     /// The directory of the repositories.
@@ -110,7 +158,9 @@ impl RestServer {
     /// Starts it again on the same directory and the same port; kills it first if it lives.
     pub(crate) async fn restart(&mut self) {
         self.kill9().await;
-        self.process = spawn(&self.launch, self.home.path(), self.starts, self.address).await;
+        let (process, said) = spawn(&self.launch, self.home.path(), self.starts).await;
+        assert_eq!(said, self.said, "it listens where it did");
+        self.process = process;
         self.starts += 1;
     }
 
@@ -121,9 +171,13 @@ impl RestServer {
     }
 }
 
-async fn spawn(launch: &Launch, home: &Path, number: usize, address: SocketAddr) -> Process {
+async fn spawn(launch: &Launch, home: &Path, number: usize) -> (Process, String) {
     let mut process = Process::spawn(launch, &home.join(format!("server-{number}.log")));
-    let said = process.logged("start server on ").await;
-    assert_eq!(said, Some(address.to_string()), "it says where it listens");
-    process
+    let said = process.logged("start server on ").await.expect("it serves");
+    if let Some(place) = launch.args.iter().skip_while(|arg| *arg != "--listen").nth(1).and_then(|place| place.to_str())
+        && place.parse().is_ok_and(|address: SocketAddr| address.port() != 0)
+    {
+        assert_eq!(said, place, "it says where it listens");
+    }
+    (process, said)
 }

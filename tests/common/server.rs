@@ -12,6 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::http::HttpPort;
 use super::proc::Proc;
 use super::process::{Launch, Process};
+use super::temporary;
 use super::wait::within;
 
 /// How to start a server.
@@ -54,7 +55,7 @@ impl Setup {
 
     /// Starts a server on an empty directory.
     pub(crate) async fn start(self) -> Server {
-        let home = tempfile::tempdir().expect("a temporary directory");
+        let home = temporary::directory();
         self.start_in(home).await
     }
 

@@ -5,6 +5,8 @@ use std::fs;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
+use crate::common::temporary;
+
 /// Files of a certificate, its key and who signed it.
 #[derive(Debug)]
 pub(crate) struct Certificates {
@@ -14,7 +16,7 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// For 127.0.0.1, signed by an authority that nobody knows.
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = temporary::directory();
         let mut authority = CertificateParams::new([]).expect("no names");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority =

@@ -2,6 +2,7 @@
 
 use crate::common::rest_server::RestServer;
 use crate::common::wait::eventually;
+use crate::fixture;
 use crate::restic::{Files, Restic};
 use crate::tree::{assert_nothing_left_over, files};
 use crate::vocabulary::{Repo, TYPES, blob, noise};
@@ -16,7 +17,7 @@ async fn a_backup_goes_on_after_the_server_died_in_the_middle_of_it() {
     let repo = Repo::at(server.http(), "/");
     // Small packs: so that there is a middle.
     let restic = restic.at(&repo).option(["--pack-size", "4"]);
-    restic.ok(&["init"]).await;
+    fixture::make_at(&repo).await;
     let data = Files::new();
     let packs = server.path().join("data");
     for round in 0..ROUNDS {

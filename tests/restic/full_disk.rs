@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::common::program;
 use crate::common::rest_server::RestServer;
+use crate::common::temporary;
 use crate::tree::{assert_nothing_left_over, files};
 use crate::vocabulary::{Blob, Repo, assert_ok, blob, noise};
 
@@ -15,7 +16,7 @@ const OBJECT: usize = 3_000_000;
 /// A server whose repositories are on a small disk of their own. Only it sees the disk, which goes when it goes.
 async fn start_on_a_small_disk(needed_by: &str) -> Option<(RestServer, PathBuf)> {
     let unshare = program::find("unshare", needed_by)?;
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = temporary::directory();
     let disk = home.path().join("disk");
     fs::create_dir(&disk).expect("a directory can be made");
     let mount = format!("mount -t tmpfs -o size={DISK} none '{}' && exec \"$@\"", disk.display());

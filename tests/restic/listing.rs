@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::common::http::head;
 use crate::common::rest_server::RestServer;
+use crate::common::temporary;
 use crate::vocabulary::{Listed, Repo, V2, digest};
 
 const MIB: u64 = 1024 * 1024;
@@ -27,7 +28,7 @@ fn make_objects(repository: &Path) {
 
 #[tokio::test]
 async fn a_hundred_thousand_objects_are_listed_in_order_and_in_little_memory() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = temporary::directory();
     let path = home.path().join("repositories");
     make_objects(&path);
     let server = RestServer::open().start_on(home, path).await;
@@ -53,7 +54,7 @@ async fn a_hundred_thousand_objects_are_listed_in_order_and_in_little_memory() {
 
 #[tokio::test]
 async fn a_reader_that_reads_nothing_costs_little() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = temporary::directory();
     let path = home.path().join("repositories");
     make_objects(&path);
     let server = RestServer::open().start_on(home, path).await;

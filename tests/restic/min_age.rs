@@ -31,6 +31,8 @@ async fn what_is_old_enough_goes() {
     let object = blob("soon old");
     for repo in everywhere.repos() {
         repo.store("data", &object).await;
+    }
+    for repo in everywhere.repos() {
         let path = format!("data/{}", object.name);
         eventually("it is old enough", async || (repo.delete(&path).await.status == 200).then_some(())).await;
         assert!(!repo.has("data", &object).await);

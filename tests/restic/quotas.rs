@@ -4,6 +4,7 @@ use futures::future::join_all;
 
 use crate::common::rest_server::RestServer;
 use crate::common::server::Setup;
+use crate::common::temporary;
 use crate::native::Objects;
 use crate::tree::{assert_nothing_left_over, files};
 use crate::users::htpasswd;
@@ -124,7 +125,7 @@ async fn a_repository_may_have_a_quota_of_its_own() {
 
 #[tokio::test]
 async fn a_user_may_have_a_quota_over_all_that_the_user_created() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = temporary::directory();
     let file = htpasswd(home.path(), &[("alice", "a"), ("bob", "b")]);
     let config = format!("[auth]\nhtpasswd = {file:?}\n[restic.users.alice]\nmax_bytes = 1000");
     let server = Setup::default().config(&config).start_in(home).await;

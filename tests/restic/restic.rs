@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::common::program;
+use crate::common::temporary;
 use crate::common::wait::within;
 use crate::vocabulary::{Repo, noise};
 
@@ -40,7 +41,7 @@ impl Restic {
 
     fn named(name: &str, needed_by: &str) -> Option<Self> {
         let program = program::find(name, needed_by)?;
-        let home = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let home = Arc::new(temporary::directory());
         Some(Restic { program, home, repository: String::new(), options: Vec::new(), env: Vec::new() })
     }
 
@@ -169,7 +170,7 @@ impl Restic {
 
     /// Restores the newest snapshot and compares it with what was backed up.
     pub(crate) async fn assert_restores(&self, directory: &Path) {
-        let target = tempfile::tempdir_in(self.home()).expect("a temporary directory");
+        let target = temporary::directory_in(self.home());
         let to = target.path().to_str().expect("UTF-8");
         self.ok(&["restore", "latest", "--target", to]).await;
         let restored = target.path().join(directory.strip_prefix("/").expect("an absolute path"));
@@ -201,7 +202,7 @@ pub(crate) struct Files {
 impl Files {
     /// Some files, small and large, a few megabytes together.
     pub(crate) fn new() -> Self {
-        let files = Files { directory: tempfile::tempdir().expect("a temporary directory"), changes: 0 };
+        let files = Files { directory: temporary::directory(), changes: 0 };
         for number in 0..40 {
             files.write(
                 &format!("small/{}/{number}", number % 4),

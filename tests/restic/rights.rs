@@ -1,6 +1,7 @@
 //! Who may do what.
 
 use crate::common::server::{Server, Setup};
+use crate::common::temporary;
 use crate::users::htpasswd;
 use crate::vocabulary::{Blob, Repo, TYPES, assert_ok, assert_refused, blob};
 
@@ -14,9 +15,9 @@ none = { access = "none" }
 "#;
 
 async fn start(more: &str) -> Server {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = temporary::directory();
     let file = htpasswd(home.path(), &USERS);
-    let config = format!("[auth]\nhtpasswd = {file:?}\n[restic]\n{more}\n{RIGHTS}");
+    let config = format!("[auth]\nhtpasswd = {file:?}\ntrusted_proxies = [\"127.0.0.1\"]\n[restic]\n{more}\n{RIGHTS}");
     Setup::default().config(&config).restic_listen().start_in(home).await
 }
 
@@ -41,6 +42,8 @@ async fn fill(repo: &Repo) -> Vec<(&'static str, Blob)> {
 #[tokio::test]
 async fn without_a_name_nobody_gets_anywhere() {
     let server = start("").await;
+    // Each time from somewhere else: who fails again and again waits for the answer.
+    let mut addresses = (0..=255).map(|last| format!("192.0.2.{last}"));
     for repo in [Repo::at(server.http(), "/restic/a/"), Repo::at(server.restic(), "/b/"), Repo::at(server.http(), "/")]
     {
         let objects = fill(&repo).await;
@@ -55,7 +58,8 @@ async fn without_a_name_nobody_gets_anywhere() {
                 ("DELETE", &path),
                 ("POST", "?create=true"),
             ] {
-                let answer = stranger.request(method, below, &[], b"").await;
+                let address = addresses.next().expect("few requests");
+                let answer = stranger.request(method, below, &[("X-Forwarded-For", &address)], b"").await;
                 assert_refused(&answer, 401);
                 let challenge = answer.header("www-authenticate").expect("a challenge");
                 assert!(challenge.starts_with("Basic"), "{challenge}");

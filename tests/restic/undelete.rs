@@ -4,6 +4,7 @@ use steward_proto::restic::v1::{ObjectType, UndeleteObjectsRequest};
 
 use crate::common::server::{Server, Setup};
 use crate::common::wait::eventually;
+use crate::fixture;
 use crate::native::Objects;
 use crate::restic::{Files, Restic};
 use crate::tree::{file_of, files};
@@ -127,9 +128,9 @@ async fn after_the_window_nothing_is_left() {
 async fn a_pruned_backup_is_brought_back() {
     let Some(restic) = Restic::newest("undelete::a_pruned_backup_is_brought_back") else { return };
     let (_server, repo, objects) = start("1h").await;
+    fixture::make_at(&repo).await;
     let restic = restic.at(&repo);
     let mut data = Files::new();
-    restic.ok(&["init"]).await;
     restic.backup(data.path()).await;
     data.change();
     restic.backup(data.path()).await;

@@ -2,17 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Output;
 
+use steward_proto::restic::v1::{ObjectKey, ObjectType};
 use steward_proto::restic::v1::finding::Problem;
-use tokio::process::Command;
 
-use crate::common::process::STEWARD;
+use crate::command::{self, Said};
 use crate::common::server::{Server, Setup};
-use crate::common::wait::within;
 use crate::native::{Objects, Repair};
 use crate::tree::file_of;
 use crate::vocabulary::{Blob, Repo, assert_ok, blob, noise};
+
+const CONFIG: &[u8] = b"the config";
 
 struct Filled {
     server: Server,
@@ -28,6 +28,7 @@ impl Filled {
     async fn with(setup: Setup) -> Self {
         let server = setup.start().await;
         let repo = Repo::at(server.http(), "/restic/a/");
+        assert_ok(&repo.post("config", CONFIG).await);
         let blobs = [1, 2, 3].map(|seed| blob(noise(seed, 100_000)));
         for blob in &blobs {
             repo.store("data", blob).await;
@@ -55,15 +56,13 @@ impl Filled {
     async fn findings(&self, repair: Repair) -> Vec<(Problem, String)> {
         let (findings, progress) = Objects::of(&self.server).verify("a", repair).await;
         assert_eq!(usize::try_from(progress.finding_count).expect("few"), findings.len());
-        let name = |key: Option<steward_proto::restic::v1::ObjectKey>| key.map(|key| key.name).unwrap_or_default();
+        let name = |key: Option<ObjectKey>| key.map(|key| key.name).unwrap_or_default();
         findings.into_iter().map(|finding| (finding.problem(), name(finding.key))).collect()
     }
 }
 
-async fn verify(server: &Server, args: &[&str]) -> Output {
-    let mut command = Command::new(STEWARD);
-    command.args(["restic", "verify", "--server", &server.grpc_url()]).args(args).kill_on_drop(true);
-    within("the command ends", command.output()).await.expect("the binary can be started")
+async fn verify(server: &Server, args: &[&str]) -> Said {
+    command::restic(server, &[&["verify"], args].concat()).await
 }
 
 #[tokio::test]
@@ -71,9 +70,10 @@ async fn a_sound_repository_is_found_sound() {
     let filled = Filled::start().await;
     let (findings, progress) = Objects::of(&filled.server).verify("a", Repair::NotWanted).await;
     assert_eq!(findings, []);
-    assert_eq!((progress.object_count, progress.object_bytes), (3, 300_000));
-    assert_eq!((progress.total_count, progress.total_bytes), (3, 300_000));
-    assert_eq!(verify(&filled.server, &["a"]).await.status.code(), Some(0));
+    // The config counts.
+    assert_eq!((progress.object_count, progress.object_bytes), (4, 300_010));
+    assert_eq!((progress.total_count, progress.total_bytes), (4, 300_010));
+    assert_eq!(verify(&filled.server, &["a"]).await.code, Some(0));
 }
 
 #[tokio::test]
@@ -84,9 +84,8 @@ async fn a_flipped_bit_is_found() {
     assert_eq!(filled.findings(Repair::NotWanted).await, [(Problem::Damaged, filled.blobs[1].name.clone())]);
 
     let output = verify(&filled.server, &["a"]).await;
-    assert!(output.status.code().is_some_and(|code| code != 0), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(&filled.blobs[1].name), "{said}");
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.out.contains(&filled.blobs[1].name), "{output:?}");
 }
 
 #[tokio::test]
@@ -107,6 +106,31 @@ async fn a_file_that_is_cut_short_is_damaged() {
     fs::write(&file, &bytes[..50_000]).expect("a file can be written");
 
     assert_eq!(filled.findings(Repair::NotWanted).await, [(Problem::Damaged, filled.blobs[2].name.clone())]);
+}
+
+/// restic cannot open such a repository, so nothing may say that it was put right.
+#[tokio::test]
+async fn a_config_that_is_gone_is_missed_and_no_repair_brings_it() {
+    let filled = Filled::start().await;
+    fs::remove_file(filled.server.data().join("restic/a/config")).expect("the file");
+
+    for repair in [Repair::NotWanted, Repair::Wanted] {
+        let (findings, _) = Objects::of(&filled.server).verify("a", repair).await;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].problem(), Problem::Missing);
+        assert_eq!(findings[0].key.as_ref().map(ObjectKey::r#type), Some(ObjectType::Config));
+        assert!(!findings[0].repaired && !findings[0].restored, "{findings:?}");
+    }
+    assert_eq!(verify(&filled.server, &["a"]).await.code, Some(1));
+}
+
+#[tokio::test]
+async fn a_repository_of_nothing_lacks_nothing() {
+    let server = Server::start().await;
+    Repo::at(server.http(), "/restic/new/").create().await;
+    let (findings, _) = Objects::of(&server).verify("new", Repair::NotWanted).await;
+    assert_eq!(findings, []);
+    assert_eq!(verify(&server, &["new"]).await.code, Some(0));
 }
 
 #[tokio::test]
@@ -153,7 +177,7 @@ async fn a_repair_takes_a_good_copy_from_what_was_deleted() {
 
     assert!(findings.len() == 1 && findings[0].repaired && findings[0].restored, "{findings:?}");
     assert!(filled.repo.get(&path).await.body == filled.blobs[0].bytes);
-    assert_eq!(verify(&filled.server, &["a"]).await.status.code(), Some(0));
+    assert_eq!(verify(&filled.server, &["a"]).await.code, Some(0));
 }
 
 #[tokio::test]
@@ -162,13 +186,13 @@ async fn the_command_repairs_when_told_to() {
     filled.flip_a_byte(0);
     verify(&filled.server, &["a", "--repair"]).await;
     assert_eq!(filled.repo.list("data").await.len(), 2);
-    assert_eq!(verify(&filled.server, &["a"]).await.status.code(), Some(0));
+    assert_eq!(verify(&filled.server, &["a"]).await.code, Some(0));
 }
 
 #[tokio::test]
 async fn a_repository_that_is_not_there_is_no_success() {
     let filled = Filled::start().await;
     let output = verify(&filled.server, &["nowhere"]).await;
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"), "{output:?}");
+    assert_eq!(output.code, Some(3), "{output:?}");
+    assert!(output.err.contains("nowhere"), "{output:?}");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::common::http::HttpPort;
 use crate::common::server::{Server, Setup};
+use crate::common::temporary;
 use crate::tree::files;
 use crate::vocabulary::{Repo, blob};
 
@@ -137,7 +138,7 @@ async fn nothing_is_ever_redirected() {
 #[tokio::test]
 async fn a_link_in_the_tree_does_not_lead_out_of_it() {
     let (server, _) = start().await;
-    let outside = tempfile::tempdir().expect("a temporary directory");
+    let outside = temporary::directory();
     let repo = Repo::at(server.restic(), "/a/");
     let secret = blob("a secret");
     std::fs::write(outside.path().join(&secret.name), &secret.bytes).expect("a file can be written");

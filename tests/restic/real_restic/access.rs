@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::common::rest_server::{RestServer, RestSetup};
 use crate::common::server::Setup;
+use crate::common::temporary;
+use crate::fixture;
 use crate::restic::{Files, Restic};
 use crate::tree::files;
 use crate::users::htpasswd;
@@ -24,7 +26,7 @@ fn by(restic: &Restic, repo: &Repo, (user, password): (&str, &str)) -> Restic {
 }
 
 async fn start_with_users(flags: &[&str]) -> RestServer {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = temporary::directory();
     let file = htpasswd(home.path(), &USERS);
     let path = home.path().join("repositories");
     let setup = RestSetup::default().flags(["--htpasswd-file", &file]);
@@ -44,7 +46,7 @@ async fn users_back_up_and_others_do_not() {
         let repo = Repo::at(server.http(), "/shared/");
         let (alice, bob) = (by(&restic, &repo, USERS[0]), by(&restic, &repo, USERS[1]));
         let data = Files::new();
-        alice.ok(&["init"]).await;
+        fixture::make_at(&repo.by(USERS[0].0, USERS[0].1)).await;
         bob.backup(data.path()).await;
         alice.ok(&["check", "--read-data"]).await;
         alice.assert_restores(data.path()).await;
@@ -63,7 +65,7 @@ async fn private_repositories_are_private() {
         for path in ["/alice/", "/alice/laptop/"] {
             let repo = Repo::at(server.http(), path);
             let alice = by(&restic, &repo, USERS[0]);
-            alice.ok(&["init"]).await;
+            fixture::make_at(&repo.by(USERS[0].0, USERS[0].1)).await;
             alice.backup(data.path()).await;
             alice.ok(&["check"]).await;
         }
@@ -84,9 +86,10 @@ async fn private_repositories_are_private() {
 async fn where_nothing_may_be_deleted_backups_work_and_nothing_is_deleted() {
     for restic in Restic::all("real_restic::where_nothing_may_be_deleted") {
         let server = RestServer::open().flags(["--append-only"]).start().await;
-        let restic = restic.at(&Repo::at(server.http(), "/"));
+        let repo = Repo::at(server.http(), "/");
+        fixture::make_at(&repo).await;
+        let restic = restic.at(&repo);
         let mut data = Files::new();
-        restic.ok(&["init"]).await;
         restic.backup(data.path()).await;
         data.change();
         restic.backup(data.path()).await;
@@ -105,14 +108,14 @@ async fn where_nothing_may_be_deleted_backups_work_and_nothing_is_deleted() {
 #[tokio::test]
 async fn one_server_has_hosts_that_it_trusts_and_hosts_that_only_add() {
     for restic in Restic::all("real_restic::one_server_has_hosts_that_it_trusts") {
-        let home = tempfile::tempdir().expect("a temporary directory");
+        let home = temporary::directory();
         let file = htpasswd(home.path(), &USERS);
         let config = format!("[auth]\nhtpasswd = {file:?}\n[restic.users.bob]\naccess = \"append\"");
         let server = Setup::default().config(&config).restic_listen().start().await;
         let repo = Repo::at(server.restic(), "/shared/");
         let (trusted, untrusted) = (by(&restic, &repo, USERS[0]), by(&restic, &repo, USERS[1]));
         let data = Files::new();
-        untrusted.ok(&["init"]).await;
+        fixture::make_at(&repo.by(USERS[1].0, USERS[1].1)).await;
         untrusted.backup(data.path()).await;
         untrusted.backup(data.path()).await;
 

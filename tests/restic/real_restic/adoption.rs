@@ -4,13 +4,15 @@ use std::path::Path;
 
 use crate::common::rest_server::RestServer;
 use crate::common::server::Setup;
+use crate::common::temporary;
+use crate::fixture;
 use crate::restic::{Files, Restic};
 use crate::vocabulary::Repo;
 
 /// Makes a repository with two snapshots without any server.
 async fn made_locally(restic: &Restic, directory: &Path, data: &mut Files) {
     let local = restic.locally(directory);
-    local.ok(&["init"]).await;
+    fixture::make_in(directory);
     local.backup(data.path()).await;
     data.change();
     local.backup(data.path()).await;
@@ -19,7 +21,7 @@ async fn made_locally(restic: &Restic, directory: &Path, data: &mut Files) {
 #[tokio::test]
 async fn a_tree_that_restic_made_is_served_as_it_is() {
     for restic in Restic::all("real_restic::a_tree_that_restic_made_is_served_as_it_is") {
-        let home = tempfile::tempdir().expect("a temporary directory");
+        let home = temporary::directory();
         let path = home.path().join("tree");
         let mut data = Files::new();
         made_locally(&restic, &path, &mut data).await;
@@ -43,7 +45,7 @@ async fn a_tree_that_restic_made_is_served_as_it_is() {
 #[tokio::test]
 async fn a_server_of_everything_serves_a_tree_that_restic_made() {
     let Some(restic) = Restic::newest("real_restic::a_server_of_everything_serves_a_tree") else { return };
-    let tree = tempfile::tempdir().expect("a temporary directory");
+    let tree = temporary::directory();
     let mut data = Files::new();
     made_locally(&restic, &tree.path().join("alice/laptop"), &mut data).await;
 
@@ -63,7 +65,7 @@ async fn a_restic_may_prune_behind_the_back_of_the_server() {
     let server = RestServer::start().await;
     let (served, local) = (restic.at(&Repo::at(server.http(), "/")), restic.locally(server.path()));
     let mut data = Files::new();
-    served.ok(&["init"]).await;
+    fixture::make_in(server.path());
     for _ in 0..2 {
         served.backup(data.path()).await;
         data.change();
@@ -88,7 +90,7 @@ async fn what_changed_while_the_server_was_away_is_noticed() {
     let mut server = RestServer::start().await;
     let (served, local) = (restic.at(&Repo::at(server.http(), "/")), restic.locally(server.path()));
     let mut data = Files::new();
-    served.ok(&["init"]).await;
+    fixture::make_in(server.path());
     served.backup(data.path()).await;
     data.change();
     assert!(server.terminate().await.success());

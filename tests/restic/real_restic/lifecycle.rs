@@ -4,14 +4,14 @@ use std::fs;
 
 use crate::common::rest_server::RestServer;
 use crate::common::server::Setup;
+use crate::fixture;
 use crate::restic::{Files, Restic};
 use crate::tree::{assert_nothing_left_over, files};
 use crate::vocabulary::Repo;
 
-/// Everything that people do with a repository, and `copy` to another one.
-async fn live(restic: &Restic, copy: &Restic) {
+/// What people do with a new repository.
+async fn live(restic: &Restic) {
     let mut data = Files::new();
-    restic.ok(&["init"]).await;
     for _ in 0..2 {
         restic.backup(data.path()).await;
         data.change();
@@ -25,13 +25,6 @@ async fn live(restic: &Restic, copy: &Restic) {
     assert_eq!(restic.snapshots().await, 1);
     restic.ok(&["check", "--read-data"]).await;
     restic.assert_restores(data.path()).await;
-
-    add_key_and_use_it(restic).await;
-
-    copy.ok(&["init", "--from-repo", restic.repository(), "--copy-chunker-params"]).await;
-    copy.ok(&["copy", "--from-repo", restic.repository()]).await;
-    copy.ok(&["check", "--read-data"]).await;
-    copy.assert_restores(data.path()).await;
     restic.ok(&["unlock", "--remove-all"]).await;
 }
 
@@ -45,36 +38,56 @@ async fn add_key_and_use_it(restic: &Restic) {
     assert!(wrong.fails(&["snapshots"]).await.contains("wrong password"));
 }
 
+/// Here restic makes its keys itself, which takes it seconds; elsewhere there is a key that costs nothing.
 #[tokio::test]
 async fn a_repository_lives_on_the_main_port() {
     for restic in Restic::all("real_restic::a_repository_lives_on_the_main_port") {
         let server = Setup::default().start().await;
         let root = restic.at(&Repo::at(server.http(), "/"));
-        let below = restic.at(&Repo::at(server.http(), "/restic/copies/of/it/"));
-        live(&root, &below).await;
+        root.ok(&["init"]).await;
+        live(&root).await;
+        add_key_and_use_it(&root).await;
+    }
+}
+
+#[tokio::test]
+async fn a_repository_is_copied_from_port_to_port() {
+    for restic in Restic::all("real_restic::a_repository_is_copied_from_port_to_port") {
+        let server = Setup::default().restic_listen().start().await;
+        let repo = Repo::at(server.restic(), "/alice/laptop/");
+        fixture::make_at(&repo).await;
+        let (from, to) = (restic.at(&repo), restic.at(&Repo::at(server.http(), "/restic/copies/of/it/")));
+        let data = Files::new();
+        from.backup(data.path()).await;
+
+        to.ok(&["init", "--from-repo", from.repository(), "--copy-chunker-params"]).await;
+        to.ok(&["copy", "--from-repo", from.repository()]).await;
+
+        to.ok(&["check", "--read-data"]).await;
+        to.assert_restores(data.path()).await;
         assert_nothing_left_over(&server.data().join("restic/copies/of/it"));
     }
 }
 
 #[tokio::test]
 async fn a_repository_lives_on_the_port_of_repositories() {
-    let Some(restic) = Restic::newest("real_restic::a_repository_lives_on_the_port_of_repositories") else { return };
-    let server = Setup::default().restic_listen().start().await;
-    let below = restic.at(&Repo::at(server.restic(), "/alice/laptop/"));
-    let root = restic.at(&Repo::at(server.restic(), "/"));
-    live(&below, &root).await;
-    assert_nothing_left_over(&server.data().join("restic/alice/laptop"));
+    for restic in Restic::all("real_restic::a_repository_lives_on_the_port_of_repositories") {
+        let server = Setup::default().restic_listen().start().await;
+        let repo = Repo::at(server.restic(), "/alice/laptop/");
+        fixture::make_at(&repo).await;
+        live(&restic.at(&repo)).await;
+        assert_nothing_left_over(&server.data().join("restic/alice/laptop"));
+    }
 }
 
 #[tokio::test]
 async fn a_repository_lives_where_rest_server_was() {
     for restic in Restic::all("real_restic::a_repository_lives_where_rest_server_was") {
         let server = RestServer::start().await;
-        let below = restic.at(&Repo::at(server.http(), "/alice/laptop/"));
-        let other = restic.at(&Repo::at(server.http(), "/copies/"));
-        live(&below, &other).await;
+        let repo = Repo::at(server.http(), "/alice/laptop/");
+        fixture::make_at(&repo).await;
+        live(&restic.at(&repo)).await;
         assert_nothing_left_over(&server.path().join("alice/laptop"));
-        assert_nothing_left_over(&server.path().join("copies"));
         let locks = files(&server.path().join("alice/laptop/locks"));
         assert!(locks.is_empty(), "{locks:?}");
     }
@@ -84,9 +97,10 @@ async fn a_repository_lives_where_rest_server_was() {
 async fn a_restart_loses_nothing() {
     let Some(restic) = Restic::newest("real_restic::a_restart_loses_nothing") else { return };
     let mut server = RestServer::start().await;
-    let restic = restic.at(&Repo::at(server.http(), "/"));
+    let repo = Repo::at(server.http(), "/");
+    fixture::make_at(&repo).await;
+    let restic = restic.at(&repo);
     let data = Files::new();
-    restic.ok(&["init"]).await;
     restic.backup(data.path()).await;
     assert!(server.terminate().await.success());
 

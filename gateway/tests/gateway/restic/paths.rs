@@ -80,7 +80,7 @@ async fn other_methods_are_refused_with_those_that_are_allowed() {
     let fake = Fake::new(Script::default());
     let object = format!("/data/{NAME}");
     for (path, allow, refused) in [
-        ("/", "DELETE, POST", &["GET", "HEAD", "PUT", "PATCH", "OPTIONS"][..]),
+        ("/", "POST", &["GET", "HEAD", "PUT", "PATCH", "OPTIONS"][..]),
         ("/data/", "GET", &["HEAD", "POST", "DELETE", "PUT"]),
         ("/config", "HEAD, GET, POST, DELETE", &["PUT", "PATCH", "OPTIONS", "TRACE"]),
         (&object, "HEAD, GET, POST, DELETE", &["PUT", "PATCH", "OPTIONS", "TRACE"]),
