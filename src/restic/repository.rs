@@ -1,7 +1,7 @@
 //! One repository: its tree, and what is known of it.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -68,7 +68,9 @@ impl Repository {
 
     /// Whether it is still where it was. A directory that cannot be asked about is not gone. Blocks.
     pub(super) fn is_gone(&self) -> bool {
-        let is_absent = |result: io::Result<_>| matches!(files::optional(result), Ok(None));
+        let is_absent = |result: io::Result<_>| {
+            result.is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+        };
         is_absent(std::fs::metadata(self.layout.object(ObjectName::Config)))
             && is_absent(std::fs::metadata(self.layout.directory().join(Kind::Data.directory())))
     }

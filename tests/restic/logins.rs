@@ -26,7 +26,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 async fn start(trusted: &str) -> Server {
     let home = temporary::directory();
     let file = htpasswd(home.path(), &[("alice", "wonder")]);
-    let config = format!("[auth]\nhtpasswd = {file:?}\ntrusted_proxies = [{trusted}]");
+    let config = format!("[auth]\nhtpasswd = {file:?}\ntrusted_proxies = [{trusted}]\n[server]\nopen_metrics = true");
     Setup::default().config(&config).restic_listen().start_in(home).await
 }
 

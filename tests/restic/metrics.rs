@@ -90,7 +90,7 @@ async fn neither_are_those_that_strangers_or_users_without_rights_make_up() {
     let home = temporary::directory();
     let file = htpasswd(home.path(), &[("bob", "b"), ("none", "n")]);
     let config = format!(
-        "[auth]\nhtpasswd = {file:?}\n[restic]\nprivate_repositories = true\nmax_object_bytes = 10\n\
+        "[server]\nopen_metrics = true\n[auth]\nhtpasswd = {file:?}\n[restic]\nprivate_repositories = true\nmax_object_bytes = 10\n\
          [restic.users.none]\naccess = \"none\""
     );
     let server = Setup::default().config(&config).restic_listen().start_in(home).await;

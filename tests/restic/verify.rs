@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use steward_proto::restic::v1::{ObjectKey, ObjectType};
 use steward_proto::restic::v1::finding::Problem;
+use steward_proto::restic::v1::{ObjectKey, ObjectType};
 
 use crate::command::{self, Said};
 use crate::common::server::{Server, Setup};

@@ -14,16 +14,16 @@ async fn objects_of_every_type_are_stored_measured_read_and_deleted() {
     let everywhere = Everywhere::start().await;
     for repo in everywhere.repos() {
         for kind in TYPES {
-            let object = blob(noise(7, 70_000));
+            let object = blob(noise(7, 60_000));
             let path = path(kind, &object);
 
             let post = repo.post(&path, &object.bytes).await;
             assert_eq!((post.parts(), post.header("content-length")), ((200, ""), Some("0")));
 
             let head = repo.head(&path).await;
-            assert_eq!((head.status, head.header("content-length")), (200, Some("70000")));
+            assert_eq!((head.status, head.header("content-length")), (200, Some("60000")));
             let get = repo.get(&path).await;
-            assert_eq!((get.status, get.header("content-length")), (200, Some("70000")));
+            assert_eq!((get.status, get.header("content-length")), (200, Some("60000")));
             assert_eq!(get.header("content-type"), Some("application/octet-stream"));
             assert_eq!(get.header("accept-ranges"), Some("bytes"));
             assert!(get.body == object.bytes, "the bytes are the same");
@@ -201,6 +201,18 @@ async fn without_authentication_credentials_are_ignored_also_empty_ones() {
         let nonsense = repo.request("GET", "data/", &[("Authorization", "Bearer ???")], b"").await;
         assert_ok(&nonsense);
     }
+}
+
+/// Whoever may only read may take locks: they must not fill the disk with them.
+#[tokio::test]
+async fn a_lock_is_small() {
+    let server = Setup::default().start().await;
+    let repo = Repo::at(server.http(), "/restic/a/");
+    repo.store("locks", &blob(noise(1, 65_536))).await;
+    let large = blob(noise(2, 65_537));
+    assert_refused(&repo.post(&path("locks", &large), &large.bytes).await, 413);
+    assert_eq!(repo.list("locks").await.len(), 1);
+    repo.store("data", &large).await;
 }
 
 #[tokio::test]

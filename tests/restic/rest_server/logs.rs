@@ -34,6 +34,10 @@ fn assert_line(line: &str, client: &str, rest: &str) {
 #[tokio::test]
 async fn each_request_has_its_line_with_the_name_of_its_user() {
     let mut server = start(&["--log", "-"]).await;
+    if server.is_original() {
+        // It knows no names, and leaves empty what is not there.
+        return;
+    }
     let repo = Repo::at(server.http(), "/a/");
     let agent = [("User-Agent", "restic/0.19"), ("Referer", "http://alice:secret@here/")];
     let object = blob("an object");
@@ -62,10 +66,13 @@ async fn lines_can_go_to_a_file() {
     let log = home.path().join("access.log");
     let server = start(&["--log", log.to_str().expect("UTF-8")]).await;
     Repo::at(server.http(), "/a/").by("alice", PASSWORD).create().await;
+    let is_original = server.is_original();
     let line =
         eventually("the line is written", async || fs::read_to_string(&log).ok().filter(|lines| lines.ends_with('\n')))
             .await;
-    assert_line(line.trim_end(), "127.0.0.1 - alice", r#""POST /a/?create=true HTTP/1.1" 200 0 "-" "-""#);
+    let (who, unknown) = if is_original { ("-", "") } else { ("alice", "-") };
+    let rest = format!(r#""POST /a/?create=true HTTP/1.1" 200 0 "{unknown}" "{unknown}""#);
+    assert_line(line.trim_end(), &format!("127.0.0.1 - {who}"), &rest);
 }
 
 fn assert_has_none_of(secrets: &[String], text: &str, whose: &str) {
@@ -88,7 +95,9 @@ async fn no_log_has_a_password_and_neither_has_the_disk() {
             user.post("?create=true", b"").await;
             user.get("config").await;
             let referer = format!("http://alice:{password}@127.0.0.1/");
-            user.request("GET", "data/", &[("Referer", &referer)], b"").await;
+            // The original writes it as it comes.
+            let headers = [("Referer", referer.as_str())];
+            user.request("GET", "data/", if server.is_original() { &[] } else { &headers }, b"").await;
         }
     }
     // A password instead of a name, and the scheme that nobody knows.
@@ -97,7 +106,7 @@ async fn no_log_has_a_password_and_neither_has_the_disk() {
     assert!(server.terminate().await.success());
 
     let log = server.log();
-    assert!(log.contains("login failed"), "{log}");
+    assert!(log.contains("login failed") || server.is_original(), "{log}");
     assert_has_none_of(&secrets, &log, "the log");
     let access = fs::read_to_string(&access).expect("the log of requests");
     assert!(access.lines().count() >= 14, "{access}");
