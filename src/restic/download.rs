@@ -1,26 +1,24 @@
 //! Reads objects: a part at a time, never more than a piece in memory.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt as _;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use super::error::Error;
 use super::files::{self, blocking};
 use super::ledger;
 use super::measure::{self, Action};
 use super::name::{ObjectName, RepositoryPath};
+use super::pieces::Reader;
 use super::range::{Extent, Range};
 use super::repositories::Repositories;
 use super::repository::Repository;
 use crate::clock::Timestamp;
 use crate::config::Access;
-
-/// How many bytes are read at a time.
-const PIECE_BYTES: u64 = 256 * 1024;
 
 /// An object that is being read.
 pub(super) struct Download {
@@ -44,26 +42,43 @@ impl Repositories {
     ) -> Result<Download, Error> {
         self.require_access(user, path, Access::Read)?;
         let repository = self.find(path).await?.ok_or_else(|| Error::no_object(path, object))?;
-        let opened = blocking(move || Opened::open(&repository, object, range)).await?;
-        let Opened { file, size, arrive_time, extent, first } = opened;
+        let cached = Opened::from_cache(&repository, object, range);
+        let opened = match cached {
+            Some(opened) => opened,
+            None => blocking(move || Opened::open(&repository, object, range)).await?,
+        };
+        let Opened { size, arrive_time, extent, first, reader } = opened;
         measure::count(Action::Read, user, path, object, extent.length);
-        let rest = Extent { first: extent.first + first.len() as u64, length: extent.length - first.len() as u64 };
         let first = stream::iter((!first.is_empty()).then_some(Ok(first)));
-        let pieces = if rest.length == 0 { first.boxed() } else { first.chain(rest_of(file, rest, object)).boxed() };
+        let rest = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
+        let failed = move |error| Error::io(format!("{object} cannot be read further"), error);
+        let pieces = first.chain(rest.map(move |piece| piece.map_err(failed))).boxed();
         Ok(Download { size, arrive_time, extent, pieces })
     }
 }
 
 /// An open object with its first piece.
 struct Opened {
-    file: File,
     size: u64,
     arrive_time: Timestamp,
     extent: Extent,
     first: Bytes,
+    reader: Reader,
 }
 
 impl Opened {
+    /// Opens an object if that takes no waiting: its name and its first bytes are in memory. `None` says nothing.
+    fn from_cache(repository: &Repository, object: ObjectName, range: Range) -> Option<Self> {
+        let path = repository.layout.object(object);
+        let file = openat2(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED).ok()?;
+        let file = File::from(file);
+        let metadata = file.metadata().ok()?;
+        let extent = range.of(metadata.len()).ok()?;
+        let mut reader = Reader::new(file, extent);
+        let first = reader.read_cached()?;
+        Some(Opened { size: metadata.len(), arrive_time: files::modify_time(&metadata), extent, first, reader })
+    }
+
     fn open(repository: &Arc<Repository>, object: ObjectName, range: Range) -> Result<Self, Error> {
         let io = |error| Error::io(format!("{object} of repository {} cannot be read", repository.path), error);
         let file = match File::open(repository.layout.object(object)) {
@@ -80,35 +95,8 @@ impl Opened {
         let metadata = file.metadata().map_err(io)?;
         let size = metadata.len();
         let extent = range.of(size)?;
-        let first = read_piece(&file, extent).map_err(io)?;
-        Ok(Opened { file, size, arrive_time: files::modify_time(&metadata), extent, first })
+        let mut reader = Reader::new(file, extent);
+        let first = reader.read().map_err(io)?;
+        Ok(Opened { size, arrive_time: files::modify_time(&metadata), extent, first, reader })
     }
-}
-
-/// Reads the beginning of an extent. An object that is shorter than it was is an error.
-fn read_piece(file: &File, extent: Extent) -> io::Result<Bytes> {
-    let length = extent.length.min(PIECE_BYTES);
-    let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
-    file.read_exact_at(&mut piece, extent.first)?;
-    Ok(piece.into())
-}
-
-/// The pieces of an extent; the next one is read while one is on its way.
-fn rest_of(file: File, extent: Extent, object: ObjectName) -> impl stream::Stream<Item = Result<Bytes, Error>> + Send {
-    let file = Arc::new(file);
-    let read = move |extent: Extent| {
-        let file = Arc::clone(&file);
-        tokio::spawn(blocking(move || {
-            read_piece(&file, extent).map_err(|error| Error::io(format!("{object} cannot be read further"), error))
-        }))
-    };
-    let begun = read(extent);
-    stream::unfold((Some((begun, extent)), read), |(state, read)| async move {
-        let (piece, extent) = state?;
-        let piece = piece.await.unwrap_or_else(|error| Err(Error::io("a piece was not read", io::Error::other(error))));
-        let length = extent.length.min(PIECE_BYTES);
-        let rest = Extent { first: extent.first + length, length: extent.length - length };
-        let next = (piece.is_ok() && rest.length > 0).then(|| (read(rest), rest));
-        Some((piece, (next, read)))
-    })
 }
