@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -42,61 +41,48 @@ impl Repositories {
     ) -> Result<Download, Error> {
         self.require_access(user, path, Access::Read)?;
         let repository = self.find(path).await?.ok_or_else(|| Error::no_object(path, object))?;
-        let cached = Opened::from_cache(&repository, object, range);
-        let opened = match cached {
-            Some(opened) => opened,
-            None => blocking(move || Opened::open(&repository, object, range)).await?,
+        let unreadable = {
+            let path = path.clone();
+            move |error| Error::io(format!("{object} of repository {path} cannot be read"), error)
         };
-        let Opened { size, arrive_time, extent, first, reader } = opened;
-        measure::count(Action::Read, user, path, object, extent.length);
-        let first = stream::iter((!first.is_empty()).then_some(Ok(first)));
-        let rest = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
-        let failed = move |error| Error::io(format!("{object} cannot be read further"), error);
-        let pieces = first.chain(rest.map(move |piece| piece.map_err(failed))).boxed();
-        Ok(Download { size, arrive_time, extent, pieces })
-    }
-}
-
-/// An open object with its first piece.
-struct Opened {
-    size: u64,
-    arrive_time: Timestamp,
-    extent: Extent,
-    first: Bytes,
-    reader: Reader,
-}
-
-impl Opened {
-    /// Opens an object if that takes no waiting: its name and its first bytes are in memory. `None` says nothing.
-    fn from_cache(repository: &Repository, object: ObjectName, range: Range) -> Option<Self> {
-        let path = repository.layout.object(object);
-        let file = openat2(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED).ok()?;
-        let file = File::from(file);
-        let metadata = file.metadata().ok()?;
-        let extent = range.of(metadata.len()).ok()?;
-        let mut reader = Reader::new(file, extent);
-        let first = reader.read_cached()?;
-        Some(Opened { size: metadata.len(), arrive_time: files::modify_time(&metadata), extent, first, reader })
-    }
-
-    fn open(repository: &Arc<Repository>, object: ObjectName, range: Range) -> Result<Self, Error> {
-        let io = |error| Error::io(format!("{object} of repository {} cannot be read", repository.path), error);
-        let file = match File::open(repository.layout.object(object)) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                // Somebody else has removed it, or is just about to replace it.
-                let flight = repository.take_off(object);
-                if repository.known(object).is_some() && repository.look(object)?.is_none() {
-                    flight.forget(ledger::Entry::default());
-                }
-                return Err(Error::no_object(&repository.path, object));
-            }
-            result => result.map_err(io)?,
+        let file = match open_cached(&repository, object) {
+            Some(file) => file,
+            None => blocking(move || open(&repository, object)).await?,
         };
-        let metadata = file.metadata().map_err(io)?;
+        let metadata = file.metadata().map_err(&unreadable)?;
         let size = metadata.len();
         let extent = range.of(size)?;
         let mut reader = Reader::new(file, extent);
-        let first = reader.read().map_err(io)?;
-        Ok(Opened { size, arrive_time: files::modify_time(&metadata), extent, first, reader })
+        // Before anything is answered: what cannot be read at all is better told.
+        let first = reader.next().await.transpose().map_err(&unreadable)?;
+        measure::count(Action::Read, user, path, object, extent.length);
+        let rest = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
+        let rest = rest.map(move |piece| piece.map_err(&unreadable));
+        let pieces = stream::iter(first.map(Ok)).chain(rest).boxed();
+        Ok(Download { size, arrive_time: files::modify_time(&metadata), extent, pieces })
+    }
+}
+
+/// Opens an object unless that takes waiting. `None` says nothing: the kernel looks only at the names that it has in
+/// memory, and finds none at all when it is too old.
+fn open_cached(repository: &Repository, object: ObjectName) -> Option<File> {
+    let path = repository.layout.object(object);
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok().map(File::from)
+}
+
+/// Opens an object. Blocks.
+fn open(repository: &Repository, object: ObjectName) -> Result<File, Error> {
+    match File::open(repository.layout.object(object)) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            // Somebody else has removed it, or is just about to replace it.
+            let flight = repository.take_off(object);
+            if repository.known(object).is_some() && repository.look(object)?.is_none() {
+                flight.forget(ledger::Entry::default());
+            }
+            Err(Error::no_object(&repository.path, object))
+        }
+        result => result
+            .map_err(|error| Error::io(format!("{object} of repository {} cannot be read", repository.path), error)),
     }
 }

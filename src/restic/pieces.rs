@@ -38,51 +38,44 @@ impl Reader {
         Reader { file: Arc::new(file), rest: extent, ahead: None, lent: VecDeque::new() }
     }
 
-    /// Reads the next piece, which is empty at the end. Blocks.
-    pub(super) fn read(&mut self) -> io::Result<Bytes> {
-        let (piece, first) = self.begin_piece();
-        let piece = fill(&self.file, piece, first)?;
-        Ok(self.lend(piece))
-    }
-
-    /// Reads the next piece if it does not take waiting: some bytes that are there, at least one.
-    pub(super) fn read_cached(&mut self) -> Option<Bytes> {
-        let begun = self.rest;
-        let (mut piece, first) = self.begin_piece();
-        let count = preadv2(&self.file, &mut [IoSliceMut::new(&mut piece)], first, ReadWriteFlags::NOWAIT).unwrap_or(0);
-        piece.truncate(count);
-        self.rest = begun.after(count as u64);
-        (count > 0).then(|| self.lend(piece))
-    }
-
     /// Reads the next piece; `None` after the last one and after an error.
     pub(super) async fn next(&mut self) -> Option<io::Result<Bytes>> {
         let reading = match self.ahead.take() {
             Some(reading) => reading,
             None if self.rest.length == 0 => return None,
-            None => match self.read_cached() {
-                Some(piece) => return Some(Ok(piece)),
-                None => self.read_on_thread(),
-            },
+            None => {
+                let begun = self.rest;
+                let (mut piece, first) = self.begin_piece();
+                match read_cached(&self.file, &mut piece, first) {
+                    Some(count) => {
+                        piece.truncate(count);
+                        self.rest = begun.after(count as u64);
+                        return Some(Ok(self.lend(piece)));
+                    }
+                    None => self.read_on_thread(piece, first),
+                }
+            }
         };
         let read = reading.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let read = read.map(|piece| self.lend(piece));
         match read {
-            Ok(piece) => {
-                let piece = self.lend(piece);
-                self.ahead = (self.rest.length > 0).then(|| self.read_on_thread());
-                Some(Ok(piece))
+            Ok(_) if self.rest.length > 0 => {
+                let (piece, first) = self.begin_piece();
+                self.ahead = Some(self.read_on_thread(piece, first));
             }
-            Err(error) => {
-                self.rest.length = 0;
-                Some(Err(error))
-            }
+            Ok(_) => {}
+            Err(_) => self.rest.length = 0,
         }
+        Some(read)
     }
 
-    fn read_on_thread(&mut self) -> JoinHandle<io::Result<BytesMut>> {
-        let (piece, first) = self.begin_piece();
+    /// Begins to fill a piece. A file that is shorter than it was is an error.
+    fn read_on_thread(&self, mut piece: BytesMut, first: u64) -> JoinHandle<io::Result<BytesMut>> {
         let file = Arc::clone(&self.file);
-        spawn_blocking(move || fill(&file, piece, first))
+        spawn_blocking(move || {
+            file.read_exact_at(&mut piece, first)?;
+            Ok(piece)
+        })
     }
 
     /// Memory for the next piece, and where that begins.
@@ -110,8 +103,84 @@ impl Reader {
     }
 }
 
-/// Fills a piece. A file that is shorter than it was is an error.
-fn fill(file: &File, mut piece: BytesMut, first: u64) -> io::Result<BytesMut> {
-    file.read_exact_at(&mut piece, first)?;
-    Ok(piece)
+/// Reads what is in the page cache, at least one byte of it; `None` also where the file system cannot tell, as tmpfs.
+fn read_cached(file: &File, piece: &mut BytesMut, first: u64) -> Option<usize> {
+    let count = preadv2(file, &mut [IoSliceMut::new(piece)], first, ReadWriteFlags::NOWAIT).ok()?;
+    (count > 0).then_some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+
+    use super::*;
+
+    /// In a directory whose file system knows what is in the page cache, mostly, and in one that does not.
+    const DIRECTORIES: [&str; 2] = [env!("CARGO_MANIFEST_DIR"), "/dev/shm"];
+
+    fn file(directory: &str, content: &[u8]) -> File {
+        let directory = if Path::new(directory).is_dir() { Path::new(directory) } else { Path::new("/tmp") };
+        let mut file = tempfile::tempfile_in(directory).unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    async fn content(mut reader: Reader) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        // Kept as a connection does that is slow, so that their memory must not be used again.
+        let mut pieces = Vec::new();
+        while let Some(piece) = reader.next().await {
+            pieces.push(piece?);
+            if pieces.len() > 3 {
+                content.extend_from_slice(&pieces.remove(0));
+            }
+        }
+        content.extend(pieces.concat());
+        Ok(content)
+    }
+
+    #[tokio::test]
+    async fn an_extent_is_read_byte_by_byte_however_it_lies() {
+        let bytes: Vec<u8> =
+            (0..3_000_001_u32).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        for directory in DIRECTORIES {
+            for (first, length) in [(0, 3_000_001), (1, 1), (5, 0), (262_143, 262_145), (3_000_000, 1)] {
+                let reader = Reader::new(file(directory, &bytes), Extent { first, length });
+                let first = usize::try_from(first).unwrap();
+                let wanted = &bytes[first..first + usize::try_from(length).unwrap()];
+                assert!(content(reader).await.unwrap() == wanted, "{directory} {first} {length}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_that_was_sent_is_used_again() {
+        for directory in DIRECTORIES {
+            let length = 16 * PIECE_BYTES;
+            let bytes = vec![7; usize::try_from(length).unwrap()];
+            let mut reader = Reader::new(file(directory, &bytes), Extent { first: 0, length });
+            let mut places = std::collections::HashSet::new();
+            while let Some(piece) = reader.next().await {
+                places.insert(piece.unwrap().as_ptr());
+            }
+            assert!(places.len() <= LENT + 1, "{directory}: {places:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_shorter_is_an_error() {
+        for directory in DIRECTORIES {
+            let mut reader = Reader::new(file(directory, &[0; 1000]), Extent { first: 0, length: 1001 });
+            let mut read = 0;
+            let error = loop {
+                match reader.next().await.expect("an error comes before the end") {
+                    Ok(piece) => read += piece.len(),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+            assert!(read <= 1000 && reader.next().await.is_none());
+        }
+    }
 }
