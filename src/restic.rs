@@ -24,6 +24,7 @@ mod layout;
 mod ledger;
 mod measure;
 mod name;
+mod pieces;
 mod publish;
 mod range;
 mod repositories;

@@ -7,6 +7,7 @@
 //!
 //! - `go` reads and writes what Go's standard library would, for the APIs that were served by it.
 //! - `upstream` is the channel: the time limit and the caller of a call, and what an error means.
+//! - `direct` is how bytes get past it, where the services are in the same process.
 //! - `answer` and `body` are what all the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
 //! - `restic` is restic's REST backend: backup repositories.
@@ -15,6 +16,7 @@
 
 mod answer;
 mod body;
+mod direct;
 mod go;
 mod locks;
 mod options;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::client::GrpcService;
 
+pub use direct::{Chunks, Direct, Pieces};
 pub use options::{AbsentSuccess, Options};
 pub use peer::{CallerNote, Peer};
 

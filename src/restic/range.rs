@@ -28,6 +28,13 @@ pub(super) struct Extent {
     pub(super) length: u64,
 }
 
+impl Extent {
+    /// What is left behind its first `count` bytes.
+    pub(super) fn after(self, count: u64) -> Self {
+        Extent { first: self.first + count, length: self.length - count }
+    }
+}
+
 impl Range {
     /// The part of an object of `size` bytes. The end is cut to what there is; a beginning behind the end is not
     /// satisfiable, and neither is a part of nothing (RFC 9110, 14.1.2).

@@ -8,6 +8,7 @@ mod watch;
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
+use steward_gateway::{Chunks, Direct, Pieces};
 use steward_proto::restic::v1 as api;
 use steward_proto::restic::v1::object_service_server::ObjectService;
 use tokio::sync::Semaphore;
@@ -97,15 +98,18 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<Streaming<api::UploadRequest>>,
     ) -> Result<Response<api::UploadResponse>, Status> {
+        // Before the first part is asked for, or the chunks come as messages.
+        let chunks = request.extensions().get::<Direct<Chunks>>().and_then(Direct::take);
         let (parts, user) = open(request);
-        self.handle_upload(parts, user.as_deref()).await.map(Response::new)
+        self.handle_upload(parts, chunks, user.as_deref()).await.map(Response::new)
     }
 
     type DownloadStream = Answers<api::DownloadResponse>;
 
     async fn download(&self, request: Request<api::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        let direct = request.extensions().get::<Direct<Pieces>>().cloned();
         let (request, user) = open(request);
-        answer(self.handle_download(request, user.as_deref()).await)
+        answer(self.handle_download(request, direct, user.as_deref()).await)
     }
 
     async fn get_object(

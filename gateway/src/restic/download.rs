@@ -6,8 +6,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::Stream;
-use futures::stream::try_unfold;
+use futures::stream::{Stream, StreamExt as _, try_unfold};
 use http::header::{CONTENT_RANGE, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use steward_proto::restic::v1::download_request::Range;
@@ -19,6 +18,7 @@ use tracing::warn;
 use super::object::describing;
 use super::refusal::Refusal;
 use super::{Restic, TIMEOUT, range};
+use crate::direct::{Direct, Pieces};
 use crate::upstream::{Call, Caller};
 
 /// Handles `GET /{path}/{type}/{name}` and `GET /{path}/config`.
@@ -31,7 +31,9 @@ pub(super) async fn get(
     let r#type = key.r#type();
     let range = if r#type == ObjectType::Config { None } else { range::requested(headers)? };
     let call = Call::new("Download", caller.clone(), TIMEOUT);
-    let request = call.request(DownloadRequest { key: Some(key), range });
+    let mut request = call.request(DownloadRequest { key: Some(key), range });
+    let direct = Direct::<Pieces>::default();
+    request.extensions_mut().insert(direct.clone());
     // The first message decides on the status, so it belongs to the call.
     let opened = call.run(async {
         let mut parts = restic.client.download(request).await?.into_inner();
@@ -47,7 +49,8 @@ pub(super) async fn get(
         status = StatusCode::PARTIAL_CONTENT;
         headers.insert(CONTENT_RANGE, extent.header());
     }
-    let content = Content { parts, remaining: extent.length, caller };
+    let pieces = direct.take().unwrap_or_else(|| chunks(parts));
+    let content = Content { pieces, remaining: extent.length, caller };
     Ok((status, headers, Body::from_stream(content.into_chunks())).into_response())
 }
 
@@ -79,9 +82,18 @@ impl Extent {
     }
 }
 
+/// The bytes of a download that come as messages.
+fn chunks(parts: Streaming<DownloadResponse>) -> Pieces {
+    let chunk = |message: Result<DownloadResponse, Status>| match message?.part {
+        Some(Part::Chunk(chunk)) => Ok(chunk),
+        _ => Err(Status::internal("no chunk")),
+    };
+    parts.map(chunk).boxed()
+}
+
 /// The bytes that are still to come.
 struct Content {
-    parts: Streaming<DownloadResponse>,
+    pieces: Pieces,
     remaining: u64,
     caller: Caller,
 }
@@ -104,9 +116,8 @@ impl Content {
 
     async fn next(&mut self) -> Result<Bytes, Status> {
         loop {
-            let message = self.parts.message().await?;
-            let message = message.ok_or_else(|| Status::data_loss("the object ended before its length"))?;
-            let Some(Part::Chunk(chunk)) = message.part else { return Err(Status::internal("no chunk")) };
+            let piece = self.pieces.next().await;
+            let chunk = piece.ok_or_else(|| Status::data_loss("the object ended before its length"))??;
             let Some(remaining) = self.remaining.checked_sub(chunk.len() as u64) else {
                 return Err(Status::data_loss("the object goes on behind its length"));
             };

@@ -9,24 +9,25 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
-use futures::stream::poll_fn;
+use bytes::Bytes;
+use futures::future::{lazy, ready};
+use futures::stream::{Stream, StreamExt as _, iter, once, poll_fn};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use steward_proto::restic::v1::upload_request::Part;
 use steward_proto::restic::v1::{ObjectKey, UploadFinish, UploadRequest, UploadStart};
-use tokio::sync::mpsc::error::SendError;
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::Restic;
 use super::incoming::{Incoming, Interruption};
 use super::refusal::Refusal;
+use crate::direct::{Chunks, Direct};
 use crate::upstream::{Call, Caller};
 
-/// How many bytes a message has at most.
+/// How many bytes a chunk has at most.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// How many messages may wait for the service. With the one that waits for room they make 1 MiB.
+/// How many chunks may wait for the service. With the one that waits for room they make 1 MiB.
 const DEPTH: usize = 3;
 /// How long the service may take once it has all bytes: less than the five minutes that restic waits.
 const TIMEOUT: Duration = Duration::from_mins(4);
@@ -42,13 +43,18 @@ pub(super) async fn store(
     incoming: &mut Incoming,
 ) -> Result<Response, Refusal> {
     let limit = restic.options.max_upload_bytes;
-    let start = UploadStart { key: Some(key), size: announced(headers).map(saturate) };
-    if announced(headers).is_some_and(|size| size > limit) {
+    let announced = announced(headers);
+    if announced.is_some_and(|size| size > limit) {
         return Err(Fault::TooLong.into());
     }
     let call = Call::new("Upload", caller, TIMEOUT);
-    let (parts, receiver) = mpsc::channel(DEPTH);
-    let mut answer = pin!(restic.client.upload(call.request(messages(receiver))));
+    let (chunks, direct) = mpsc::channel(DEPTH);
+    let (finish, finished) = oneshot::channel();
+    let direct = Direct::of(direct);
+    let start = UploadStart { key: Some(key), size: announced.map(saturate) };
+    let mut request = call.request(messages(start, direct.clone(), finished));
+    request.extensions_mut().insert(direct);
+    let mut answer = pin!(restic.client.upload(request));
     let mut early = None;
     let sent = tokio::select! {
         biased;
@@ -56,7 +62,7 @@ pub(super) async fn store(
             early = Some(answered);
             Sent::Part
         }
-        sent = forward(incoming, parts, start, limit) => sent?,
+        sent = forward(incoming, Whole { announced, limit }, chunks, finish) => sent?,
     };
     let answered = async {
         match early {
@@ -89,48 +95,57 @@ enum Fault {
     WrongLength,
 }
 
-/// Passes a body on, part by part. The last part is sent only if the body was whole.
+/// How long a whole body is.
+#[derive(Clone, Copy, Debug)]
+struct Whole {
+    announced: Option<u64>,
+    limit: u64,
+}
+
+/// Passes a body on, chunk by chunk. It is finished only if the body was whole.
 async fn forward(
     incoming: &mut Incoming,
-    parts: Sender<UploadRequest>,
-    start: UploadStart,
-    limit: u64,
+    whole: Whole,
+    chunks: mpsc::Sender<Bytes>,
+    finish: oneshot::Sender<UploadFinish>,
 ) -> Result<Sent, Fault> {
-    let announced = start.size;
     let mut size = 0;
-    if send(&parts, Part::Start(start)).await.is_err() {
-        return Ok(Sent::Part);
-    }
     if incoming.is_held_back() {
         sleep(CONSIDERATION).await;
     }
     while let Some(mut bytes) = incoming.next().await? {
         size += bytes.len() as u64;
-        if size > limit {
+        if size > whole.limit {
             return Err(Fault::TooLong);
         }
         while !bytes.is_empty() {
             let chunk = bytes.split_to(bytes.len().min(CHUNK_BYTES));
-            if send(&parts, Part::Chunk(chunk)).await.is_err() {
+            // When the service wants no more, its answer says why.
+            if chunks.send(chunk).await.is_err() {
                 return Ok(Sent::Part);
             }
         }
     }
-    let size = saturate(size);
-    if announced.is_some_and(|announced| announced != size) {
+    if whole.announced.is_some_and(|announced| announced != size) {
         return Err(Fault::WrongLength);
     }
-    let finished = send(&parts, Part::Finish(UploadFinish { size })).await;
+    let finished = finish.send(UploadFinish { size: saturate(size) });
     Ok(if finished.is_ok() { Sent::All } else { Sent::Part })
 }
 
-/// Fails when the service wants no more; then its answer says why.
-async fn send(parts: &Sender<UploadRequest>, part: Part) -> Result<(), SendError<UploadRequest>> {
-    parts.send(UploadRequest { part: Some(part) }).await
-}
-
-fn messages(mut parts: Receiver<UploadRequest>) -> impl Stream<Item = UploadRequest> + Send {
-    poll_fn(move |context| parts.poll_recv(context))
+/// The parts of an upload: all of them, or all but the chunks that the service has taken directly. Where the body was
+/// not whole, nobody sends a finish, and there is none among the parts.
+fn messages(
+    start: UploadStart,
+    direct: Direct<Chunks>,
+    finish: oneshot::Receiver<UploadFinish>,
+) -> impl Stream<Item = UploadRequest> + Send {
+    let start = once(ready(Part::Start(start)));
+    let left = once(lazy(move |_| direct.take())).flat_map(iter);
+    let chunks = left.flat_map(|mut chunks| poll_fn(move |context| chunks.poll_recv(context)));
+    let finish = once(finish).flat_map(iter);
+    let parts = start.chain(chunks.map(Part::Chunk)).chain(finish.map(Part::Finish));
+    parts.map(|part| UploadRequest { part: Some(part) })
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {

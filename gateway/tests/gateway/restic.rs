@@ -7,6 +7,7 @@ mod fake;
 mod lists;
 mod network;
 mod paths;
+mod script;
 mod sockets;
 mod uploads;
 

@@ -1,6 +1,7 @@
 //! The calls about single repositories and single objects.
 
 use futures::stream::{self, StreamExt as _};
+use steward_gateway::{Chunks, Direct, Pieces};
 use steward_proto::restic::v1 as api;
 use steward_proto::restic::v1::download_response::Part as DownloadPart;
 use steward_proto::restic::v1::upload_request::Part as UploadPart;
@@ -51,6 +52,7 @@ impl ObjectServer {
     pub(super) async fn handle_upload(
         &self,
         mut parts: Streaming<api::UploadRequest>,
+        direct: Option<Chunks>,
         user: Option<&str>,
     ) -> Result<api::UploadResponse, Status> {
         let Some(UploadPart::Start(start)) = next_part(&mut parts).await? else {
@@ -58,7 +60,12 @@ impl ObjectServer {
         };
         let (path, object) = convert::key(start.key).map_err(status)?;
         let size = start.size.map(|size| convert::bytes("start.size", size)).transpose().map_err(status)?;
-        let upload = self.repositories.begin_upload(user, &path, object, size).await.map_err(status)?;
+        let mut upload = self.repositories.begin_upload(user, &path, object, size).await.map_err(status)?;
+        if let Some(mut chunks) = direct {
+            while let Some(chunk) = chunks.recv().await {
+                upload.accept(chunk).await.map_err(status)?;
+            }
+        }
         let (upload, size) = receive(upload, &mut parts).await?;
         let stored = upload.finish(size).await.map_err(status)?;
         Ok(api::UploadResponse {
@@ -70,6 +77,7 @@ impl ObjectServer {
     pub(super) async fn handle_download(
         &self,
         request: api::DownloadRequest,
+        direct: Option<Direct<Pieces>>,
         user: Option<&str>,
     ) -> Result<Answers<api::DownloadResponse>, Error> {
         let range = convert::range(request.range)?;
@@ -82,11 +90,14 @@ impl ObjectServer {
         };
         let part = |part| api::DownloadResponse { part: Some(part) };
         let start = stream::once(std::future::ready(Ok(part(DownloadPart::Start(start)))));
-        let chunks = download.pieces.map(move |piece| match piece {
-            Ok(piece) => Ok(part(DownloadPart::Chunk(piece))),
-            Err(error) => Err(status(error)),
-        });
-        Ok(start.chain(chunks).boxed())
+        let pieces = download.pieces.map(|piece| piece.map_err(status));
+        match direct {
+            Some(direct) => {
+                direct.leave(pieces.boxed());
+                Ok(start.boxed())
+            }
+            None => Ok(start.chain(pieces.map(move |piece| Ok(part(DownloadPart::Chunk(piece?))))).boxed()),
+        }
     }
 
     pub(super) async fn handle_get_object(

@@ -24,9 +24,10 @@ const ACCEPT_REST: Duration = Duration::from_secs(1);
 const WARN_INTERVAL: Duration = Duration::from_mins(1);
 /// Headers that a request may have.
 const MAX_HEADERS: usize = 100;
-/// The head of a request may have so many bytes, and a connection takes so many for its buffers.
-const MAX_BUFFER_BYTES: usize = 64 * 1024;
-/// The same for the heads of HTTP/2.
+/// How much a connection reads at once: uploads take fewer calls of the system. The head of a request may have so many
+/// bytes.
+const MAX_BUFFER_BYTES: usize = 128 * 1024;
+/// How many bytes the head of a request of HTTP/2 may have.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Requests that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;

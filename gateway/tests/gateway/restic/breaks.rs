@@ -36,8 +36,8 @@ async fn received(fake: &Fake) -> Received {
 
 #[tokio::test]
 async fn body_that_breaks_off_is_not_finished() {
-    for count in [0, 1, 5, 500] {
-        let fake = Fake::new(Script::default());
+    for (count, is_direct) in [0, 1, 5, 500].into_iter().flat_map(|count| [(count, false), (count, true)]) {
+        let fake = Fake::new(Script { is_direct, ..Script::default() });
         let body = frames(count).chain(once(async { Err(io::Error::other("reset")) })).boxed();
         let expected = error_with(400, "connection: close\n", "body broke off", "");
         assert_eq!(post(&fake, &[], body).await, expected);
@@ -47,8 +47,8 @@ async fn body_that_breaks_off_is_not_finished() {
 
 #[tokio::test]
 async fn body_that_is_not_as_long_as_announced_is_not_finished() {
-    for announced in [49, 51, 1_000_000] {
-        let fake = Fake::new(Script::default());
+    for (announced, is_direct) in [49, 51, 1_000_000].into_iter().flat_map(|size| [(size, false), (size, true)]) {
+        let fake = Fake::new(Script { is_direct, ..Script::default() });
         let answer = post(&fake, &[&format!("Content-Length: {announced}")], frames(5)).await;
         let expected = error_with(400, "connection: close\n", "body is not as long as announced", "");
         assert_eq!(answer, expected);
@@ -58,10 +58,12 @@ async fn body_that_is_not_as_long_as_announced_is_not_finished() {
 
 #[tokio::test(start_paused = true)]
 async fn body_that_brings_nothing_for_too_long_is_given_up() {
-    let fake = Fake::new(Script::default());
-    let expected = error_with(408, "connection: close\n", "no more of the body came", "");
-    assert_eq!(post(&fake, &[], frames(3).chain(pending()).boxed()).await, expected);
-    assert_eq!(received(&fake).await.finish, None);
+    for is_direct in [false, true] {
+        let fake = Fake::new(Script { is_direct, ..Script::default() });
+        let expected = error_with(408, "connection: close\n", "no more of the body came", "");
+        assert_eq!(post(&fake, &[], frames(3).chain(pending()).boxed()).await, expected);
+        assert_eq!(received(&fake).await.finish, None);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,8 +79,10 @@ async fn body_that_brings_a_little_now_and_then_is_not_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn client_that_goes_away_takes_the_call_with_it() {
-    for uploads in [Uploads::Store, Uploads::Stall] {
-        let fake = Fake::new(Script { uploads, ..Script::default() });
+    for (uploads, is_direct) in
+        [(Uploads::Store, false), (Uploads::Store, true), (Uploads::Stall, false), (Uploads::Stall, true)]
+    {
+        let fake = Fake::new(Script { uploads, is_direct, ..Script::default() });
         let request = post(&fake, &[], frames(100).chain(pending()).boxed());
         // What the server of the connection does when it is lost.
         tokio::time::timeout(Duration::from_secs(1), request).await.unwrap_err();
@@ -88,15 +92,17 @@ async fn client_that_goes_away_takes_the_call_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn service_that_reads_nothing_lets_no_more_than_a_mebibyte_in() {
-    let fake = Fake::new(Script { uploads: Uploads::Stall, ..Script::default() });
-    let read = Arc::new(Mutex::new(0));
-    let count = Arc::clone(&read);
-    let body = iter(0..1000).map(move |_| {
-        *count.lock().unwrap() += 1;
-        Ok(Bytes::from(vec![0; 64 * 1024]))
-    });
-    tokio::time::timeout(Duration::from_secs(1), post(&fake, &[], body.boxed())).await.unwrap_err();
-    assert!(*read.lock().unwrap() <= 16, "{}", read.lock().unwrap());
+    for is_direct in [false, true] {
+        let fake = Fake::new(Script { uploads: Uploads::Stall, is_direct, ..Script::default() });
+        let read = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&read);
+        let body = iter(0..1000).map(move |_| {
+            *count.lock().unwrap() += 1;
+            Ok(Bytes::from(vec![0; 64 * 1024]))
+        });
+        tokio::time::timeout(Duration::from_secs(1), post(&fake, &[], body.boxed())).await.unwrap_err();
+        assert!(*read.lock().unwrap() <= 16, "{}", read.lock().unwrap());
+    }
 }
 
 #[tokio::test(start_paused = true)]

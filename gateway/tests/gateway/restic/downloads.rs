@@ -31,9 +31,12 @@ fn object() -> String {
 
 #[tokio::test]
 async fn whole_object_is_a_200() {
-    let router = sending(vec![start(0, 10), chunk("0123"), chunk(""), chunk("456789")]).alone();
-    let expected = format!("200\naccept-ranges: bytes\ncontent-length: 10\n{OCTETS}\n0123456789");
-    assert_eq!(ask(&router, "GET", &object(), &[]).await, expected);
+    for is_direct in [false, true] {
+        let parts = [start(0, 10), chunk("0123"), chunk(""), chunk("456789")].map(Ok).to_vec();
+        let router = Fake::new(Script { parts, is_direct, ..Script::default() }).alone();
+        let expected = format!("200\naccept-ranges: bytes\ncontent-length: 10\n{OCTETS}\n0123456789");
+        assert_eq!(ask(&router, "GET", &object(), &[]).await, expected);
+    }
 }
 
 #[tokio::test]
@@ -79,11 +82,12 @@ async fn config_is_sent_whole_whatever_the_range() {
 
 #[tokio::test]
 async fn answer_ends_with_its_last_byte() {
-    let parts = vec![start(0, 10), chunk("0123456789")];
-    let parts = parts.into_iter().map(Ok).collect();
-    let router = Fake::new(Script { parts, hangs: true, ..Script::default() }).alone();
-    let body = send(&router, "GET", &object(), &[], "").await.into_body();
-    assert_eq!(body.collect().await.unwrap().to_bytes(), "0123456789");
+    for is_direct in [false, true] {
+        let parts = [start(0, 10), chunk("0123456789")].map(Ok).to_vec();
+        let router = Fake::new(Script { parts, is_direct, hangs: true, ..Script::default() }).alone();
+        let body = send(&router, "GET", &object(), &[], "").await.into_body();
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "0123456789");
+    }
 }
 
 #[tokio::test]
@@ -95,10 +99,12 @@ async fn download_that_ends_early_goes_on_too_long_or_breaks_is_an_error() {
         vec![Ok(start(0, 10)), Ok(chunk("0")), Ok(start(0, 10))],
         vec![Ok(start(0, 10)), Ok(chunk("0")), Err(Status::unavailable("gone"))],
     ] {
-        let fake = Fake::new(Script { parts: parts.clone(), ..Script::default() });
-        let response = send(&fake.alone(), "GET", &object(), &[], "").await;
-        assert_eq!(response.status(), 200);
-        response.into_body().collect().await.expect_err(&format!("{parts:?}"));
+        for is_direct in [false, true] {
+            let fake = Fake::new(Script { parts: parts.clone(), is_direct, ..Script::default() });
+            let response = send(&fake.alone(), "GET", &object(), &[], "").await;
+            assert_eq!(response.status(), 200);
+            response.into_body().collect().await.expect_err(&format!("{parts:?}"));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use futures::StreamExt;
 use futures::stream::{BoxStream, iter, pending};
-use steward_gateway::{Options, restic_router, router};
+use steward_gateway::{Chunks, Direct, Options, Pieces, restic_router, router};
 use steward_proto::restic::v1::object_service_server::{ObjectService, ObjectServiceServer};
 use steward_proto::restic::v1::upload_request::Part;
 use steward_proto::restic::v1::*;
@@ -14,67 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::refusal;
-
-/// What the service does with an upload.
-#[derive(Clone)]
-pub(super) enum Uploads {
-    /// Reads all of it.
-    Store,
-    /// Says so as soon as it knows the name.
-    Exists,
-    /// Refuses it as soon as it knows the name.
-    Refuse(Status),
-    /// Stops reading and never answers.
-    Stall,
-}
-
-/// What the service answers.
-#[derive(Clone)]
-pub(super) struct Script {
-    /// To every call that has no answer of its own here.
-    pub(super) refusal: Option<Status>,
-    pub(super) size: i64,
-    pub(super) parts: Vec<Result<download_response::Part, Status>>,
-    pub(super) batches: Vec<Result<Vec<(String, i64)>, Status>>,
-    pub(super) uploads: Uploads,
-    /// Streams do not end after their last message.
-    pub(super) hangs: bool,
-    /// How long each message of a stream takes.
-    pub(super) delay: Duration,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            refusal: None,
-            size: 1000,
-            parts: Vec::new(),
-            batches: Vec::new(),
-            uploads: Uploads::Store,
-            hangs: false,
-            delay: Duration::ZERO,
-        }
-    }
-}
-
-/// What came of one upload.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Received {
-    pub(super) start: Option<UploadStart>,
-    pub(super) content: Vec<u8>,
-    pub(super) longest_chunk: usize,
-    pub(super) finish: Option<i64>,
-}
-
-/// What the service was asked, newest last.
-#[derive(Default)]
-pub(super) struct Asked {
-    pub(super) calls: Vec<String>,
-    pub(super) downloads: Vec<DownloadRequest>,
-    pub(super) uploads: Vec<Received>,
-    /// How many calls of uploads the service is rid of, whatever came of them.
-    pub(super) ended_uploads: usize,
-}
+pub(super) use super::script::{Asked, Received, Script, Uploads};
 
 #[derive(Clone)]
 pub(super) struct Fake {
@@ -166,6 +106,8 @@ impl ObjectService for Fake {
 
     async fn upload(&self, request: Request<Streaming<UploadRequest>>) -> Result<Response<UploadResponse>, Status> {
         let _ending = Ending(self.clone());
+        let direct = request.extensions().get::<Direct<Chunks>>().filter(|_| self.script.is_direct);
+        let mut direct = direct.map(|direct| direct.take().unwrap());
         let mut parts = request.into_inner();
         let upload = self.change(|asked| {
             asked.uploads.push(Received::default());
@@ -185,11 +127,17 @@ impl ObjectService for Fake {
                         Uploads::Refuse(status) => return Err(status.clone()),
                         Uploads::Stall => std::future::pending().await,
                     }
+                    while let Some(chunk) = match &mut direct {
+                        Some(chunks) => chunks.recv().await,
+                        None => None,
+                    } {
+                        note(&|received| received.take(&chunk));
+                    }
                 }
-                Some(Part::Chunk(chunk)) => note(&|received| {
-                    received.content.extend(&chunk);
-                    received.longest_chunk = received.longest_chunk.max(chunk.len());
-                }),
+                Some(Part::Chunk(chunk)) => {
+                    assert!(direct.is_none(), "a chunk came as a message");
+                    note(&|received| received.take(&chunk));
+                }
                 Some(Part::Finish(finish)) => {
                     note(&|received| received.finish = Some(finish.size));
                     return Ok(Response::new(UploadResponse::default()));
@@ -200,12 +148,20 @@ impl ObjectService for Fake {
     }
 
     async fn download(&self, request: Request<DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        let direct = request.extensions().get::<Direct<Pieces>>().cloned();
         let request = request.into_inner();
         let call = format!("download {}", described(request.key.as_ref()));
         self.change(|asked| asked.downloads.push(request));
         self.called(call)?;
-        let parts = self.script.parts.iter().cloned();
-        let messages = parts.map(|part| part.map(|part| DownloadResponse { part: Some(part) }));
+        let mut parts = self.script.parts.clone();
+        if self.script.is_direct && !parts.is_empty() {
+            let pieces = self.stream(parts.split_off(1)).map(|piece| match piece? {
+                download_response::Part::Chunk(chunk) => Ok(chunk),
+                download_response::Part::Start(_) => Err(Status::internal("no chunk")),
+            });
+            direct.unwrap().leave(pieces.boxed());
+        }
+        let messages = parts.into_iter().map(|part| part.map(|part| DownloadResponse { part: Some(part) }));
         Ok(Response::new(self.stream(messages.collect())))
     }
 

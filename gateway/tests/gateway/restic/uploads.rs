@@ -36,8 +36,8 @@ async fn post(fake: &Fake, path: &str, headers: &[&str], body: Body) -> String {
 async fn object_is_passed_on_in_chunks_and_finished() {
     let content: Vec<u8> = (0..3_000_001_u32).map(|number| number.to_le_bytes()[0]).collect();
     for frame in [1_000_000, 8192, 3_000_001, CHUNK, CHUNK + 1] {
-        for announced in [true, false] {
-            let fake = Fake::new(Script::default());
+        for (announced, is_direct) in [(true, false), (false, false), (true, true), (false, true)] {
+            let fake = Fake::new(Script { is_direct, ..Script::default() });
             let length = format!("Content-Length: {}", content.len());
             let headers: &[&str] = if announced { &[&length] } else { &[] };
             let body = frames(content.chunks(frame).map(<[u8]>::to_vec).collect());
@@ -50,21 +50,23 @@ async fn object_is_passed_on_in_chunks_and_finished() {
                 finish: Some(3_000_001),
             };
             let uploads = fake.asked(|asked| asked.uploads.clone());
-            assert!(uploads == [expected], "{frame} {announced}");
+            assert!(uploads == [expected], "{frame} {announced} {is_direct}");
         }
     }
 }
 
 #[tokio::test]
 async fn empty_object_and_config_are_finished_too() {
-    let fake = Fake::new(Script::default());
-    assert_eq!(post(&fake, "/a/b/config", &["Content-Length: 0"], Body::empty()).await, empty(200));
-    let expected = Received {
-        start: Some(UploadStart { key: Some(key(ObjectType::Config, "")), size: Some(0) }),
-        finish: Some(0),
-        ..Received::default()
-    };
-    assert_eq!(fake.asked(|asked| asked.uploads.clone()), [expected]);
+    for is_direct in [false, true] {
+        let fake = Fake::new(Script { is_direct, ..Script::default() });
+        assert_eq!(post(&fake, "/a/b/config", &["Content-Length: 0"], Body::empty()).await, empty(200));
+        let expected = Received {
+            start: Some(UploadStart { key: Some(key(ObjectType::Config, "")), size: Some(0) }),
+            finish: Some(0),
+            ..Received::default()
+        };
+        assert_eq!(fake.asked(|asked| asked.uploads.clone()), [expected]);
+    }
 }
 
 #[tokio::test]

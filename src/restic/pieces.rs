@@ -1,0 +1,186 @@
+//! The bytes of an open file, a piece at a time.
+//!
+//! What is in the page cache is read at once: that copy takes less than the trip to another thread. From the first
+//! bytes that are not there, threads that may block read each piece while the one before is on its way.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use rustix::io::{ReadWriteFlags, preadv2};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::range::Extent;
+
+/// How many bytes a piece has at most.
+const PIECE_BYTES: u64 = 256 * 1024;
+/// How many pieces are on their way before the memory of the first one is used again. A connection asks for the next
+/// one when there is still a little of the one before.
+const LENT: usize = 2;
+
+/// Reads an extent of a file: exactly its bytes, or an error.
+#[derive(Debug)]
+pub(super) struct Reader {
+    file: Arc<File>,
+    /// What nobody reads yet.
+    rest: Extent,
+    /// What a thread reads.
+    ahead: Option<JoinHandle<io::Result<BytesMut>>>,
+    /// Pieces on their way. Fresh memory would have to be zeroed and to be mapped for each of them.
+    lent: VecDeque<Bytes>,
+}
+
+impl Reader {
+    pub(super) fn new(file: File, extent: Extent) -> Self {
+        Reader { file: Arc::new(file), rest: extent, ahead: None, lent: VecDeque::new() }
+    }
+
+    /// Reads the next piece; `None` after the last one and after an error.
+    pub(super) async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let reading = match self.ahead.take() {
+            Some(reading) => reading,
+            None if self.rest.length == 0 => return None,
+            None => {
+                let begun = self.rest;
+                let (mut piece, first) = self.begin_piece();
+                match read_cached(&self.file, &mut piece, first) {
+                    Some(count) => {
+                        piece.truncate(count);
+                        self.rest = begun.after(count as u64);
+                        return Some(Ok(self.lend(piece)));
+                    }
+                    None => self.read_on_thread(piece, first),
+                }
+            }
+        };
+        let read = reading.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let read = read.map(|piece| self.lend(piece));
+        match read {
+            Ok(_) if self.rest.length > 0 => {
+                let (piece, first) = self.begin_piece();
+                self.ahead = Some(self.read_on_thread(piece, first));
+            }
+            Ok(_) => {}
+            Err(_) => self.rest.length = 0,
+        }
+        Some(read)
+    }
+
+    /// Begins to fill a piece. A file that is shorter than it was is an error.
+    fn read_on_thread(&self, mut piece: BytesMut, first: u64) -> JoinHandle<io::Result<BytesMut>> {
+        let file = Arc::clone(&self.file);
+        spawn_blocking(move || {
+            file.read_exact_at(&mut piece, first)?;
+            Ok(piece)
+        })
+    }
+
+    /// Memory for the next piece, and where that begins.
+    fn begin_piece(&mut self) -> (BytesMut, u64) {
+        let (first, length) = (self.rest.first, self.rest.length.min(PIECE_BYTES));
+        self.rest = self.rest.after(length);
+        let length = usize::try_from(length).expect("a piece fits into memory");
+        let sent = if self.lent.len() < LENT { None } else { self.lent.pop_front() };
+        let piece = match sent.map(Bytes::try_into_mut) {
+            Some(Ok(mut piece)) => {
+                piece.resize(length, 0);
+                piece
+            }
+            Some(Err(_)) | None => BytesMut::zeroed(length),
+        };
+        (piece, first)
+    }
+
+    fn lend(&mut self, piece: BytesMut) -> Bytes {
+        let piece = piece.freeze();
+        if self.rest.length > 0 {
+            self.lent.push_back(piece.clone());
+        }
+        piece
+    }
+}
+
+/// Reads what is in the page cache, at least one byte of it; `None` also where the file system cannot tell, as tmpfs.
+fn read_cached(file: &File, piece: &mut BytesMut, first: u64) -> Option<usize> {
+    let count = preadv2(file, &mut [IoSliceMut::new(piece)], first, ReadWriteFlags::NOWAIT).ok()?;
+    (count > 0).then_some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+
+    use super::*;
+
+    /// In a directory whose file system knows what is in the page cache, mostly, and in one that does not.
+    const DIRECTORIES: [&str; 2] = [env!("CARGO_MANIFEST_DIR"), "/dev/shm"];
+
+    fn file(directory: &str, content: &[u8]) -> File {
+        let directory = if Path::new(directory).is_dir() { Path::new(directory) } else { Path::new("/tmp") };
+        let mut file = tempfile::tempfile_in(directory).unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    async fn content(mut reader: Reader) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        // Kept as a connection does that is slow, so that their memory must not be used again.
+        let mut pieces = Vec::new();
+        while let Some(piece) = reader.next().await {
+            pieces.push(piece?);
+            if pieces.len() > 3 {
+                content.extend_from_slice(&pieces.remove(0));
+            }
+        }
+        content.extend(pieces.concat());
+        Ok(content)
+    }
+
+    #[tokio::test]
+    async fn an_extent_is_read_byte_by_byte_however_it_lies() {
+        let bytes: Vec<u8> =
+            (0..3_000_001_u32).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        for directory in DIRECTORIES {
+            for (first, length) in [(0, 3_000_001), (1, 1), (5, 0), (262_143, 262_145), (3_000_000, 1)] {
+                let reader = Reader::new(file(directory, &bytes), Extent { first, length });
+                let first = usize::try_from(first).unwrap();
+                let wanted = &bytes[first..first + usize::try_from(length).unwrap()];
+                assert!(content(reader).await.unwrap() == wanted, "{directory} {first} {length}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_that_was_sent_is_used_again() {
+        for directory in DIRECTORIES {
+            let length = 16 * PIECE_BYTES;
+            let bytes = vec![7; usize::try_from(length).unwrap()];
+            let mut reader = Reader::new(file(directory, &bytes), Extent { first: 0, length });
+            let mut places = std::collections::HashSet::new();
+            while let Some(piece) = reader.next().await {
+                places.insert(piece.unwrap().as_ptr());
+            }
+            assert!(places.len() <= LENT + 1, "{directory}: {places:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_shorter_is_an_error() {
+        for directory in DIRECTORIES {
+            let mut reader = Reader::new(file(directory, &[0; 1000]), Extent { first: 0, length: 1001 });
+            let mut read = 0;
+            let error = loop {
+                match reader.next().await.expect("an error comes before the end") {
+                    Ok(piece) => read += piece.len(),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+            assert!(read <= 1000 && reader.next().await.is_none());
+        }
+    }
+}
