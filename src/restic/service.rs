@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::error::Error;
 use super::repositories::Repositories;
 use crate::auth::Identity;
-use crate::error::Failure;
+use crate::error::{Category, Failure};
 
 /// What the streaming calls answer.
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -47,9 +47,13 @@ fn status(error: Error) -> Status {
 }
 
 /// The message of a request, and the user who sends it.
-fn open<T>(request: Request<T>) -> (T, Option<String>) {
-    let user = request.extensions().get::<Identity>().and_then(|identity| identity.user.clone());
-    (request.into_inner(), user)
+fn open<T>(request: Request<T>) -> Result<(T, Option<String>), Status> {
+    let Some(identity) = request.extensions().get::<Identity>() else {
+        // Without a user everything is allowed, so nobody gets here by a way that asks nobody.
+        return Err(Failure::new(Category::Internal, "INTERNAL", "a call has not passed the authentication").into());
+    };
+    let user = identity.user.clone();
+    Ok((request.into_inner(), user))
 }
 
 #[tonic::async_trait]
@@ -58,7 +62,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::CreateRepositoryRequest>,
     ) -> Result<Response<api::CreateRepositoryResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_create(request, user.as_deref()).await)
     }
 
@@ -66,7 +70,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::GetRepositoryRequest>,
     ) -> Result<Response<api::GetRepositoryResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_get_repository(request, user.as_deref()).await)
     }
 
@@ -74,7 +78,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::ListRepositoriesRequest>,
     ) -> Result<Response<api::ListRepositoriesResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_list_repositories(&request, user.as_deref()))
     }
 
@@ -82,7 +86,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::UpdateRepositoryRequest>,
     ) -> Result<Response<api::UpdateRepositoryResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_update(request, user.as_deref()).await)
     }
 
@@ -100,7 +104,7 @@ impl ObjectService for ObjectServer {
     ) -> Result<Response<api::UploadResponse>, Status> {
         // Before the first part is asked for, or the chunks come as messages.
         let chunks = request.extensions().get::<Direct<Chunks>>().and_then(Direct::take);
-        let (parts, user) = open(request);
+        let (parts, user) = open(request)?;
         self.handle_upload(parts, chunks, user.as_deref()).await.map(Response::new)
     }
 
@@ -108,7 +112,7 @@ impl ObjectService for ObjectServer {
 
     async fn download(&self, request: Request<api::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
         let direct = request.extensions().get::<Direct<Pieces>>().cloned();
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_download(request, direct, user.as_deref()).await)
     }
 
@@ -116,7 +120,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::GetObjectRequest>,
     ) -> Result<Response<api::GetObjectResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_get_object(request, user.as_deref()).await)
     }
 
@@ -124,7 +128,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::ListObjectsRequest>,
     ) -> Result<Response<api::ListObjectsResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_list_objects(request, user.as_deref()).await)
     }
 
@@ -134,7 +138,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::StreamObjectsRequest>,
     ) -> Result<Response<Self::StreamObjectsStream>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_stream_objects(request, user.as_deref()).await)
     }
 
@@ -142,7 +146,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::DeleteObjectRequest>,
     ) -> Result<Response<api::DeleteObjectResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_delete(request, user.as_deref()).await)
     }
 
@@ -150,7 +154,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::ListDeletedObjectsRequest>,
     ) -> Result<Response<api::ListDeletedObjectsResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_list_deleted(request, user.as_deref()).await)
     }
 
@@ -158,14 +162,14 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::UndeleteObjectsRequest>,
     ) -> Result<Response<api::UndeleteObjectsResponse>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_undelete(request, user.as_deref()).await)
     }
 
     type WatchStream = Answers<api::WatchResponse>;
 
     async fn watch(&self, request: Request<api::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_watch(request, user.as_deref()).await)
     }
 
@@ -175,7 +179,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::VerifyRepositoryRequest>,
     ) -> Result<Response<Self::VerifyRepositoryStream>, Status> {
-        let (request, user) = open(request);
+        let (request, user) = open(request)?;
         answer(self.handle_verify(request, user.as_deref()).await)
     }
 }

@@ -1,5 +1,7 @@
 //! The calls about single repositories and single objects.
 
+use std::time::Duration;
+
 use futures::stream::{self, StreamExt as _};
 use steward_gateway::{Chunks, Direct, Pieces};
 use steward_proto::restic::v1 as api;
@@ -150,8 +152,14 @@ impl ObjectServer {
     }
 }
 
+/// How long an upload may bring nothing. It holds what the quotas have promised it. restic gives up after as long.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 async fn next_part(parts: &mut Streaming<api::UploadRequest>) -> Result<Option<UploadPart>, Status> {
-    match parts.message().await? {
+    let Ok(message) = tokio::time::timeout(PATIENCE, parts.message()).await else {
+        return Err(Status::deadline_exceeded("nothing more of the upload came for five minutes"));
+    };
+    match message? {
         Some(api::UploadRequest { part: Some(part) }) => Ok(Some(part)),
         Some(api::UploadRequest { part: None }) => Err(status(odd_part("is empty"))),
         None => Ok(None),

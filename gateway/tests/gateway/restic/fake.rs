@@ -1,7 +1,6 @@
 //! An object service that answers what it was told to, and remembers what it was asked.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use futures::StreamExt;
