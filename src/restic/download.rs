@@ -1,7 +1,9 @@
 //! Reads objects: a part at a time, never more than a piece in memory.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -45,16 +47,20 @@ impl Repositories {
             let path = path.clone();
             move |error| Error::io(format!("{object} of repository {path} cannot be read"), error)
         };
-        let file = match open_cached(&repository, object) {
-            Some(file) => file,
-            None => blocking(move || open(&repository, object)).await?,
+        let (file, metadata) = if let Some(opened) = open_cached(&repository, object) {
+            opened
+        } else {
+            let repository = Arc::clone(&repository);
+            blocking(move || open(&repository, object)).await?
         };
-        let metadata = file.metadata().map_err(&unreadable)?;
         let size = metadata.len();
         let extent = range.of(size)?;
         let mut reader = Reader::new(file, extent);
         // Before anything is answered: what cannot be read at all is better told.
         let first = reader.next().await.transpose().map_err(&unreadable)?;
+        if reader.knows_cache() {
+            repository.knows_cache.store(true, Ordering::Relaxed);
+        }
         measure::count(Action::Read, user, path, object, extent.length);
         let rest = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
         let rest = rest.map(move |piece| piece.map_err(&unreadable));
@@ -64,15 +70,23 @@ impl Repositories {
 }
 
 /// Opens an object unless that takes waiting. `None` says nothing: the kernel looks only at the names that it has in
-/// memory, and finds none at all when it is too old.
-fn open_cached(repository: &Repository, object: ObjectName) -> Option<File> {
+/// memory, and at none when it is too old.
+fn open_cached(repository: &Repository, object: ObjectName) -> Option<(File, Metadata)> {
+    // On a file system behind a network, opening takes waiting even where the name is known.
+    if !repository.knows_cache.load(Ordering::Relaxed) {
+        return None;
+    }
     let path = repository.layout.object(object);
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok().map(File::from)
+    // Without the last flag, something that is no file could make us wait.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?);
+    let metadata = file.metadata().ok()?;
+    Some((file, metadata))
 }
 
 /// Opens an object. Blocks.
-fn open(repository: &Repository, object: ObjectName) -> Result<File, Error> {
+fn open(repository: &Repository, object: ObjectName) -> Result<(File, Metadata), Error> {
+    let io = |error| Error::io(format!("{object} of repository {} cannot be read", repository.path), error);
     match File::open(repository.layout.object(object)) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             // Somebody else has removed it, or is just about to replace it.
@@ -82,7 +96,10 @@ fn open(repository: &Repository, object: ObjectName) -> Result<File, Error> {
             }
             Err(Error::no_object(&repository.path, object))
         }
-        result => result
-            .map_err(|error| Error::io(format!("{object} of repository {} cannot be read", repository.path), error)),
+        result => {
+            let file = result.map_err(io)?;
+            let metadata = file.metadata().map_err(io)?;
+            Ok((file, metadata))
+        }
     }
 }

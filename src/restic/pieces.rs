@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rustix::io::{ReadWriteFlags, preadv2};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::range::Extent;
@@ -29,13 +29,19 @@ pub(super) struct Reader {
     rest: Extent,
     /// What a thread reads.
     ahead: Option<JoinHandle<io::Result<BytesMut>>>,
+    knows_cache: bool,
     /// Pieces on their way. Fresh memory would have to be zeroed and to be mapped for each of them.
     lent: VecDeque<Bytes>,
 }
 
 impl Reader {
     pub(super) fn new(file: File, extent: Extent) -> Self {
-        Reader { file: Arc::new(file), rest: extent, ahead: None, lent: VecDeque::new() }
+        Reader { file: Arc::new(file), rest: extent, ahead: None, knows_cache: false, lent: VecDeque::new() }
+    }
+
+    /// Whether the file system has told what is in the page cache. Those in memory and those behind a network do not.
+    pub(super) fn knows_cache(&self) -> bool {
+        self.knows_cache
     }
 
     /// Reads the next piece; `None` after the last one and after an error.
@@ -46,13 +52,16 @@ impl Reader {
             None => {
                 let begun = self.rest;
                 let (mut piece, first) = self.begin_piece();
-                match read_cached(&self.file, &mut piece, first) {
-                    Some(count) => {
+                let cached = preadv2(&self.file, &mut [IoSliceMut::new(&mut piece)], first, ReadWriteFlags::NOWAIT);
+                self.knows_cache = matches!(cached, Ok(_) | Err(Errno::AGAIN));
+                match cached {
+                    // Even a little is worth its own piece.
+                    Ok(count) if count > 0 => {
                         piece.truncate(count);
                         self.rest = begun.after(count as u64);
                         return Some(Ok(self.lend(piece)));
                     }
-                    None => self.read_on_thread(piece, first),
+                    Ok(_) | Err(_) => self.read_on_thread(piece, first),
                 }
             }
         };
@@ -101,12 +110,6 @@ impl Reader {
         }
         piece
     }
-}
-
-/// Reads what is in the page cache, at least one byte of it; `None` also where the file system cannot tell, as tmpfs.
-fn read_cached(file: &File, piece: &mut BytesMut, first: u64) -> Option<usize> {
-    let count = preadv2(file, &mut [IoSliceMut::new(piece)], first, ReadWriteFlags::NOWAIT).ok()?;
-    (count > 0).then_some(count)
 }
 
 #[cfg(test)]

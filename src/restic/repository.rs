@@ -43,6 +43,8 @@ pub(super) struct Repository {
     pub(super) around: Around,
     /// Held while a verification runs.
     pub(super) is_verifying: AtomicBool,
+    /// Whether its file system has told what is in the page cache, which only local ones do.
+    pub(super) knows_cache: AtomicBool,
     gauges: Gauges,
     /// Of two that make the file of one object come or go, one waits here.
     lanes: Vec<Mutex<()>>,
@@ -106,6 +108,7 @@ impl Repository {
             settings: Mutex::new(settings),
             around,
             is_verifying: AtomicBool::new(false),
+            knows_cache: AtomicBool::new(false),
             lanes: (0..LANES).map(|_| Mutex::default()).collect(),
             is_counted: watch::Sender::new(false),
         })
