@@ -1,5 +1,7 @@
 //! What one directory of a repository holds, as far as is known.
 
+use std::ffi::OsStr;
+
 use super::name::{Kind, ObjectId};
 use crate::clock::Timestamp;
 
@@ -57,6 +59,12 @@ impl BucketId {
             259 => Kind::Snapshot,
             _ => Kind::Data,
         }
+    }
+
+    /// The object that a file of this name in it is; `None`: it is none.
+    pub(super) fn object_named(self, file_name: &OsStr) -> Option<ObjectId> {
+        let id = file_name.to_str().and_then(ObjectId::parse);
+        id.filter(|id| BucketId::of(self.kind(), *id) == self)
     }
 
     /// The first byte of the names in it; only for data.

@@ -83,7 +83,8 @@ impl Repositories {
         Ok(size.is_some())
     }
 
-    /// Restores deleted objects; whoever may delete may bring back. Returns how many, and how many bytes they have. They survive a power loss.
+    /// Restores deleted objects; whoever may delete may bring back. Returns how many, and how many bytes they have. They
+    /// survive a power loss.
     pub(super) async fn undelete(
         &self,
         user: Option<&str>,

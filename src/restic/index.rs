@@ -111,8 +111,7 @@ impl<'a> Reading<'a> {
         let Some(entries) = files::optional(fs::read_dir(self.path))? else { return Ok(Vec::new()) };
         let mut names = Vec::new();
         for entry in entries {
-            let id = entry?.file_name().to_str().and_then(ObjectId::parse);
-            names.extend(id.filter(|id| BucketId::of(bucket.kind(), *id) == bucket));
+            names.extend(bucket.object_named(&entry?.file_name()));
         }
         names.sort_unstable();
         Ok(names)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::bucket::{BucketId, Drift, Entry};
@@ -41,8 +41,8 @@ pub(super) struct Repository {
     pub(super) vanished: Mutex<BTreeSet<ObjectName>>,
     pub(super) settings: Mutex<RepositorySettings>,
     pub(super) around: Around,
-    /// Held while a verification runs.
-    pub(super) is_verifying: AtomicBool,
+    /// Taken while a verification runs: one at a time.
+    pub(super) verification: Arc<Semaphore>,
     /// Whether its file system has told what is in the page cache, which only local ones do.
     pub(super) knows_cache: AtomicBool,
     gauges: Gauges,
@@ -107,7 +107,7 @@ impl Repository {
             deleted: Mutex::new(deleted),
             settings: Mutex::new(settings),
             around,
-            is_verifying: AtomicBool::new(false),
+            verification: Arc::new(Semaphore::new(1)),
             knows_cache: AtomicBool::new(false),
             lanes: (0..LANES).map(|_| Mutex::default()).collect(),
             is_counted: watch::Sender::new(false),

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::bucket::{BucketId, Entry};
 use super::deleted::DeletedKey;
 use super::error::Error;
-use super::name::{ObjectId, ObjectName, RepositoryPath};
+use super::name::{ObjectName, RepositoryPath};
 use super::repositories::Repositories;
 use super::repository::Repository;
 use super::{damaged, delete, files};
@@ -17,6 +17,7 @@ use crate::config::Access;
 
 /// How many verifications may run at a time: each keeps a thread, also while nobody reads what it tells.
 pub(super) const VERIFICATIONS: usize = 4;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -84,24 +85,19 @@ impl Repositories {
         repository.counted().await;
         let running = Arc::clone(&self.0.verifications).try_acquire_owned();
         let running = running.map_err(|_| Error::TooManyVerifications { limit: VERIFICATIONS })?;
-        if repository.is_verifying.swap(true, Ordering::AcqRel) {
-            return Err(Error::TooManyVerifications { limit: 1 });
-        }
+        let alone = Arc::clone(&repository.verification).try_acquire_owned();
+        let alone = alone.map_err(|_| Error::TooManyVerifications { limit: 1 })?;
         let (events, receiver) = mpsc::channel(64);
-        let shutdown = self.0.shutdown.clone();
         self.0.tasks.spawn_blocking(move || {
-            let _running = running;
+            let places = (running, alone);
             let mut run = Run { repository, mode, events, progress: Progress::default() };
-            let is_stopped = || shutdown.is_cancelled();
-            let end = match run.everything(&is_stopped) {
+            let end = match run.everything() {
                 Ok(()) => Event::Done(run.progress),
                 Err(Stop::Failed(error)) => Event::Failed(error),
-                Err(Stop::Unheard) => {
-                    run.repository.is_verifying.store(false, Ordering::Release);
-                    return;
-                }
+                Err(Stop::Unheard) => return,
             };
-            run.repository.is_verifying.store(false, Ordering::Release);
+            // Whoever hears of the end can begin another.
+            drop(places);
             let _ = run.events.blocking_send(end);
         });
         Ok(receiver)
@@ -130,16 +126,13 @@ struct Run {
 }
 
 impl Run {
-    fn everything(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<(), Stop> {
+    fn everything(&mut self) -> Result<(), Stop> {
         let account = self.repository.account();
         self.progress.total_objects = account.objects;
         self.progress.total_bytes = account.bytes;
         self.config()?;
         for bucket in BucketId::every() {
-            if is_stopped() {
-                return Err(Stop::Failed(Error::ShuttingDown));
-            }
-            self.bucket(bucket, is_stopped)?;
+            self.bucket(bucket)?;
         }
         Ok(())
     }
@@ -155,7 +148,8 @@ impl Run {
         }
     }
 
-    fn bucket(&mut self, bucket: BucketId, is_stopped: &dyn Fn() -> bool) -> Result<(), Stop> {
+    fn bucket(&mut self, bucket: BucketId) -> Result<(), Stop> {
+        self.go_on()?;
         self.repository.refresh(bucket)?;
         let vanished: Vec<ObjectName> = {
             let vanished = self.repository.vanished.lock();
@@ -166,9 +160,7 @@ impl Run {
         }
         let entries = self.repository.index.bucket(bucket).entries().to_vec();
         for entry in entries {
-            if is_stopped() {
-                return Err(Stop::Failed(Error::ShuttingDown));
-            }
+            self.go_on()?;
             self.object(bucket, entry)?;
         }
         self.strangers(bucket)
@@ -186,6 +178,11 @@ impl Run {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.counted(0),
             Err(error) => self.found(Problem::Unreadable, name, format!("{name} cannot be read: {error}")),
         }
+    }
+
+    fn go_on(&self) -> Result<(), Stop> {
+        let is_stopped = self.repository.around.shutdown.is_cancelled();
+        if is_stopped { Err(Stop::Failed(Error::ShuttingDown)) } else { Ok(()) }
     }
 
     fn counted(&mut self, size: u64) -> Result<(), Stop> {
@@ -260,11 +257,7 @@ impl Run {
         let read = files::optional(std::fs::read_dir(&directory));
         let read = read.map_err(|error| Error::io(format!("{} cannot be read", directory.display()), error))?;
         let names = read.into_iter().flatten().flatten().map(|entry| entry.file_name());
-        let is_object = |name: &std::ffi::OsString| {
-            let id = name.to_str().and_then(ObjectId::parse);
-            id.is_some_and(|id| BucketId::of(bucket.kind(), id) == bucket)
-        };
-        for name in names.filter(|name| !is_object(name)) {
+        for name in names.filter(|name| bucket.object_named(name).is_none()) {
             let place = directory.strip_prefix(self.repository.layout.directory()).unwrap_or(&directory);
             let detail = format!("{} is not an object", place.join(&name).display());
             self.tell(Finding { problem: Problem::Foreign, object: None, detail, repaired: false, restored: false })?;
