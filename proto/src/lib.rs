@@ -27,5 +27,14 @@ pub mod store {
     }
 }
 
+/// Generated from `proto/steward/transcode/v1`.
+pub mod transcode {
+    /// Version 1.
+    #[expect(clippy::large_enum_variant, reason = "a generated oneof has the sizes that the protocol gives it")]
+    pub mod v1 {
+        tonic::include_proto!("steward.transcode.v1");
+    }
+}
+
 /// The encoded `FileDescriptorSet` of all packages, comments included.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
