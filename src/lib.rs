@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod error;
+mod fields;
 pub mod lock;
 pub mod restic;
 pub mod server;
