@@ -56,6 +56,18 @@ impl Config {
             ("gateway.body_idle_timeout", self.gateway.body_idle_timeout),
             ("restic.undelete", self.restic.undelete),
             ("restic.min_age", self.restic.min_age),
+            ("transcode.heartbeat_timeout", self.transcode.heartbeat_timeout),
+            ("transcode.heartbeat_interval", self.transcode.heartbeat_interval),
+            ("transcode.task_stall_timeout", self.transcode.task_stall_timeout),
+            ("transcode.retry_backoff", self.transcode.retry_backoff),
+            ("transcode.retry_backoff_max", self.transcode.retry_backoff_max),
+            ("transcode.scan_interval", self.transcode.scan_interval),
+            ("transcode.stable_for", self.transcode.stable_for),
+            ("transcode.probe_timeout", self.transcode.probe_timeout),
+            ("transcode.trash_retention", self.transcode.trash_retention),
+            ("transcode.log_retention", self.transcode.log_retention),
+            ("transcode.task_retention", self.transcode.task_retention),
+            ("transcode.sweep_interval", self.transcode.sweep_interval),
         ] {
             if value > LONGEST {
                 return invalid(setting, "is longer than a year");
