@@ -119,6 +119,6 @@ mod tests {
         {
             assert_eq!(serde_json::to_string(&single(number)).unwrap(), expected);
         }
-        assert_eq!(serde_json::to_string(&mebibytes(3_152_740)).unwrap(), "3.006687");
+        assert_eq!(serde_json::to_string(&mebibytes(3_152_740)).unwrap(), "3.0066872");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Quirk: `/workers/abc` and `/workers/-1` are no paths at all, while a task that cannot be is a task that is not.
 
+use std::convert::Infallible;
+
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
@@ -43,11 +45,12 @@ impl TaskId {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for TaskId {
-    type Rejection = Refusal;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| NO_ROUTE)?;
-        Ok(Self(text))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        // What is no text is no UUID either.
+        let text = Path::from_request_parts(parts, state).await.map(|Path(text)| text);
+        Ok(Self(text.unwrap_or_default()))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn read(
     let asked = match range::requested(&headers) {
         Some(Range::Suffix(length)) => {
             let total = source.total().await?;
-            Some((total.saturating_sub(length), None))
+            Some((total.saturating_sub(length).max(0), None))
         }
         Some(Range::From(first, last)) => Some((first, last)),
         None => None,
