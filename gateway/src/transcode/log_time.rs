@@ -39,7 +39,22 @@ fn restore_plus(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "([0-9]{1,4}|[-:.,TtZz+ ]|.){0,20}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn what_is_written_is_read(seconds in -60_000_000_000_i64..250_000_000_000) {
+            let time = prost_types::Timestamp { seconds, nanos: 0 };
+            prop_assert_eq!(read(&write(Some(&time)).unwrap()), Some(time));
+        }
+    }
 
     #[test]
     fn times_are_written_naively_in_utc() {

@@ -62,7 +62,10 @@ impl Query {
 /// The states that a filter of numbers asks for; `None` when it has some and none means anything, so that nothing can
 /// match.
 pub(super) fn states(numbers: &[i64], convert: impl Fn(i64) -> Vec<i32>) -> Option<Vec<i32>> {
-    let states: Vec<i32> = numbers.iter().flat_map(|number| convert(*number)).collect();
+    let mut states: Vec<i32> = numbers.iter().flat_map(|number| convert(*number)).collect();
+    // However often each is asked for.
+    states.sort_unstable();
+    states.dedup();
     (numbers.is_empty() || !states.is_empty()).then_some(states)
 }
 
@@ -103,6 +106,8 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -138,6 +143,21 @@ mod tests {
         ] {
             assert_eq!(whole(text), expected, "{text}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_panics(query in "([a-z]|%[0-9a-fA-F]{0,2}|=|&|\\[\\]|.){0,40}") {
+            Query::parse(&query).wholes("status[]");
+        }
+    }
+
+    #[test]
+    fn each_state_is_asked_for_once() {
+        let convert = |number| if number == 7 { vec![] } else { vec![4, 3] };
+        assert_eq!(states(&[1, 7, 1], convert), Some(vec![3, 4]));
+        assert_eq!(states(&[7], convert), None);
+        assert_eq!(states(&[], convert), Some(vec![]));
     }
 
     #[test]

@@ -75,11 +75,22 @@ fn position(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use http::header::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
     fn range(value: &'static str) -> Option<Range> {
         requested(&HeaderMap::from_iter([(RANGE, HeaderValue::from_static(value))]))
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(value in "(bytes|=|-|,|/| |\\*|[0-9]{1,25}|[!-~]){0,8}") {
+            let value = HeaderValue::try_from(value).unwrap();
+            let headers = HeaderMap::from_iter([(RANGE, value.clone()), (CONTENT_RANGE, value)]);
+            requested(&headers);
+            let _ = sent(&headers);
+        }
     }
 
     #[test]

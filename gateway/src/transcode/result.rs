@@ -17,6 +17,7 @@ use http::{StatusCode, Version};
 use serde::Serialize;
 use steward_proto::transcode::v1::{GetResultRequest, WriteResultRequest};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::path::TaskId;
 use super::query::Query;
@@ -35,6 +36,9 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const DEPTH: usize = 3;
 /// How long the service may take once it has all bytes: it probes the result and moves it to its place.
 const FINISH_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// How long a refusal is waited for before a worker is asked for the body that it holds back.
+const CONSIDERATION: Duration = Duration::from_millis(100);
 
 const BROKEN: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "请求体不完整");
 const IDLE: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "请求体传输超时");
@@ -115,6 +119,7 @@ impl Upload {
     fn of(id: &TaskId, query: &Query, parts: &Parts) -> Result<Self, Refusal> {
         let extent = range::sent(&parts.headers).map_err(|_| Refusal::wrong("content-range"))?;
         let sha256 = digest(query, parts)?;
+        // A digest of the whole comes with its last part, and may come with any.
         let is_last = match extent {
             Some(Extent { end, total: Some(total), .. }) => end == total,
             Some(Extent { total: None, .. }) => sha256.is_some(),
@@ -133,7 +138,6 @@ impl Upload {
             extension: query.first("extension").unwrap_or_default().to_owned(),
             offset,
             end: extent.map(|extent| extent.end),
-            // Of a part, the digest says nothing yet.
             sha256: sha256.filter(|_| is_last),
         })
     }
@@ -206,6 +210,9 @@ async fn forward(
 ) -> Result<Option<i64>, Refusal> {
     if messages.send(upload.first_message()).await.is_err() {
         return Ok(None);
+    }
+    if incoming.is_held_back() {
+        sleep(CONSIDERATION).await;
     }
     let mut offset = upload.offset;
     while let Some(mut bytes) = incoming.next().await? {

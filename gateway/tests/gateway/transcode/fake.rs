@@ -33,6 +33,10 @@ struct State {
     refusal: Option<Status>,
     asked: Vec<Answer>,
     source: Option<Vec<u8>>,
+    /// How many bytes of the source are announced and never come.
+    missing: i64,
+    /// Uploads are never read.
+    stalls: bool,
     stored: Vec<u8>,
     uploads: Vec<Vec<WriteResultRequest>>,
     watches: HashMap<TypeId, Vec<Answer>>,
@@ -58,6 +62,18 @@ impl Fake {
     /// The source of every task.
     pub(super) fn with_source(self, source: &[u8]) -> Self {
         self.0.lock().unwrap().source = Some(source.to_vec());
+        self
+    }
+
+    /// The source breaks off so many bytes before its end.
+    pub(super) fn breaking_off(self, missing: i64) -> Self {
+        self.0.lock().unwrap().missing = missing;
+        self
+    }
+
+    /// Never reads an upload.
+    pub(super) fn stalling(self) -> Self {
+        self.0.lock().unwrap().stalls = true;
         self
     }
 
@@ -251,7 +267,7 @@ impl VideoService for Fake {
         let first = usize::try_from(offset).unwrap();
         let rest = source.get(first..).ok_or_else(|| refusal(tonic::Code::OutOfRange, "WRONG_OFFSET"))?;
         let limit = if limit == 0 { rest.len() } else { rest.len().min(usize::try_from(limit).unwrap()) };
-        let total_bytes = i64::try_from(source.len()).unwrap();
+        let total_bytes = i64::try_from(source.len()).unwrap() + self.0.lock().unwrap().missing;
         let parts = rest[..limit].chunks(4).scan(offset, |place, chunk| {
             let offset = *place;
             *place += i64::try_from(chunk.len()).unwrap();
@@ -268,6 +284,10 @@ impl VideoService for Fake {
     async fn write_result(&self, request: Request<Streaming<WriteResultRequest>>) -> Answers<WriteResultResponse> {
         self.0.lock().unwrap().refusal.clone().map_or(Ok(()), Err)?;
         let mut parts = request.into_inner();
+        let stalls = self.0.lock().unwrap().stalls;
+        if stalls {
+            std::future::pending::<()>().await;
+        }
         self.0.lock().unwrap().uploads.push(Vec::new());
         let mut is_first = true;
         while let Some(part) = parts.message().await? {

@@ -1,8 +1,12 @@
 //! `/stream/result/{id}`: uploads, whole, in parts and broken off.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
-use futures::stream::{StreamExt, iter, once};
+use futures::stream::{StreamExt, iter, once, pending};
 use steward_proto::transcode::v1::{GetResultRequest, WriteResultRequest, WriteResultResponse};
 use tonic::Code;
 
@@ -136,4 +140,28 @@ async fn body_that_is_not_whole_is_never_finished() {
         assert_eq!(read(response).await, error(400, "请求体不完整"), "{headers:?}");
         assert!(fake.uploads().iter().flatten().all(|part| part.sha256.is_empty()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_read_than_the_service_takes() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let frames = iter(0..1000).map(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, std::io::Error>(Bytes::from_static(&[0; 256 * 1024]))
+    });
+    let router = taking().stalling().router();
+    let path = path(&format!("&sha256={DIGITS}"));
+    let request = send(&router, "PUT", &path, &[], Body::from_stream(frames));
+    tokio::time::timeout(Duration::from_mins(1), request).await.unwrap_err();
+    assert!(read.load(Ordering::Relaxed) <= 5, "{read:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn upload_that_brings_nothing_is_given_up() {
+    let fake = taking();
+    let body = Body::from_stream(pending::<Result<Bytes, std::io::Error>>());
+    let response = send(&fake.router(), "PUT", &path(&format!("&sha256={DIGITS}")), &[], body).await;
+    assert_eq!(read(response).await, error(408, "请求体传输超时"));
+    assert!(fake.uploads().iter().flatten().all(|part| part.sha256.is_empty()));
 }

@@ -90,3 +90,11 @@ async fn worker_and_part_are_passed_on() {
     let response = send(&fake.router(), "GET", "/api/v1/stream/source/2?worker_id=1", &[], "").await;
     assert_eq!(read(response).await, error(404, "任务不存在"));
 }
+
+#[tokio::test]
+async fn source_that_breaks_off_cuts_the_connection() {
+    let fake = Fake::default().with_source(SOURCE).breaking_off(5);
+    let response = send(&fake.router(), "GET", &path(), &[], "").await;
+    assert_eq!(response.headers()["content-length"], "25");
+    assert!(response.into_body().collect().await.is_err());
+}
