@@ -39,7 +39,7 @@ pub use direct::{Chunks, Direct, Pieces};
 pub use options::{AbsentSuccess, ListShape, Options, PathStyle, TranscodeOptions};
 pub use peer::{CallerNote, Peer};
 
-/// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path.
+/// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path; below `/api`, a 404 as JSON.
 ///
 /// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
 /// `x-request-id` of a request is passed on with its call, and so are its credentials and what says where it comes from:

@@ -148,7 +148,7 @@ async fn no_more_is_read_than_the_service_takes() {
     let count = Arc::clone(&read);
     let frames = iter(0..1000).map(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
-        Ok::<_, std::io::Error>(Bytes::from_static(&[0; 256 * 1024]))
+        Ok::<_, std::io::Error>(Bytes::from(vec![0; 256 * 1024]))
     });
     let router = taking().stalling().router();
     let path = path(&format!("&sha256={DIGITS}"));

@@ -270,6 +270,34 @@ async fn error_is_cut_and_may_be_of_a_name_that_is_no_text() {
     assert_eq!(asked, ["a\u{fffd}b".to_owned(), "视".repeat(1023)]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn last_report_is_tried_again_while_the_service_is_busy() {
+    for (status, attempts) in [(0, 1), (1, 1), (2, 5), (3, 5)] {
+        let fake = Fake::refusing(refusal(Code::Unavailable, "BUSY")).answering(UpdateTaskResponse::default());
+        let body = format!(r#"{{"worker_id":1,"progress":100,"status":{status}}}"#);
+        let router = fake.router();
+        let answered = ask(&router, "PATCH", &report(UUID), body.clone()).await;
+        assert_eq!(answered, error(503, "服务暂时不可用，请稍后重试"));
+        assert_eq!(fake.count(), attempts);
+        if attempts > 1 {
+            let recovery = async {
+                while fake.count() == attempts {
+                    tokio::task::yield_now().await;
+                }
+                fake.refuse(None);
+            };
+            let path = report(UUID);
+            let (answered, ()) = tokio::join!(ask(&router, "PATCH", &path, body), recovery);
+            assert_eq!(answered, answer(200, r#"{"code":200,"message":"更新成功"}"#));
+            assert_eq!(fake.count(), attempts + 2);
+        }
+    }
+    let fake = Fake::refusing(refusal(Code::FailedPrecondition, "NOT_TASK_OWNER"));
+    let body = r#"{"worker_id":1,"progress":100,"status":2}"#;
+    assert_eq!(ask(&fake.router(), "PATCH", &report(UUID), body).await, error(409, "任务不属于该Worker"));
+    assert_eq!(fake.count(), 1);
+}
+
 #[tokio::test]
 async fn wrong_report_is_refused() {
     let fake = Fake::default();
