@@ -1,7 +1,7 @@
 //! What the gateway is told of the configuration.
 
 use http::HeaderName;
-use steward_gateway::Options;
+use steward_gateway::{Options, TranscodeOptions};
 
 use crate::config::{AbsentSuccess, Config};
 
@@ -16,6 +16,7 @@ pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) 
         body_idle_timeout: config.gateway.body_idle_timeout,
         compress_lists: config.gateway.compress_lists,
         user_header,
+        transcode: TranscodeOptions::default(),
     }
 }
 
