@@ -177,6 +177,7 @@ async fn scan_again_and_again(library: &Arc<Library>) {
         let started = clock.now();
         let error = scan::whole(library, which, &telling).await;
         let ended = clock.now();
+        measure(&library.spec.name, ended.since(started), error.is_some());
         calm_until = ended.plus(CALM.0.saturating_add(ended.since(started).saturating_mul(CALM.1)));
         let rest = if error.is_some() { interval.min(RETRY_INTERVAL) } else { interval };
         next = (!interval.is_zero()).then(|| ended.plus(jittered(rest)));
@@ -185,6 +186,13 @@ async fn scan_again_and_again(library: &Arc<Library>) {
         telling.finish(error);
     }
     orders.close();
+}
+
+fn measure(library: &str, took: Duration, has_failed: bool) {
+    metrics::histogram!("steward_transcode_scan_seconds", "library" => library.to_owned()).record(took);
+    if has_failed {
+        metrics::counter!("steward_transcode_scan_errors_total", "library" => library.to_owned()).increment(1);
+    }
 }
 
 /// The next scan, when it is time for it. `None`: no more.
