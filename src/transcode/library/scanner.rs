@@ -3,6 +3,7 @@
 mod orders;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,6 +135,13 @@ impl Scanner {
 
     fn library(&self, name: &str) -> Option<Arc<Library>> {
         self.0.libraries.lock().get(name).map(|entry| Arc::clone(&entry.library))
+    }
+}
+
+impl fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.0.libraries.lock().keys().cloned().collect();
+        f.debug_struct("Scanner").field("libraries", &names).finish_non_exhaustive()
     }
 }
 
