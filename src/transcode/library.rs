@@ -42,7 +42,7 @@ const STABLE_FOR: Duration = Duration::from_secs(15);
 /// How many files are probed at a time.
 const PROBES: usize = 4;
 /// How long ffprobe may take for a file.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+const PROBE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long replaced originals are kept.
 const TRASH_RETENTION: Duration = Duration::from_hours(7 * 24);
 

@@ -43,7 +43,7 @@ impl State {
             (Some((id, before, true)), _) if *before == found => (id, Recorded::Unchanged),
             (Some((id, ..)), _) => (id, Recorded::Changed),
             (None, Some(id)) => (id, Recorded::Moved),
-            (None, None) => (self.videos.len() as i32 + 1, Recorded::Added),
+            (None, None) => (i32::try_from(self.videos.len()).unwrap() + 1, Recorded::Added),
         };
         self.videos.insert(id, (found, true));
         (id, what)

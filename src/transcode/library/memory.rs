@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::stable::Stability;
 use super::stat::Stat;
 
-/// How many files that cannot be probed are remembered.
+/// How many files that cannot be taken up are remembered.
 const MAX_FAILURES: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct Memory {
     pub(super) stability: Mutex<Stability>,
     /// Files that could not be probed, as they were: they are not probed again, nor told of, until they change.
     failures: Mutex<HashMap<String, Stat>>,
+    /// What was told of files that cannot be taken up.
+    told: Mutex<HashMap<String, String>>,
     /// What went wrong in the last whole scan.
     error: Mutex<Option<String>>,
 }
@@ -27,17 +29,24 @@ impl Memory {
 
     /// The file cannot be probed as it is.
     pub(super) fn note_bad(&self, path: &str, stat: Stat) {
-        let mut failures = self.failures.lock();
-        if failures.len() >= MAX_FAILURES {
-            failures.clear();
+        insert(&mut self.failures.lock(), path, stat);
+    }
+
+    /// Notes what is wrong with a file. Returns whether that is news.
+    pub(super) fn note_fault(&self, path: &str, problem: &str) -> bool {
+        let mut told = self.told.lock();
+        let is_news = told.get(path).is_none_or(|before| before != problem);
+        if is_news {
+            insert(&mut told, path, problem.to_owned());
         }
-        failures.insert(path.to_owned(), stat);
+        is_news
     }
 
     /// The file is gone, or is known as it is now.
     pub(super) fn forget(&self, path: &str) {
         self.stability.lock().forget(path);
         self.failures.lock().remove(path);
+        self.told.lock().remove(path);
     }
 
     /// Notes how a whole scan ended. Returns whether that is news.
@@ -47,4 +56,12 @@ impl Memory {
         *noted = error.map(str::to_owned);
         is_news
     }
+}
+
+/// Remembers one more, and begins anew when there are too many.
+fn insert<T>(kept: &mut HashMap<String, T>, path: &str, value: T) {
+    if kept.len() >= MAX_FAILURES {
+        kept.clear();
+    }
+    kept.insert(path.to_owned(), value);
 }

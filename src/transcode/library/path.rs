@@ -17,10 +17,9 @@ pub fn place(root: &Path, relative: &str) -> Option<PathBuf> {
 /// The same, and no directory on the way is a symbolic link.
 pub(super) fn place_without_links(root: &Path, relative: &str) -> Option<PathBuf> {
     let place = place(root, relative)?;
-    let on_the_way = place.ancestors().skip(1).take_while(|directory| *directory != root);
     let is_linked = |directory: &Path| directory.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-    let mut on_the_way = on_the_way;
-    (!on_the_way.any(is_linked)).then_some(place)
+    let mut on_the_way = place.ancestors().skip(1).take_while(|directory| *directory != root);
+    if on_the_way.any(is_linked) { None } else { Some(place) }
 }
 
 /// The path of a video.

@@ -54,14 +54,15 @@ pub(super) async fn whole(library: &Arc<Library>, which: Which, telling: &Tellin
     let (items, walked) = mpsc::channel(AHEAD);
     let walk = walk(library, items);
     let walk = tokio::task::spawn_blocking(move || walk.everything());
-    let run = pass.run(walked).await;
-    let walk = walk.await;
-    let result = match (run, walk) {
-        (Err(stop), _) => Err(stop),
-        (Ok(()), Ok(Ok(ending))) => pass.end(&before, ending).await,
-        (Ok(()), Ok(Err(RootFault::Empty(_)))) if before.is_empty() => Ok(()),
-        (Ok(()), Ok(Err(fault))) => Err(Stop::Failed(fault.words().to_owned())),
-        (Ok(()), Err(error)) => Err(Stop::Failed(error.to_string())),
+    let result = match pass.run(walked).await {
+        // The walk ends by itself, though not before its disk answers: nobody listens any more.
+        Err(stop) => Err(stop),
+        Ok(()) => match walk.await {
+            Ok(Ok(ending)) => pass.end(&before, ending).await,
+            Ok(Err(RootFault::Empty(_))) if before.is_empty() => Ok(()),
+            Ok(Err(fault)) => Err(Stop::Failed(fault.words().to_owned())),
+            Err(error) => Err(Stop::Failed(error.to_string())),
+        },
     };
     pass.tell_of_the_rest().await;
     let error = match result {
@@ -70,7 +71,9 @@ pub(super) async fn whole(library: &Arc<Library>, which: Which, telling: &Tellin
         Err(Stop::Failed(error)) => Some(error),
     };
     tell_of_end(library, error.as_deref()).await;
-    sweep_trash(library).await;
+    if error.is_none() {
+        sweep_trash(library).await;
+    }
     shelf.scan_ended(&library.spec.name, error.clone()).await;
     error
 }
@@ -87,12 +90,11 @@ pub(super) async fn some(library: &Arc<Library>, paths: Vec<(String, Trust)>) {
         let mut pass = Pass::new(library, which, &telling);
         let (items, walked) = mpsc::channel(AHEAD);
         let walk = walk(library, items);
-        let walk = tokio::task::spawn_blocking(move || walk.these(of_kind));
+        // It ends by itself, with its work or when nobody listens any more.
+        tokio::task::spawn_blocking(move || walk.these(of_kind));
         if let Err(Stop::Failed(error)) = pass.run(walked).await {
             tracing::warn!(library = library.spec.name, error, "changes in a library are left to its next scan");
         }
-        // It ends by itself: nobody listens any more.
-        let _ = walk.await;
         pass.tell_of_the_rest().await;
     }
 }
@@ -287,6 +289,9 @@ impl<'a> Pass<'a> {
 
     async fn fault(&mut self, path: &str, problem: &str) {
         self.telling.update(|progress| progress.errors += 1);
+        if !self.library.memory.note_fault(path, problem) {
+            return;
+        }
         self.faults += 1;
         tracing::debug!(path, problem, "a file of a library cannot be taken up");
         if self.faults <= MAX_REPORTS {

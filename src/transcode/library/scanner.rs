@@ -3,6 +3,7 @@
 mod orders;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +138,13 @@ impl Scanner {
     }
 }
 
+impl fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.0.libraries.lock().keys().cloned().collect();
+        f.debug_struct("Scanner").field("libraries", &names).finish_non_exhaustive()
+    }
+}
+
 impl Library {
     fn new(spec: LibrarySpec, around: &Arc<Around>, stop: CancellationToken) -> Self {
         let (looks, orders) = (Arc::new(Looks::default()), Arc::new(Orders::default()));
@@ -177,6 +185,7 @@ async fn scan_again_and_again(library: &Arc<Library>) {
         let started = clock.now();
         let error = scan::whole(library, which, &telling).await;
         let ended = clock.now();
+        measure(&library.spec.name, ended.since(started), error.is_some());
         calm_until = ended.plus(CALM.0.saturating_add(ended.since(started).saturating_mul(CALM.1)));
         let rest = if error.is_some() { interval.min(RETRY_INTERVAL) } else { interval };
         next = (!interval.is_zero()).then(|| ended.plus(jittered(rest)));
@@ -185,6 +194,13 @@ async fn scan_again_and_again(library: &Arc<Library>) {
         telling.finish(error);
     }
     orders.close();
+}
+
+fn measure(library: &str, took: Duration, has_failed: bool) {
+    metrics::histogram!("steward_transcode_scan_seconds", "library" => library.to_owned()).record(took);
+    if has_failed {
+        metrics::counter!("steward_transcode_scan_errors_total", "library" => library.to_owned()).increment(1);
+    }
 }
 
 /// The next scan, when it is time for it. `None`: no more.

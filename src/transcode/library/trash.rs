@@ -95,7 +95,6 @@ impl Sweep {
     }
 }
 
-#[expect(clippy::useless_conversion, reason = "the fields have other types on other machines")]
 fn time(seconds: impl TryInto<i64>, nanos: impl TryInto<i64>) -> Timestamp {
     let seconds: i64 = seconds.try_into().unwrap_or(i64::MAX);
     Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos.try_into().unwrap_or(0)))

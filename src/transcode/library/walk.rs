@@ -220,7 +220,9 @@ mod tests {
     impl Place {
         fn new(files: &[&str]) -> Self {
             let place = Place { home: tempfile::tempdir().unwrap(), found: Vec::new() };
-            files.iter().for_each(|file| place.put(OsStr::new(file)));
+            for file in files {
+                place.put(OsStr::new(file));
+            }
             place
         }
 

@@ -109,13 +109,12 @@ impl Ear {
             return;
         }
         let is_video = self.rules.is_video(name);
-        if is_directory == Some(true) && meaning == Meaning::Gone || is_directory.is_none() && !is_video {
+        match (is_directory, meaning) {
+            (Some(false), _) if !is_video => return,
             // Which videos were below it, only a whole scan finds out.
-            if meaning == Meaning::Gone {
-                return (self.needs_scan)();
-            }
-        } else if is_directory == Some(false) && !is_video {
-            return;
+            (Some(true), Meaning::Gone) => return (self.needs_scan)(),
+            (None, Meaning::Gone) if !is_video => return (self.needs_scan)(),
+            _ => {}
         }
         self.looks.add(relative.to_owned(), self.clock.now().plus(REST), Trust::Unknown);
     }

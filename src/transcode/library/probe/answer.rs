@@ -45,7 +45,8 @@ struct Disposition {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Format {
-    format_name: String,
+    #[serde(rename = "format_name")]
+    name: String,
     duration: String,
     bit_rate: String,
 }
@@ -66,7 +67,7 @@ pub(super) fn read(answer: &[u8], size: i64) -> Result<Probe, ProbeError> {
         width: side(video.width),
         height: side(video.height),
         duration,
-        container: name(&answer.format.format_name),
+        container: name(&answer.format.name),
         audio_codec: audio.map(|stream| name(&stream.codec_name)).unwrap_or_default(),
     })
 }
@@ -75,9 +76,8 @@ fn name(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(MAX_NAME).collect()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "it is clamped")]
 fn side(pixels: i64) -> i32 {
-    pixels.clamp(0, MAX_SIDE) as i32
+    i32::try_from(pixels.clamp(0, MAX_SIDE)).expect("at most MAX_SIDE")
 }
 
 /// A number that says something: more than nothing, and not without end.

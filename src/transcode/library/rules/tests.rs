@@ -1,10 +1,15 @@
 //! The rules by example, and against a second reading of their formula.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use steward_proto::transcode::v1 as api;
 
 use super::{Rules, needs_transcoding};
 use crate::transcode::library::Probe;
+
+/// Compiled once: the property tests ask often.
+static DEFAULT: LazyLock<Rules> = LazyLock::new(Rules::default);
 
 fn video(codec: &str, bitrate_k: i32, (width, height): (i32, i32), fps: f64) -> Probe {
     Probe { codec: codec.to_owned(), bitrate_k, width, height, fps, ..Probe::default() }
@@ -115,7 +120,7 @@ proptest! {
     ) {
         let limit = f64::from(width * height) / 2_073_600.0 * fps / 30.0 * 3500.0;
         let expected = !is_vr && f64::from(bitrate_k) >= limit.floor().clamp(2000.0, 25_000.0);
-        let decided = needs_transcoding(&Rules::default(), &video("hevc", bitrate_k, (width, height), fps), is_vr);
+        let decided = needs_transcoding(&DEFAULT, &video("hevc", bitrate_k, (width, height), fps), is_vr);
         prop_assert_eq!(decided, expected);
     }
 
@@ -124,7 +129,7 @@ proptest! {
         let capitals = name.to_uppercase();
         let marks = ["SIVR", "IPVR", "DSVR", "KAVR", "MDVR", "RSRVR", "SSR", "VR", "FSVSS"];
         let expected = marks.iter().any(|mark| capitals.contains(mark)) && !capitals.contains("DVRT");
-        prop_assert_eq!(Rules::default().is_vr(&name), expected);
+        prop_assert_eq!(DEFAULT.is_vr(&name), expected);
     }
 
     #[test]
