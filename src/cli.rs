@@ -8,6 +8,7 @@ mod console;
 mod duration;
 mod error;
 mod exit;
+mod farm;
 mod follow;
 mod identity;
 mod json;
@@ -18,6 +19,8 @@ pub mod restic;
 mod sign_in;
 mod size;
 mod table;
+pub mod task;
 #[cfg(test)]
 mod testing;
 mod time;
+pub mod worker;
