@@ -12,7 +12,9 @@ mod farm;
 mod follow;
 mod identity;
 mod json;
+pub mod library;
 pub mod lock;
+pub mod log;
 mod progress;
 pub mod rest_server;
 pub mod restic;
@@ -23,4 +25,5 @@ pub mod task;
 #[cfg(test)]
 mod testing;
 mod time;
+pub mod video;
 pub mod worker;

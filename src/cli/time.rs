@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn a_past_time_is_a_point_or_an_age() {
         assert_eq!(parse_past("2023-11-14T22:13:20Z").unwrap(), at(1_700_000_000));
-        let age = now().duration_since(parse_past("2h").unwrap());
+        let since = parse_past("2h").unwrap();
+        let age = now().duration_since(since);
         assert!(age >= SignedDuration::from_hours(2) && age < SignedDuration::from_hours(3), "{age}");
         assert!(parse_past("yesterday").is_err());
     }

@@ -186,7 +186,7 @@ mod tests {
         let text = drawn(&mut live);
         assert_eq!(text, "1 task at work\n00000001  w1  ████████░░░░░░░░░░░░  42.0%    57.2 fps   1.90\n");
         assert_eq!(cut("影片影片", 5), "影片");
-        assert!(row(&task(1, pb::TaskStatus::Running), 2).ends_with("1.90x     3m 2s  films/1.mkv"));
+        assert!(row(&task(1, pb::TaskStatus::Running), 2).ends_with("1.90x      3m 2s  films/1.mkv"));
     }
 
     #[test]

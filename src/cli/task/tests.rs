@@ -65,7 +65,7 @@ async fn a_list_is_a_table_that_cannot_steer_the_terminal() {
     assert_eq!(exit, Exit::DONE);
     assert_eq!(
         text,
-        "TASK      STATUS   DONE   WORKER         STARTED  TOOK   LEFT   VIDEO\n\
+        "TASK      STATUS   DONE   WORKER       STARTED  TOOK   LEFT   VIDEO\n\
          0001abcd  running  42.0%  w\\u{1b}[2J1  -        1m 5s  3m 2s  films/1.mkv\n"
     );
 }

@@ -104,7 +104,9 @@ impl Import {
                     Error::Refused(status) if is_about_a_library(&status) && libraries(&lines) > 1 => {
                         parts.extend(by_library(lines));
                     }
-                    Error::Refused(status) => self.fail(lines.len(), &format!("{}: {}", span(&lines), error::describe(&status))),
+                    Error::Refused(status) => {
+                        self.fail(lines.len(), &format!("{}: {}", span(&lines), error::describe(&status)))
+                    }
                     error => return Err(error),
                 },
             }

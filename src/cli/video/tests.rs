@@ -125,7 +125,8 @@ async fn what_is_listed_can_be_imported() {
 #[tokio::test]
 async fn an_import_leaves_out_what_is_wrong() {
     let fake = Fake::with(|state| state.refused_paths = vec!["films/..".to_owned()]);
-    let file = file(&[r#"{"video_path": "films/a"}"#, "{", r#"{"video_path": "films/.."}"#, r#"{"video_path": "films/b"}"#]);
+    let file =
+        file(&[r#"{"video_path": "films/a"}"#, "{", r#"{"video_path": "films/.."}"#, r#"{"video_path": "films/b"}"#]);
     let (exit, text) = run(&fake, &["import", file.path().to_str().unwrap(), "--json"]).await;
     assert_eq!(exit, Exit::FOUND);
     let counts: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -16,8 +16,10 @@ use crate::cli::time;
 
 /// Shows every change of a video from now on, until it is interrupted.
 #[derive(Args, Debug)]
-#[command(after_help = "When the connection is lost, the watch goes on where it was as soon as the server is back. If \
-                        the server has forgotten that point, the watch goes on from now, and says so on standard error.")]
+#[command(
+    after_help = "When the connection is lost, the watch goes on where it was as soon as the server is back. If \
+                        the server has forgotten that point, the watch goes on from now, and says so on standard error."
+)]
 pub(super) struct WatchArgs {
     /// Only the changes after this revision, as `--json` told it.
     #[arg(long, value_name = "REV", default_value_t = 0, hide_default_value = true)]

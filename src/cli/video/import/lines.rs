@@ -162,7 +162,9 @@ mod tests {
         assert_eq!(problem_of("{}"), "video_path is missing");
         assert!(problem_of(r#"{"video_path": "a", "colour": 1}"#).starts_with("unknown field `colour`"));
         assert!(problem_of(r#"{"video_path": "a", "fps": "x"}"#).contains("invalid type"));
-        assert!(problem_of(r#"{"video_path": "a", "transcode_status": "x"}"#).starts_with("transcode_status: it is one of"));
+        assert!(
+            problem_of(r#"{"video_path": "a", "transcode_status": "x"}"#).starts_with("transcode_status: it is one of")
+        );
         assert!(problem_of(r#"{"video_path": "a", "modify_time": "x"}"#).starts_with("modify_time is no time"));
     }
 
