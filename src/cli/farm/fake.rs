@@ -90,11 +90,6 @@ impl Fake {
     pub(crate) fn asked<T: Clone + 'static>(&self) -> Vec<T> {
         self.look(State::asked)
     }
-
-    /// Returns when the state is as `is_so` says.
-    pub(crate) async fn until(&self, is_so: impl FnMut(&State) -> bool) {
-        self.service.0.subscribe().wait_for(is_so).await.unwrap();
-    }
 }
 
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ impl TryFrom<String> for Window {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        parse(&text).map(Window).map_err(|problem| format!("{text:?}: {problem}"))
+        parse(&text).map(Window).map_err(|problem| format!("in {text:?}: {problem}"))
     }
 }
 

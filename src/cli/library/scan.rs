@@ -70,7 +70,7 @@ fn counts(step: &pb::ScanLibraryResponse) -> String {
         (step.errors, "unreadable"),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
+            text.extend([format!(", {count} {what}")]);
         }
     }
     text

@@ -8,7 +8,6 @@ use steward_proto::transcode::v1 as pb;
 use crate::cli::json::word;
 use crate::cli::time;
 
-#[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
 #[derive(Debug, Serialize)]
 pub(super) struct LogEntry {
     id: i32,

@@ -13,7 +13,7 @@ use crate::cli::console::{Console, Tone, Window, printable};
 use crate::cli::error::Error;
 use crate::cli::farm::which;
 
-const BAR_LENGTH: usize = 20;
+const BAR_LENGTH: u8 = 20;
 const LONGEST_WORKER: usize = 16;
 // A burst of ends, as after a long absence, must not be kept without bound.
 const MOST_ENDED: usize = 1000;
@@ -125,9 +125,8 @@ fn worker(task: &pb::Task) -> String {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and the length")]
 fn bar(progress: f64) -> String {
-    let length = BAR_LENGTH as f64;
-    let done = (progress.clamp(0.0, 100.0) / 100.0 * length) as usize;
-    format!("{}{}", "█".repeat(done), "░".repeat(BAR_LENGTH - done))
+    let done = (progress.clamp(0.0, 100.0) / 100.0 * f64::from(BAR_LENGTH)) as u8;
+    format!("{}{}", "█".repeat(done.into()), "░".repeat(BAR_LENGTH.saturating_sub(done).into()))
 }
 
 /// What fits into a line: one that wraps cannot be redrawn.

@@ -65,7 +65,7 @@ pub(super) async fn run(args: ImportArgs, server: &Server, console: &mut Console
     }
     import.progress.clear();
     import.tally.show(console)?;
-    Ok(if import.tally.failed_count > 0 { Exit::FOUND } else { Exit::DONE })
+    Ok(if import.tally.failed > 0 { Exit::FOUND } else { Exit::DONE })
 }
 
 fn open(file: &str, progress: &Progress) -> io::Result<Box<dyn Read + Send>> {
@@ -90,7 +90,7 @@ impl Import {
         let mut parts = vec![batch.lines];
         while let Some(mut lines) = parts.pop() {
             match self.send(&lines).await {
-                Ok(answer) => self.tally.add(answer),
+                Ok(answer) => self.tally.add(&answer),
                 Err(status) if !wrong_lines(&status, lines.len()).is_empty() => {
                     let wrong = wrong_lines(&status, lines.len());
                     for (index, problem) in &wrong {
@@ -105,7 +105,7 @@ impl Import {
                         parts.extend(by_library(lines));
                     }
                     Error::Refused(status) => {
-                        self.fail(lines.len(), &format!("{}: {}", span(&lines), error::describe(&status)))
+                        self.fail(lines.len(), &format!("{}: {}", span(&lines), error::describe(&status)));
                     }
                     error => return Err(error),
                 },
@@ -130,7 +130,7 @@ impl Import {
     }
 
     fn fail(&mut self, count: usize, problem: &str) {
-        self.tally.failed_count += count as u64;
+        self.tally.failed += count as u64;
         self.progress.clear();
         eprintln!("error: {problem}");
     }
@@ -176,24 +176,22 @@ fn span(lines: &[Line]) -> String {
 
 #[derive(Debug, Default)]
 struct Tally {
-    registered_count: u64,
-    added_count: u64,
-    failed_count: u64,
+    registered: u64,
+    added: u64,
+    failed: u64,
 }
 
 impl Tally {
-    fn add(&mut self, answer: pb::RegisterVideosResponse) {
-        self.registered_count += answer.ids.len() as u64;
-        self.added_count += u64::try_from(answer.added).unwrap_or_default();
+    fn add(&mut self, answer: &pb::RegisterVideosResponse) {
+        self.registered += answer.ids.len() as u64;
+        self.added += u64::try_from(answer.added).unwrap_or_default();
     }
 
     fn show(&self, console: &mut Console) -> Result<(), Error> {
-        let Tally { registered_count, added_count, failed_count } = *self;
+        let Tally { registered, added, failed } = *self;
         match console.format() {
-            Format::Json => console.object(&json::Imported { registered_count, added_count, failed_count }),
-            Format::Text => {
-                console.line(format_args!("imported {registered_count} ({added_count} new), {failed_count} failed"))
-            }
+            Format::Json => console.object(&json::Imported { registered, added, failed }),
+            Format::Text => console.line(format_args!("imported {registered} ({added} new), {failed} failed")),
         }
     }
 }

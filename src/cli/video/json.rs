@@ -11,6 +11,7 @@ use crate::cli::json::word;
 use crate::cli::time;
 
 /// What is listed can be imported, so it is read too.
+#[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Video {
@@ -61,9 +62,9 @@ pub(super) struct Requeued {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Imported {
-    pub(super) registered_count: u64,
-    pub(super) added_count: u64,
-    pub(super) failed_count: u64,
+    pub(super) registered: u64,
+    pub(super) added: u64,
+    pub(super) failed: u64,
 }
 
 impl From<pb::Video> for Video {

@@ -130,7 +130,7 @@ async fn an_import_leaves_out_what_is_wrong() {
     let (exit, text) = run(&fake, &["import", file.path().to_str().unwrap(), "--json"]).await;
     assert_eq!(exit, Exit::FOUND);
     let counts: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(counts, json!({"registered_count": 2, "added_count": 2, "failed_count": 2}));
+    assert_eq!(counts, json!({"registered": 2, "added": 2, "failed": 2}));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tonic::{Status, Streaming};
 
 use super::{json, text};
 use crate::cli::connect::{Channel, Server};
-use crate::cli::console::{Console, Format, printable};
+use crate::cli::console::{Console, Format, Tone, printable};
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
 use crate::cli::farm::words;
@@ -65,9 +65,10 @@ impl Watch for VideoWatch {
 /// `2026-11-21T03:13:00Z  completed    7  films/a.mkv`.
 fn line(video: &pb::Video, console: &Console) -> String {
     let at = time::text(time::from_proto(video.update_time).unwrap_or_else(time::now));
-    let (tone, status) = match video.exist {
-        true => (words::video_tone(video.transcode_status()), text::status(video)),
-        false => (crate::cli::console::Tone::Bad, "gone".to_owned()),
+    let (tone, status) = if video.exist {
+        (words::video_tone(video.transcode_status()), text::status(video))
+    } else {
+        (Tone::Bad, "gone".to_owned())
     };
     let status = console.paint(tone, format!("{status:<11}"));
     let line = format!("{at}  {status}  {}  {}", video.id, printable(&video.video_path));

@@ -59,7 +59,7 @@ enum Update {
 
 /// What was done to a worker that has nothing more to say.
 #[derive(Debug, Serialize)]
-pub(super) struct Done {
+pub(super) struct Outcome {
     worker_id: i32,
     worker_name: String,
     done: &'static str,
@@ -108,8 +108,8 @@ impl Watched {
     }
 }
 
-impl Done {
+impl Outcome {
     pub(super) fn new(worker: pb::Worker, done: &'static str) -> Self {
-        Done { worker_id: worker.worker_id, worker_name: worker.worker_name, done }
+        Outcome { worker_id: worker.worker_id, worker_name: worker.worker_name, done }
     }
 }

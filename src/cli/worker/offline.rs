@@ -29,9 +29,10 @@ pub struct OfflineArgs {
 }
 
 pub(super) async fn run(args: OfflineArgs, server: &Server, console: &mut Console) -> Result<Exit, Error> {
-    let (action, told) = match args.shutdown {
-        true => (pb::OfflineAction::Shutdown, "told to end and to shut its machine down"),
-        false => (pb::OfflineAction::Offline, "told to end"),
+    let (action, told) = if args.shutdown {
+        (pb::OfflineAction::Shutdown, "told to end and to shut its machine down")
+    } else {
+        (pb::OfflineAction::Offline, "told to end")
     };
     let deadline = args.deadline.map(duration::to_proto);
     let act = async |workers: &mut super::Workers, worker: pb::Worker| {

@@ -22,7 +22,7 @@ pub(super) fn show(worker: pb::Worker, console: &mut Console) -> Result<(), Erro
 /// Tells what was done to a worker: `nodea: deleted`.
 pub(super) fn done(worker: pb::Worker, done: &'static str, console: &mut Console) -> Result<(), Error> {
     match console.format() {
-        Format::Json => console.object(&json::Done::new(worker, done)),
+        Format::Json => console.object(&json::Outcome::new(worker, done)),
         Format::Text => console.line(format_args!("{}: {done}", printable(&worker.worker_name))),
     }
 }

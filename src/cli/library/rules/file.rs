@@ -175,7 +175,7 @@ mod tests {
         let text = problem("bitrate_k = 3500\nmax_height = \"high\"\n");
         assert!(text.starts_with("line 2, max_height: invalid type: string \"high\""), "{text}");
         let text = problem("[schedule]\nwindows = [\n  \"sat\",\n  \"monday\",\n]\n");
-        assert!(text.starts_with("line 4, windows: \"monday\": \"monday\" is no day"), "{text}");
+        assert!(text.starts_with("line 2, windows: in \"monday\": \"monday\" is no day"), "{text}");
         let text = problem("priority = 99999999999\n");
         assert!(text.starts_with("line 1, priority: "), "{text}");
     }

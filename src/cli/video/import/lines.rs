@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_and_end_with_the_file() {
-        let lines: String = (0..1203).map(|id| format!("{{\"video_path\": \"films/{id}.mkv\"}}\n\n")).collect();
-        let sizes: Vec<_> = found(lines.as_bytes())
+        let lines: Vec<_> = (0..1203).map(|id| format!("{{\"video_path\": \"films/{id}.mkv\"}}\n\n")).collect();
+        let sizes: Vec<_> = found(lines.concat().as_bytes())
             .iter()
             .map(|found| match found {
                 Found::Batch(batch) => batch.lines.len(),
