@@ -1,0 +1,3 @@
+//! Transcoding: workers, their tasks, and the libraries whose videos they transcode.
+
+pub mod transfer;
