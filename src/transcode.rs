@@ -29,7 +29,7 @@ mod sessions;
 mod settings;
 mod shelf;
 mod sweep;
-pub mod transfer;
+mod transfer;
 mod transition;
 mod videos;
 mod watch;
