@@ -39,7 +39,7 @@ pub(crate) trait Watch {
     /// Shows a message. Returns the revision to resume from after it; nothing as long as the last one stays.
     fn show(&mut self, message: Self::Message, console: &mut Console) -> Result<Option<i64>, Error>;
 
-    /// Shows what `show` put off. Called between messages, at least every [`TICK`] once `show` was called.
+    /// Shows what `show` put off. Called every [`TICK`] while the connection stands.
     fn tick(&mut self, _console: &mut Console) -> Result<(), Error> {
         Ok(())
     }

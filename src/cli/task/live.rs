@@ -34,6 +34,12 @@ impl Live {
     /// Everything will be told again.
     pub(super) fn forget(&mut self) {
         self.tasks.clear();
+        self.leave();
+    }
+
+    /// Something else was written below the last drawing, so it stays, and the next one comes below that.
+    pub(super) fn leave(&mut self) {
+        self.drawn_lines = 0;
         self.is_changed = true;
     }
 
@@ -206,6 +212,17 @@ mod tests {
         let text = drawn(&mut live);
         assert!(text.starts_with("\x1b[3A\r\x1b[J1970-01-01T00:00:00Z  completed  00000001  "), "{text:?}");
         assert!(text.contains("\n1 task at work\n00000002  "), "{text:?}");
+    }
+
+    #[test]
+    fn what_was_written_below_the_table_stays() {
+        let mut live = Live::default();
+        live.take(Update::Task(task(1, pb::TaskStatus::Running)));
+        let first = drawn(&mut live);
+        live.leave();
+        assert_eq!(drawn(&mut live), first);
+        live.forget();
+        assert_eq!(drawn(&mut live), "0 tasks at work\n");
     }
 
     #[test]

@@ -47,6 +47,8 @@ impl Watch for TaskWatch {
     const SUBJECT: &'static str = "tasks";
 
     fn reconnect(&mut self, server: &Server) {
+        // The loss of the connection was told on the same terminal.
+        self.live.iter_mut().for_each(Live::leave);
         self.tasks = TaskServiceClient::new(server.connect_lazy());
     }
 

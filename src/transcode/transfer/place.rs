@@ -22,7 +22,8 @@ const MOST_COPIES: u32 = 1000;
 /// Puts a result into the place of `original`, with the ending `extension` if it has another one. The original goes to
 /// the trash of the day `today`. Returns the path of the result, once all of that survives a power loss.
 ///
-/// When it fails, the original is in its place, and so is the result among those that came in.
+/// When it fails before that, the original is in its place and the result still among those that came in; it can be tried
+/// again.
 pub fn place(
     root: &Root,
     staging: &Staging,

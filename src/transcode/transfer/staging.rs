@@ -273,7 +273,7 @@ mod tests {
         std::fs::write(&other, "x").unwrap();
         assert_eq!(staging.remove_stale(SystemTime::UNIX_EPOCH, |_| false).unwrap(), 0);
         let written = std::fs::metadata(&other).unwrap().modified().unwrap();
-        let later = written + Duration::from_secs(60);
+        let later = written + Duration::from_mins(1);
         assert_eq!(staging.remove_stale(later, |task| task == wanted).unwrap(), 1);
         assert_eq!((staging.offset(stale).unwrap(), staging.offset(wanted).unwrap()), (0, 1));
         assert!(other.exists());

@@ -19,15 +19,17 @@ pub(super) fn text(rules: pb::Rules) -> String {
     names(&mut file, &rules);
     codecs(&mut file, &rules);
     work(&mut file, &rules);
-    file.table("require_labels", "Labels that a worker needs.", "gpu = \"a2000\"", &rules.require_labels);
+    file.table("require_labels", "Labels that a worker needs, such as gpu = \"a2000\".", &rules.require_labels);
     let _ = write!(file.0, "\n[schedule]");
     file.list(
         "windows",
-        &["At any of these times its videos are given out: days, times or both. Empty: always."],
+        &[
+            "At any of these times its videos are given out, such as \"mon-fri 22:00-06:00\", \"sat,sun\" or",
+            "\"01:00-07:00\". Without any: always.",
+        ],
         windows,
         &[],
     );
-    file.0.push_str("# windows = [\"mon-fri 22:00-06:00\", \"sat,sun\"]\n");
     file.value(
         "time_zone",
         &["The time zone of the windows, such as Europe/Berlin."],
@@ -107,12 +109,9 @@ impl File {
         self.value(name, comment, Some(values).filter(|values| !values.is_empty()), default.to_vec());
     }
 
-    fn table(&mut self, name: &str, comment: &str, example: &str, values: &BTreeMap<String, String>) {
+    fn table(&mut self, name: &str, comment: &str, values: &BTreeMap<String, String>) {
         self.comment(&[comment]);
         let _ = writeln!(self.0, "[{name}]");
-        if values.is_empty() {
-            let _ = writeln!(self.0, "# {example}");
-        }
         let table: toml::Table = values.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
         self.0.push_str(&table.to_string());
     }
@@ -156,12 +155,9 @@ mod tests {
         {
             assert!(text.contains(line), "{text}");
         }
-        let uncommented: Vec<_> = text
-            .lines()
-            .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(line))
-            .filter(|line| !line.starts_with("windows = []") && !line.starts_with("vr_names"))
-            .collect();
-        let rules = file::parse(&uncommented.join("\n")).unwrap();
-        assert_eq!((rules.bitrate_codecs.len(), rules.schedule.unwrap().windows.len()), (2, 2));
+        let is_default = |line: &&str| line.split_once(" = ").is_some_and(|(name, _)| !name.contains(' '));
+        let lines = text.lines().map(|line| line.strip_prefix("# ").filter(is_default).unwrap_or(line));
+        let rules = file::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        assert_eq!((rules.bitrate_codecs.len(), rules.max_bitrate_k), (2, Some(25_000)));
     }
 }
