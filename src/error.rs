@@ -71,7 +71,7 @@ impl Failure {
     }
 
     /// All that is wrong with the fields of a request.
-    pub fn invalid(violations: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+    pub fn invalid<F: Into<String>>(violations: impl IntoIterator<Item = (F, String)>) -> Self {
         let violations: Vec<FieldViolation> =
             violations.into_iter().map(|(field, problem)| FieldViolation::new(field, problem)).collect();
         let list: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect();

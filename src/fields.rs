@@ -1,24 +1,35 @@
 //! Reads the fields of requests; everything that is wrong with one is reported together.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::error::Failure;
 
+/// Of the parts of a request, so many wrong fields are told.
+const MOST_VIOLATIONS: usize = 50;
+
 /// Reads fields and gathers what is wrong with them. Areas add what is their own.
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
-    violations: Vec<(&'static str, String)>,
+    violations: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Fields {
     /// Notes that a field is wrong.
-    pub(crate) fn reject(&mut self, field: &'static str, problem: impl Into<String>) {
-        self.violations.push((field, problem.into()));
+    pub(crate) fn reject(&mut self, field: impl Into<Cow<'static, str>>, problem: impl Into<String>) {
+        self.violations.push((field.into(), problem.into()));
     }
 
     /// What was read, if nothing was wrong.
     pub(crate) fn check(self) -> Result<(), Failure> {
         if self.violations.is_empty() { Ok(()) } else { Err(Failure::invalid(self.violations)) }
+    }
+
+    /// Takes over what is wrong with the fields of a part of the request, up to a number that can be read.
+    pub(crate) fn take_in(&mut self, part: &str, fields: Fields) {
+        let room = MOST_VIOLATIONS.saturating_sub(self.violations.len());
+        let violations = fields.violations.into_iter().take(room);
+        self.violations.extend(violations.map(|(field, problem)| (Cow::Owned(format!("{part}.{field}")), problem)));
     }
 
     pub(crate) fn required_text(&mut self, field: &'static str, text: &str, max: usize) {

@@ -85,13 +85,22 @@ pub(super) fn video(id: VideoId, video: &VideoRecord) -> api::Video {
         exist: video.exist,
         container: video.container.clone(),
         audio_codec: video.audio_codec.clone(),
-        fingerprint: video.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
+        fingerprint: hex(&video.fingerprint),
         modify_time: when(video.modify_nanos),
         priority: video.priority,
         error_message: video.error_message.clone(),
         saved_bytes: video.saved_bytes,
         held: video.held,
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 pub(super) fn log(id: LogId, log: &LogRecord) -> api::LogEntry {

@@ -1,5 +1,6 @@
 //! The commands on libraries.
 
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,7 @@ impl Farm {
         let farm = self.clone();
         self.to_the_end(async move {
             let (are_rules_new, _) =
-                farm.decide(format!("library {:?}", command.name), || farm.try_put_library(&command)).await?;
+                farm.decide(format!("library {:?}", command.name), || ready(farm.try_put_library(&command))).await?;
             if are_rules_new {
                 farm.decide_anew(&command.name);
             }
@@ -63,7 +64,7 @@ impl Farm {
         .await
     }
 
-    async fn try_put_library(&self, command: &PutLibrary) -> Result<Decision<bool>, Error> {
+    fn try_put_library(&self, command: &PutLibrary) -> Result<Decision<bool>, Error> {
         let invalid = |field, problem: String| Error::Invalid { field, problem };
         let path = command.path.to_str().ok_or_else(|| invalid("library.path", "is not UTF-8".to_owned()))?;
         let rules = command.rules.encode_to_vec();

@@ -58,9 +58,12 @@ pub(super) async fn load(store: &dyn Store, now: Timestamp) -> Result<Index, Err
         Ok(())
     })
     .await?;
-    index.workers.write().note_highest(highest(store, Table::Worker).await?);
-    index.tasks.write().note_highest(highest(store, Table::Task).await?);
-    index.logs.write().note_highest(highest(store, Table::FarmLog).await?);
+    let workers = highest(store, Table::Worker).await?;
+    index.workers.write().note_highest(workers);
+    let tasks = highest(store, Table::Task).await?;
+    index.tasks.write().note_highest(tasks);
+    let logs = highest(store, Table::FarmLog).await?;
+    index.logs.write().note_highest(logs);
     Ok(index)
 }
 

@@ -130,7 +130,8 @@ async fn send_set(
             Some(task) => {
                 let was_sent = pace.sent.contains_key(&id);
                 let is_wanted = is_wanted(&task);
-                if !is_wanted && !(was_sent && is_of_subject(&task)) {
+                let is_farewell = was_sent && is_of_subject(&task);
+                if !is_wanted && !is_farewell {
                     continue;
                 }
                 let sent = pace.take(id, task, set.revision, Instant::now());

@@ -46,7 +46,9 @@ impl Engine for RetentionEngine {
 
     async fn activate(&mut self) -> Result<Option<Timestamp>, Error> {
         let now = self.farm.clock.now();
+        self.farm.measure();
         let removed = self.farm.remove_old_logs(now).await? + self.farm.remove_old_tasks(now).await?;
+        self.farm.remove_stale_results(now).await;
         let rest = if removed >= IN_ONE_ACTIVATION { Duration::ZERO } else { self.farm.settings.sweep_interval };
         Ok(Some(self.farm.clock.now().plus(rest)))
     }
@@ -79,7 +81,9 @@ impl Farm {
             let attempt = || async {
                 let mut batch = Batch::default();
                 batch.note_highest(Table::FarmLog, self.index.logs.read().highest());
-                part.iter().for_each(|id| batch.delete_log(*id));
+                for id in part {
+                    batch.delete_log(*id);
+                }
                 Ok(Decision { batch, answer: () })
             };
             self.decide("old entries of the log", attempt).await?;

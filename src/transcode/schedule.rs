@@ -25,7 +25,7 @@ pub(crate) fn next_opening(schedule: Option<&ScheduleRecord>, now: Timestamp) ->
         return None;
     }
     let into_minute = u64::try_from(now.nanos().rem_euclid(60_000_000_000)).unwrap_or(0);
-    let mut time = Timestamp::from_nanos(now.nanos()).plus(MINUTE - Duration::from_nanos(into_minute));
+    let mut time = Timestamp::from_nanos(now.nanos()).plus(MINUTE.saturating_sub(Duration::from_nanos(into_minute)));
     // A week by minutes is some ten thousand steps, which only a worker that rests pays, once a claim.
     for _ in 0..HORIZON_MINUTES {
         if is_open(&local(time)) {

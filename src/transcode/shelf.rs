@@ -83,14 +83,14 @@ impl Farm {
 
     async fn record_one(&self, batch: &mut Batch, found: &Found, now: Timestamp) -> Result<(VideoId, Recorded), Error> {
         let known = self.index.videos.read().at_path(&found.path);
-        if let Some(id) = known {
-            if let Some(before) = self.video(id).await? {
-                let (video, recorded) = shelve(&before.record, found, now);
-                if video != before.record {
-                    batch.put_video(id, video, Some(before.revision));
-                }
-                return Ok((id, recorded));
+        if let Some(id) = known
+            && let Some(before) = self.video(id).await?
+        {
+            let (video, recorded) = shelve(&before.record, found, now);
+            if video != before.record {
+                batch.put_video(id, video, Some(before.revision));
             }
+            return Ok((id, recorded));
         }
         if let Some(id) = found.moved_from.map(VideoId) {
             let before = self.video(id).await?;

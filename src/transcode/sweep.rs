@@ -59,6 +59,7 @@ impl Engine for SilenceEngine {
         }
         farm.end_orphans(now).await?;
         farm.keep_heartbeats(now).await?;
+        farm.measure();
         let is_idle = farm.online_workers().is_empty() && farm.index.tasks.read().active_count() == 0;
         let tick = TICK.min(farm.settings.policy.heartbeat_timeout / 4).max(Duration::from_millis(20));
         Ok((!is_idle).then(|| now.plus(tick)))

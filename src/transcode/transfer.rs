@@ -4,17 +4,17 @@
 //! place; once its digest is right it takes the place of the original, which stays in `.steward/trash`. Everything here
 //! but the chunks of a source blocks, and belongs on a thread that may.
 
-pub mod path;
-pub mod place;
-pub mod root;
-pub mod source;
-pub mod staging;
+pub(super) mod path;
+pub(super) mod place;
+pub(super) mod root;
+pub(super) mod source;
+pub(super) mod staging;
 
 use std::io;
 
 /// Why a file cannot be read, taken or put into its place.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The path is not one within a library.
     #[error(transparent)]
     Path(#[from] path::PathError),

@@ -117,7 +117,7 @@ impl Farm {
                 Some(from) => from,
                 None => farm.feed_tasks(&watch, &sender).await?,
             };
-            let changes = farm.store.watch(Key::table(Table::Task), from).map(|set| Ok(task_changes(set?)?));
+            let changes = farm.store.watch(Key::table(Table::Task), from).map(|set| task_changes(set?));
             pace::feed(changes.boxed(), |task| watch.is_wanted(task), |task| watch.is_of_subject(task), from, &sender)
                 .await
         })

@@ -74,19 +74,16 @@ impl Farm {
         let count = concerned.len();
         for (number, id) in concerned.into_iter().enumerate() {
             let revision = within(set.revision, number + 1 == count);
-            let step = match self.worker(id) {
-                Ok(view) => {
-                    let now = shown(&view);
-                    if known.get(&id) == Some(&now) {
-                        continue;
-                    }
-                    known.insert(id, now);
-                    WorkerStep::Changed(Box::new(view), revision)
+            let step = if let Ok(view) = self.worker(id) {
+                let now = shown(&view);
+                if known.get(&id) == Some(&now) {
+                    continue;
                 }
-                Err(_) => {
-                    known.remove(&id);
-                    WorkerStep::Deleted(id, revision)
-                }
+                known.insert(id, now);
+                WorkerStep::Changed(Box::new(view), revision)
+            } else {
+                known.remove(&id);
+                WorkerStep::Deleted(id, revision)
             };
             if sender.send(Ok(step)).await.is_err() {
                 return Ok(None);

@@ -1,5 +1,7 @@
 //! The commands on workers.
 
+use std::future::ready;
+
 use super::batch::{About, Batch};
 use super::error::Error;
 use super::farm::{Decision, Farm};
@@ -57,7 +59,7 @@ impl Farm {
         let farm = self.clone();
         self.to_the_end(async move {
             let (registered, _) =
-                farm.decide(format!("worker {:?}", command.name), || farm.try_register(&command)).await?;
+                farm.decide(format!("worker {:?}", command.name), || ready(farm.try_register(&command))).await?;
             if registered.outcome != RegisterOutcome::New {
                 farm.fail_tasks_of(registered.id, &Cause::WorkerLost(REGISTERED_ANEW.to_owned()), &kept).await?;
             }
@@ -66,7 +68,7 @@ impl Farm {
         .await
     }
 
-    async fn try_register(&self, command: &Register) -> Result<Decision<Registered>, Error> {
+    fn try_register(&self, command: &Register) -> Result<Decision<Registered>, Error> {
         let now = self.clock.now();
         let known = self.known_by_name(&command.name);
         let before = known.as_ref().map_or(Before::Unknown, |(_, entry)| Before::Known {
@@ -161,14 +163,14 @@ impl Farm {
     pub(crate) async fn update_worker(&self, id: WorkerId, command: UpdateWorker) -> Result<WorkerView, Error> {
         let farm = self.clone();
         self.to_the_end(async move {
-            farm.decide(format!("worker {}", id.0), || farm.try_update_worker(id, &command)).await?;
+            farm.decide(format!("worker {}", id.0), || ready(farm.try_update_worker(id, &command))).await?;
             farm.sessions.tell(id, Notice::Changed);
             farm.worker(id)
         })
         .await
     }
 
-    async fn try_update_worker(&self, id: WorkerId, command: &UpdateWorker) -> Result<Decision<()>, Error> {
+    fn try_update_worker(&self, id: WorkerId, command: &UpdateWorker) -> Result<Decision<()>, Error> {
         let entry = self.worker_entry(id)?;
         let mut record = entry.record.clone();
         let mut batch = Batch::default();

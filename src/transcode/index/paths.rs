@@ -47,13 +47,11 @@ impl Paths {
             Some((_, entry)) => (entry.label - low > 1).then(|| low + (entry.label - low) / 2),
         };
         self.by_path.insert(Arc::clone(path), Entry { id, label: label.unwrap_or(0) });
-        match label {
-            Some(label) => Labelled::One(label),
-            None => {
-                self.relabel();
-                Labelled::All
-            }
+        if let Some(label) = label {
+            return Labelled::One(label);
         }
+        self.relabel();
+        Labelled::All
     }
 
     fn relabel(&mut self) {

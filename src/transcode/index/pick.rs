@@ -62,7 +62,6 @@ fn page<K: Ord>(mut rows: Vec<Position>, start: Start, size: usize, order: impl 
 }
 
 /// A number with a fraction, in its order. Negative ones and those that are no numbers come first.
-#[expect(clippy::cast_sign_loss, reason = "the sign is clear by then")]
 pub(super) fn float_key(number: f64) -> u64 {
     if number > 0.0 { number.to_bits() } else { 0 }
 }

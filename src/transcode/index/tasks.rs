@@ -164,6 +164,10 @@ impl Tasks {
         self.active.iter().map(|(id, active)| (*id, *active))
     }
 
+    pub(crate) fn is_active(&self, id: TaskId) -> bool {
+        self.active.contains_key(&id)
+    }
+
     pub(crate) fn active_count(&self) -> usize {
         self.active.len()
     }

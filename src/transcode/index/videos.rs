@@ -115,6 +115,8 @@ pub(crate) struct Videos {
     codecs: Names,
     h264: u16,
     libraries: Names,
+    /// How many exist, by the number of the status.
+    by_status: [usize; 8],
     /// How many exist, by the number of the library.
     by_library: HashMap<u16, i32>,
     by_fingerprint: HashMap<u64, i32>,
@@ -135,6 +137,7 @@ impl Default for Videos {
             codecs,
             h264,
             libraries: Names::default(),
+            by_status: [0; 8],
             by_library: HashMap::new(),
             by_fingerprint: HashMap::new(),
             candidates: Candidates::default(),
@@ -196,7 +199,7 @@ impl Videos {
         }
         if let Some(old) = self.rows[place] {
             self.candidates.remove(id.0, &old, self.h264);
-            self.count_library(old, -1);
+            self.count(old, -1);
         }
         if let Some(old_path) = old_path {
             self.paths.remove(old_path, id.0);
@@ -212,7 +215,7 @@ impl Videos {
         }
         let row = self.row_of(record, revision, label);
         self.len += usize::from(self.rows[place].replace(row).is_none());
-        self.count_library(row, 1);
+        self.count(row, 1);
         if row.is_candidate() && !self.reserved.contains(&id.0) {
             self.candidates.add(id.0, &row, self.h264, now);
         }
@@ -259,9 +262,13 @@ impl Videos {
         }
     }
 
-    fn count_library(&mut self, row: Row, by: i32) {
-        if row.exists() {
-            *self.by_library.entry(row.library).or_default() += by;
+    fn count(&mut self, row: Row, by: i32) {
+        if !row.exists() {
+            return;
+        }
+        *self.by_library.entry(row.library).or_default() += by;
+        if let Some(count) = self.by_status.get_mut(usize::from(row.status)) {
+            *count = if by > 0 { *count + 1 } else { count.saturating_sub(1) };
         }
     }
 
@@ -345,13 +352,9 @@ impl Videos {
         self.libraries.known(library).and_then(|number| self.by_library.get(&number)).copied().unwrap_or(0)
     }
 
-    /// How many videos exist, by status.
-    pub(crate) fn count_by_status(&self) -> HashMap<i32, usize> {
-        let mut counts = HashMap::new();
-        for row in self.rows.iter().flatten().filter(|row| row.exists()) {
-            *counts.entry(i32::from(row.status)).or_default() += 1;
-        }
-        counts
+    /// How many videos of a status exist.
+    pub(crate) fn count_of(&self, status: VideoStatus) -> usize {
+        self.by_status.get(status as usize).copied().unwrap_or(0)
     }
 
     /// How many rows a list looks at.
@@ -389,6 +392,14 @@ impl Videos {
     }
 }
 
+/// Which libraries' videos a filter lets pass.
+#[derive(Clone, Copy, Debug)]
+enum Library {
+    Any,
+    Unknown,
+    Of(u16),
+}
+
 /// A filter in the words of the rows.
 #[derive(Debug)]
 struct Test {
@@ -398,7 +409,7 @@ struct Test {
     codecs: Option<HashSet<u16>>,
     bitrate: (u32, u32),
     size: (i64, i64),
-    library: Option<Option<u16>>,
+    library: Library,
 }
 
 impl Test {
@@ -421,7 +432,11 @@ impl Test {
                 (bitrate(filter.min_bitrate, 0), bitrate(filter.max_bitrate, u32::MAX))
             },
             size: (filter.min_size.unwrap_or(i64::MIN), filter.max_size.unwrap_or(i64::MAX)),
-            library: filter.library.as_deref().map(|library| videos.libraries.known(library)),
+            library: match filter.library.as_deref().map(|library| videos.libraries.known(library)) {
+                None => Library::Any,
+                Some(None) => Library::Unknown,
+                Some(Some(number)) => Library::Of(number),
+            },
         }
     }
 
@@ -432,6 +447,10 @@ impl Test {
             && self.codecs.as_ref().is_none_or(|codecs| codecs.contains(&row.codec))
             && (self.bitrate.0..=self.bitrate.1).contains(&row.bitrate)
             && (self.size.0..=self.size.1).contains(&row.size)
-            && self.library.is_none_or(|library| library == Some(row.library))
+            && match self.library {
+                Library::Any => true,
+                Library::Unknown => false,
+                Library::Of(library) => library == row.library,
+            }
     }
 }

@@ -34,7 +34,9 @@ impl FarmServer {
         }
         let rules = library.rules.unwrap_or_default();
         if let Err(violations) = Rules::new(&rules) {
-            violations.into_iter().for_each(|(field, problem)| fields.reject(field, problem));
+            for (field, problem) in violations {
+                fields.reject(field, problem);
+            }
         }
         if let Some(schedule) = &rules.schedule {
             fields.schedule("library.rules.schedule", schedule);

@@ -73,7 +73,7 @@ impl FarmServer {
             levels: fields.levels(&request.levels),
             task: fields.optional_task_uuid(&request.task_id),
             backlog: usize::try_from(request.backlog).unwrap_or(0),
-            from: fields.from_revision(request.from_revision),
+            from: fields.revision(request.from_revision),
         };
         fields.check()?;
         if let Some(uuid) = watch.task {

@@ -33,21 +33,17 @@ pub(super) fn read(fields: &mut Fields, asked: &Asked<'_>) -> (Start, usize) {
         if asked.number != 0 {
             fields.reject("page", "is given beside a token");
         }
-        return match position(asked.token) {
-            Some(last) => (Start::After(last), size),
-            None => {
-                fields.reject("page_token", "is not one that this list gave");
-                (Start::Skip(0), size)
-            }
+        let Some(last) = position(asked.token) else {
+            fields.reject("page_token", "is not one that this list gave");
+            return (Start::Skip(0), size);
         };
+        return (Start::After(last), size);
     }
-    match usize::try_from(asked.number) {
-        Ok(number) => (Start::Skip(number.saturating_sub(1).saturating_mul(size)), size),
-        Err(_) => {
-            fields.reject("page", "is negative");
-            (Start::Skip(0), size)
-        }
-    }
+    let number = usize::try_from(asked.number).unwrap_or_else(|_| {
+        fields.reject("page", "is negative");
+        0
+    });
+    (Start::Skip(number.saturating_sub(1).saturating_mul(size)), size)
 }
 
 /// The token of the page behind `last`; empty without one.

@@ -375,10 +375,10 @@ impl Session {
             Err(error @ (Error::NotTaskOwner(_) | Error::TaskNotFound(_))) => Some(error.to_string()),
             Err(error) => return Err(error.into()),
         };
-        if let Some(reason) = lost {
-            if self.tell(Notice::LeaseLost { task: uuid, reason }).await.is_err() {
-                return Ok(Err(Over));
-            }
+        if let Some(reason) = lost
+            && self.tell(Notice::LeaseLost { task: uuid, reason }).await.is_err()
+        {
+            return Ok(Err(Over));
         }
         Ok(self.acknowledge(seq).await)
     }

@@ -208,7 +208,7 @@ impl FarmServer {
             filter: TaskFilter { statuses: fields.statuses(&request.statuses), ..TaskFilter::default() },
             task: fields.optional_task_uuid(&request.task_id),
             only_in_progress: request.only_in_progress,
-            from: fields.from_revision(request.from_revision),
+            from: fields.revision(request.from_revision),
         };
         fields.check()?;
         if let Some(uuid) = watch.task {

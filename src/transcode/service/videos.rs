@@ -69,7 +69,13 @@ impl FarmServer {
         if !request.videos.iter().all(|video| paths.insert(video.video_path.as_str())) {
             fields.reject("videos", "have a path twice");
         }
-        let videos = request.videos.iter().take(MAX_VIDEOS).map(|video| fields.video(video)).collect();
+        let mut videos = Vec::with_capacity(request.videos.len().min(MAX_VIDEOS));
+        for (place, video) in request.videos.iter().enumerate().take(MAX_VIDEOS) {
+            // Who sends many has to know which of them is wrong.
+            let mut own = Fields::default();
+            videos.push(own.video(video));
+            fields.take_in(&format!("videos[{place}]"), own);
+        }
         fields.check()?;
         let (ids, added) = self.farm.register_videos(videos).await?;
         Ok(api::RegisterVideosResponse { ids: ids.into_iter().map(|id| id.0).collect(), added: total(added) })
@@ -89,10 +95,10 @@ impl FarmServer {
 
     fn open_watch_videos(
         &self,
-        request: &api::WatchVideosRequest,
+        request: api::WatchVideosRequest,
     ) -> Result<Answers<api::WatchVideosResponse>, Failure> {
         let mut fields = Fields::default();
-        let from = fields.from_revision(request.from_revision);
+        let from = fields.revision(request.from_revision);
         fields.check()?;
         Ok(stream(self.farm.watch_videos(from, self.watcher()?), video_response))
     }
@@ -130,11 +136,11 @@ impl Fields {
         let resolution = video.resolution.unwrap_or_default();
         let numbers = [video.bitrate_k, resolution.width, resolution.height];
         if video.size_bytes < 0 || numbers.iter().any(|number| *number < 0) {
-            self.reject("videos", "have a negative size, bitrate or resolution");
+            self.reject("size_bytes", "is negative, or the bitrate or the resolution is");
         }
         let is_number = |number: f64| number.is_finite() && number >= 0.0;
         if !is_number(video.fps) || !is_number(video.duration) {
-            self.reject("videos", "have a rate or a duration that is no positive number");
+            self.reject("fps", "is no positive number, or the duration is none");
         }
         let priority = self.priority(Some(video.priority)).unwrap_or(0);
         Registration {
@@ -216,7 +222,7 @@ impl VideoService for FarmServer {
         &self,
         request: Request<api::WatchVideosRequest>,
     ) -> Result<Response<Self::WatchVideosStream>, Status> {
-        answer(self.open_watch_videos(request.get_ref()))
+        answer(self.open_watch_videos(request.into_inner()))
     }
 
     type ReadSourceStream = Answers<api::ReadSourceResponse>;

@@ -150,10 +150,10 @@ impl FarmServer {
 
     fn open_watch_workers(
         &self,
-        request: &api::WatchWorkersRequest,
+        request: api::WatchWorkersRequest,
     ) -> Result<Answers<api::WatchWorkersResponse>, Failure> {
         let mut fields = Fields::default();
-        let from = fields.from_revision(request.from_revision);
+        let from = fields.revision(request.from_revision);
         fields.check()?;
         let steps = self.farm.watch_workers(from, self.watcher()?);
         Ok(stream(steps, worker_response))
@@ -174,7 +174,7 @@ impl FarmServer {
 }
 
 impl Fields {
-    pub(super) fn from_revision(&mut self, from: i64) -> Option<Revision> {
+    pub(super) fn revision(&mut self, from: i64) -> Option<Revision> {
         let from = u64::try_from(from).unwrap_or_else(|_| {
             self.reject("from_revision", "is negative");
             0
@@ -257,7 +257,7 @@ impl WorkerService for FarmServer {
         &self,
         request: Request<api::WatchWorkersRequest>,
     ) -> Result<Response<Self::WatchWorkersStream>, Status> {
-        answer(self.open_watch_workers(request.get_ref()))
+        answer(self.open_watch_workers(request.into_inner()))
     }
 
     async fn get_worker_stats(

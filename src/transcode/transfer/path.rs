@@ -3,18 +3,18 @@
 use std::fmt;
 
 /// The directory of a library that is not a part of it.
-pub const OWN_DIRECTORY: &str = ".steward";
+pub(crate) const OWN_DIRECTORY: &str = ".steward";
 
 const LONGEST_PATH: usize = 1024;
 const LONGEST_NAME: usize = 255;
 
 /// A path from the root of a library to a file in it. It names no directory above itself and nothing of the server's own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RelativePath(String);
+pub(crate) struct RelativePath(String);
 
 /// Why a path is not one within a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
+pub(crate) enum PathError {
     /// Nothing is named.
     #[error("the path is empty")]
     Empty,
@@ -34,23 +34,23 @@ pub enum PathError {
 
 impl RelativePath {
     /// The path as it was given.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The directories on the way, from the root on.
-    pub fn directories(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &str> {
         let (directories, _) = self.split();
         directories.split('/').filter(|name| !name.is_empty())
     }
 
     /// The last part.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.split().1
     }
 
     /// The same with another ending: `a/b.avi` with `mkv` is `a/b.mkv`.
-    pub fn with_extension(&self, extension: &str) -> Result<Self, PathError> {
+    pub(crate) fn with_extension(&self, extension: &str) -> Result<Self, PathError> {
         let (directories, name) = self.split();
         let stem = match name.rsplit_once('.') {
             // A name that begins with its only dot has no ending.

@@ -24,7 +24,7 @@ const MOST_COPIES: u32 = 1000;
 ///
 /// When it fails before that, the original is in its place and the result still among those that came in; it can be tried
 /// again.
-pub fn place(
+pub(crate) fn place(
     root: &Root,
     staging: &Staging,
     received: &Received,

@@ -15,16 +15,16 @@ const DIRECTORY_MODE: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).unio
 
 /// The root of a library.
 #[derive(Debug)]
-pub struct Root(OwnedFd);
+pub(crate) struct Root(OwnedFd);
 
 impl Root {
     /// Opens the directory of a library.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         openat(CWD, path, DIRECTORY, Mode::empty()).map(Root).map_err(failed("cannot open the library"))
     }
 
     /// Opens a file for reading. Links are followed as long as they stay in the library.
-    pub fn open_file(&self, path: &RelativePath) -> Result<File, Error> {
+    pub(crate) fn open_file(&self, path: &RelativePath) -> Result<File, Error> {
         // Without NONBLOCK a pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = File::from(self.open_below(path.as_str(), flags)?);

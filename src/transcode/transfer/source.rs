@@ -14,40 +14,40 @@ use super::root::Root;
 use super::{Error, failed};
 
 /// How many bytes a chunk has at most.
-pub const CHUNK_BYTES: u64 = 256 * 1024;
+pub(crate) const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// A file that can be read.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     file: File,
     size: u64,
 }
 
 /// A part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// Where it begins.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// At most [`CHUNK_BYTES`].
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 impl Source {
     /// Opens the file of a video.
-    pub fn open(root: &Root, path: &RelativePath) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Root, path: &RelativePath) -> Result<Self, Error> {
         let file = root.open_file(path)?;
         let size = file.metadata().map_err(failed("cannot look at the file"))?.len();
         Ok(Source { file, size })
     }
 
     /// How large the file is.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// The bytes from `offset` on, at most `limit` of them; 0: all. One chunk is read ahead of what is asked for. A file
     /// that gets shorter meanwhile is an error, which ends the stream.
-    pub fn chunks(self, offset: u64, limit: u64) -> Result<impl Stream<Item = io::Result<Chunk>> + Send, Error> {
+    pub(crate) fn chunks(self, offset: u64, limit: u64) -> Result<impl Stream<Item = io::Result<Chunk>> + Send, Error> {
         let left = self.size.checked_sub(offset);
         let left = left.ok_or(Error::WrongOffset { given: offset, expected: self.size })?;
         let end = if limit == 0 { self.size } else { offset + left.min(limit) };

@@ -20,13 +20,13 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 /// The results that come into a library.
 #[derive(Debug)]
-pub struct Staging {
+pub(crate) struct Staging {
     directory: OwnedFd,
 }
 
 /// A result that is being received. Nobody else receives it at the same time.
 #[derive(Debug)]
-pub struct Upload {
+pub(crate) struct Upload {
     file: File,
     name: String,
     hash: Sha256,
@@ -37,7 +37,7 @@ pub struct Upload {
 
 /// A result that is here as it was sent, and survives a power loss.
 #[derive(Debug)]
-pub struct Received {
+pub(crate) struct Received {
     pub(super) file: File,
     pub(super) name: String,
     size: u64,
@@ -45,12 +45,12 @@ pub struct Received {
 
 impl Staging {
     /// Opens the directory for results, and makes it when it is not there.
-    pub fn open(root: &Root) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Root) -> Result<Self, Error> {
         root.own_directory(["incoming"]).map(|directory| Staging { directory })
     }
 
     /// How much of a task's result is here: where an upload goes on.
-    pub fn offset(&self, task: Uuid) -> Result<u64, Error> {
+    pub(crate) fn offset(&self, task: Uuid) -> Result<u64, Error> {
         match statat(&self.directory, name_of(task), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(status) => Ok(u64::try_from(status.st_size).unwrap_or_default()),
             Err(Errno::NOENT) => Ok(0),
@@ -59,7 +59,7 @@ impl Staging {
     }
 
     /// Goes on with a result, of at most `max_bytes`. What is here of it is read, for its digest.
-    pub fn resume(&self, task: Uuid, max_bytes: u64) -> Result<Upload, Error> {
+    pub(crate) fn resume(&self, task: Uuid, max_bytes: u64) -> Result<Upload, Error> {
         let name = name_of(task);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&self.directory, &*name, flags, Mode::RUSR | Mode::WUSR);
@@ -75,13 +75,13 @@ impl Staging {
     }
 
     /// Forgets a result. Not an error when there is none.
-    pub fn remove(&self, task: Uuid) -> Result<(), Error> {
+    pub(crate) fn remove(&self, task: Uuid) -> Result<(), Error> {
         self.remove_name(&name_of(task))
     }
 
     /// Forgets the results that nothing was added to since `before`, unless `is_wanted` says that their task goes on.
     /// Returns how many.
-    pub fn remove_stale(&self, before: SystemTime, is_wanted: impl Fn(Uuid) -> bool) -> Result<usize, Error> {
+    pub(crate) fn remove_stale(&self, before: SystemTime, is_wanted: impl Fn(Uuid) -> bool) -> Result<usize, Error> {
         let entries = rustix::fs::Dir::read_from(&self.directory).map_err(failed("cannot list the results"))?;
         let mut removed = 0;
         for entry in entries {
@@ -126,13 +126,13 @@ impl Staging {
 
 impl Upload {
     /// How much is here.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// Adds bytes, which have to continue what is here. After an error that is not about the offset or the size, the
     /// upload has to be resumed anew.
-    pub fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         if offset != self.size {
             return Err(Error::WrongOffset { given: offset, expected: self.size });
         }
@@ -152,7 +152,7 @@ impl Upload {
 
     /// Ends the upload. Returns once the result survives a power loss. One whose digest is another is thrown away: nobody
     /// knows which of its bytes are wrong.
-    pub fn finish(self, staging: &Staging, sha256: &[u8]) -> Result<Received, Error> {
+    pub(crate) fn finish(self, staging: &Staging, sha256: &[u8]) -> Result<Received, Error> {
         if self.hash.finalize().as_slice() != sha256 {
             staging.remove_name(&self.name)?;
             return Err(Error::WrongDigest);
@@ -165,12 +165,12 @@ impl Upload {
 
 impl Received {
     /// How large it is.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// Its path in the library, for a program that looks at it.
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("{}/incoming/{}", super::path::OWN_DIRECTORY, self.name)
     }
 }
