@@ -2,14 +2,14 @@
 //!
 //! Standard output carries the answer and nothing else; what a person should know besides goes to standard error.
 
-mod backoff;
+pub(crate) mod backoff;
 pub mod connect;
 mod console;
 mod duration;
-mod error;
-mod exit;
+pub(crate) mod error;
+pub(crate) mod exit;
 mod follow;
-mod identity;
+pub(crate) mod identity;
 mod json;
 pub mod lock;
 mod progress;
@@ -19,5 +19,6 @@ mod sign_in;
 mod size;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod time;
+pub mod worker_run;
