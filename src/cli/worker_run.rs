@@ -1,7 +1,7 @@
 //! `steward worker`: a program that transcodes what the server gives it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -193,13 +193,13 @@ impl WorkerRunArgs {
             (true, _) => Delivery::Transfer,
             (false, Some("replace")) => Delivery::Replace,
             (false, Some("")) => return Err("--output: it is empty".to_owned()),
-            (false, Some(directory)) => Delivery::Directory(absolute("--output", directory.into())?),
+            (false, Some(directory)) => Delivery::Directory(absolute("--output", Path::new(directory))?),
             (false, None) => {
                 return Err("say where results go: --output DIR, --output replace, or --transfer".to_owned());
             }
         };
         let libraries = self.libraries.into_iter();
-        let libraries = libraries.map(|(name, path)| Ok((name, absolute("--library", path)?)));
+        let libraries = libraries.map(|(name, path)| Ok((name, absolute("--library", &path)?)));
         let libraries = Libraries::new(libraries.collect::<Result<Vec<_>, String>>()?);
         if libraries.is_empty() && delivery != Delivery::Transfer {
             return Err("say where the libraries are: --library NAME=PATH for each; or --transfer".to_owned());
@@ -218,7 +218,7 @@ impl WorkerRunArgs {
             decoding: self.verify,
             allow_larger: self.allow_larger,
             state: self.state,
-            temp: self.temp.map(|temp| absolute("--temp", temp)).transpose()?,
+            temp: self.temp.map(|temp| absolute("--temp", &temp)).transpose()?,
             shutdown_command: self.shutdown_command,
             ffmpeg: self.ffmpeg,
             ffprobe: self.ffprobe,
@@ -227,8 +227,8 @@ impl WorkerRunArgs {
 }
 
 /// What is written down about files must mean the same after a restart elsewhere.
-fn absolute(option: &str, path: PathBuf) -> Result<PathBuf, String> {
-    std::path::absolute(&path).map_err(|error| format!("{option}: {}: {error}", path.display()))
+fn absolute(option: &str, path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("{option}: {}: {error}", path.display()))
 }
 
 fn parse_name(name: &str) -> Result<String, &'static str> {

@@ -1,6 +1,6 @@
 //! What a worker does with what the server and the operator tell it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub(crate) async fn work(
     orders: mpsc::UnboundedReceiver<Order>,
 ) -> Result<End, String> {
     let directory = settings.state.clone();
-    let state = blocking(move || Ok(open_state(directory))).await.map_err(|error| error.to_string())??;
+    let state = blocking(move || Ok(open_state(&directory))).await.map_err(|error| error.to_string())??;
     let encoder = encoder::find(settings.kind, &settings.ffmpeg).await?;
     info!(worker = %settings.name, encoder = encoder.name, slots = settings.slots, "ready to work");
     announce_server(server).await?;
@@ -70,8 +70,8 @@ pub(crate) async fn work(
     Control::new(context).run(session, heard, orders).await
 }
 
-fn open_state(directory: PathBuf) -> Result<State, String> {
-    let state = State::open(&directory)?;
+fn open_state(directory: &Path) -> Result<State, String> {
+    let state = State::open(directory)?;
     recovery::recover(&state).map_err(|error| format!("cannot clean up after an earlier worker: {error}"))?;
     Ok(state)
 }
@@ -93,7 +93,8 @@ struct Control {
     crew: Crew,
     /// The server has welcomed this worker: what it refuses from now on is tried again.
     was_welcomed: bool,
-    is_connected: bool,
+    /// Why there is no session, as it was last told.
+    told_loss: Option<String>,
     /// What the server wants done when all is finished.
     drain: Option<pb::OfflineAction>,
     /// What the operator wants.
@@ -104,7 +105,7 @@ struct Control {
 impl Control {
     fn new(context: Arc<Context>) -> Self {
         let crew = Crew::new(context.clone());
-        Control { context, crew, was_welcomed: false, is_connected: false, drain: None, order: None, rest_until: None }
+        Control { context, crew, was_welcomed: false, told_loss: None, drain: None, order: None, rest_until: None }
     }
 
     async fn run(
@@ -145,7 +146,7 @@ impl Control {
                     Some(event) => self.hear(event).await?,
                     None => return Err("the session ended by itself".to_owned()),
                 },
-                ended = self.crew.next_end(), if !self.crew.is_empty() => self.note_end(&ended),
+                ended = self.crew.next_end(), if !self.crew.is_empty() => self.note_end(ended),
                 order = orders.recv() => self.obey(order.unwrap_or(Order::Quit)),
                 () = sleep_until(rest_until.unwrap_or_else(Instant::now)), if rest_until.is_some() => {
                     self.rest_until = None;
@@ -182,16 +183,16 @@ impl Control {
     async fn hear(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Connected(welcome) => self.greet(welcome).await,
-            Event::Said(message) => self.heed(message),
+            Event::Said(message) => self.heed(*message),
             Event::Lost(status) => {
                 let reason = cli_error::describe(&status);
                 if !self.was_welcomed && !is_worth_a_retry(&status) {
                     return Err(format!("the server does not take this worker: {reason}"));
                 }
-                if self.is_connected || !self.was_welcomed {
+                if self.told_loss.as_ref() != Some(&reason) {
                     warn!(%reason, tasks = self.crew.len(), "no session with the server; trying on");
                 }
-                self.is_connected = false;
+                self.told_loss = Some(reason);
             }
         }
         Ok(())
@@ -199,7 +200,7 @@ impl Control {
 
     async fn greet(&mut self, welcome: pb::Welcome) {
         info!(worker_id = welcome.worker_id, tasks = self.crew.len(), "connected");
-        (self.was_welcomed, self.is_connected) = (true, true);
+        (self.was_welcomed, self.told_loss) = (true, None);
         let (context, token) = (self.context.clone(), welcome.worker_token);
         let kept = blocking(move || {
             let name = &context.settings.name;
@@ -247,7 +248,7 @@ impl Control {
         self.crew.begin(assignment);
     }
 
-    fn note_end(&mut self, ended: &Ended) {
+    fn note_end(&mut self, ended: Ended) {
         if ended.is_machines_fault && self.order.is_none() {
             self.rest_until = Some(Instant::now() + REST);
         }

@@ -159,7 +159,7 @@ fn verdict(
             finished.error_message = format!("cancelled: {reason}");
         }
         (Err(Failure::Stopped), Some(Fate::Quit) | None) => {
-            finished.error_message = "the worker was stopped".to_owned();
+            "the worker was stopped".clone_into(&mut finished.error_message);
             finished.declined = true;
         }
         (Err(Failure::Video(message)), _) => finished.error_message = message,
@@ -180,8 +180,8 @@ fn panic_text(failure: &JoinError) -> String {
 mod tests {
     use super::*;
 
-    fn told(fate: Option<Fate>, result: Result<Done, Failure>) -> Option<(pb::TaskStatus, String, bool)> {
-        let finished = verdict("t", Duration::from_secs(3), fate.as_ref(), result)?;
+    fn told(fate: Option<&Fate>, result: Result<Done, Failure>) -> Option<(pb::TaskStatus, String, bool)> {
+        let finished = verdict("t", Duration::from_secs(3), fate, result)?;
         assert_eq!((finished.task_id.as_str(), finished.elapsed_time), ("t", 3));
         Some((finished.status(), finished.error_message, finished.declined))
     }
@@ -194,15 +194,15 @@ mod tests {
         assert_eq!(told(None, Err(Failure::video("bad"))), failed("bad", false));
         assert_eq!(told(None, Err(Failure::worker("full"))), failed("full", true));
         let cancelled = Some(Fate::Cancelled("no more".to_owned()));
-        assert_eq!(told(cancelled.clone(), Err(Failure::Stopped)), failed("cancelled: no more", false));
-        assert_eq!(told(Some(Fate::Quit), Err(Failure::Stopped)), failed("the worker was stopped", true));
+        assert_eq!(told(cancelled.as_ref(), Err(Failure::Stopped)), failed("cancelled: no more", false));
+        assert_eq!(told(Some(&Fate::Quit), Err(Failure::Stopped)), failed("the worker was stopped", true));
         // It came too late to stop anything.
-        assert_eq!(told(cancelled, Ok(Done::default())), completed);
+        assert_eq!(told(cancelled.as_ref(), Ok(Done::default())), completed);
     }
 
     #[test]
     fn nothing_is_said_of_a_task_that_is_somebody_elses() {
-        assert_eq!(told(Some(Fate::Lost), Ok(Done::default())), None);
-        assert_eq!(told(Some(Fate::Lost), Err(Failure::video("bad"))), None);
+        assert_eq!(told(Some(&Fate::Lost), Ok(Done::default())), None);
+        assert_eq!(told(Some(&Fate::Lost), Err(Failure::video("bad"))), None);
     }
 }

@@ -47,7 +47,7 @@ pub(super) async fn find(kind: Kind, ffmpeg: &Path) -> Result<Encoder, String> {
     let never = CancellationToken::new();
     let mut listed = Vec::new();
     let listing = process::run(ffmpeg, &["-hide_banner", "-encoders"], &never, |bytes| listed.extend_from_slice(bytes));
-    listing.await.map_err(|failure| text(failure))?;
+    listing.await.map_err(text)?;
     let encoder = choose(kind, &names(&String::from_utf8_lossy(&listed)), ffmpeg)?;
     let picture = ["-v", "error", "-nostdin", "-f", "lavfi", "-i", "color=size=320x240:rate=25", "-frames:v", "1"];
     let arguments = [&picture[..], &["-c:v", encoder.name, "-f", "null", "-"]].concat();

@@ -40,13 +40,15 @@ impl Media {
     /// Reads the JSON of ffprobe.
     pub(super) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
         let report: Report = serde_json::from_slice(json)?;
-        let durations = report.streams.iter().map(|stream| &stream.duration);
+        let durations = report.streams.iter().map(|stream| stream.duration.as_ref());
         let longest = durations.filter_map(number::<f64>).fold(0.0, f64::max);
-        let duration = number(&report.format.duration).unwrap_or(longest);
+        let duration = number(report.format.duration.as_ref()).unwrap_or(longest);
+        let mut streams: Vec<Stream> = report.streams.into_iter().map(Stream::from).collect();
+        tell_pictures(&mut streams);
         Ok(Media {
             duration: Some(duration).filter(|duration| duration.is_finite() && *duration > 0.0),
-            bit_rate: number(&report.format.bit_rate),
-            streams: report.streams.into_iter().map(Stream::from).collect(),
+            bit_rate: number(report.format.bit_rate.as_ref()),
+            streams,
         })
     }
 
@@ -55,8 +57,23 @@ impl Media {
     }
 }
 
-fn number<T: std::str::FromStr>(text: &Option<String>) -> Option<T> {
-    text.as_ref()?.parse().ok()
+/// Codecs of single pictures.
+const PICTURE_CODECS: [&str; 6] = ["bmp", "gif", "mjpeg", "png", "tiff", "webp"];
+
+/// Some containers do not say of a cover that it is one: it looks like a second video.
+fn tell_pictures(streams: &mut [Stream]) {
+    let is_moving = |stream: &Stream| stream.kind == StreamKind::Video && !PICTURE_CODECS.contains(&&*stream.codec);
+    if streams.iter().any(is_moving) {
+        for stream in streams.iter_mut().filter(|stream| stream.kind == StreamKind::Video) {
+            if PICTURE_CODECS.contains(&&*stream.codec) {
+                stream.kind = StreamKind::Picture;
+            }
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(text: Option<&String>) -> Option<T> {
+    text?.parse().ok()
 }
 
 #[derive(Deserialize)]
@@ -121,6 +138,20 @@ mod tests {
         let kinds: Vec<_> = media.streams.iter().map(|stream| stream.kind).collect();
         assert_eq!(kinds, [StreamKind::Picture, StreamKind::Video, StreamKind::Audio, StreamKind::Data]);
         assert_eq!((media.duration, media.bit_rate), (Some(12.5), Some(800_000)));
+    }
+
+    #[test]
+    fn a_cover_that_nobody_called_so_is_one_but_the_only_video_is_none() {
+        let json = |codecs: [&str; 2]| {
+            let stream = |codec| format!(r#"{{"index": 0, "codec_type": "video", "codec_name": "{codec}"}}"#);
+            format!(r#"{{"streams": [{}]}}"#, codecs.map(stream).join(","))
+        };
+        let kinds = |codecs| {
+            let media = Media::parse(json(codecs).as_bytes()).unwrap();
+            media.streams.into_iter().map(|stream| stream.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(["h264", "png"]), [StreamKind::Video, StreamKind::Picture]);
+        assert_eq!(kinds(["mjpeg", "mjpeg"]), [StreamKind::Video, StreamKind::Video]);
     }
 
     #[test]

@@ -102,7 +102,6 @@ impl Outbox {
     /// What to claim at the beginning of a connection. A task whose end the server may not know is still claimed, so
     /// that it does not count as abandoned.
     pub(super) fn running(&self) -> Vec<pb::HeldTask> {
-        let held = self.held.iter().map(|(task_id, lease_token)| (task_id, lease_token));
         let ended = self.kept.iter().filter_map(|request| match &request.message {
             Some(Message::Finished(finished)) => Some((&finished.task_id, &finished.lease_token)),
             _ => None,
@@ -111,7 +110,7 @@ impl Outbox {
             task_id: task_id.clone(),
             lease_token: lease_token.clone(),
         };
-        held.chain(ended).map(task).collect()
+        self.held.iter().chain(ended).map(task).collect()
     }
 
     fn keep(&mut self, message: Message) {

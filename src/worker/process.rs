@@ -40,9 +40,17 @@ pub(super) async fn run(
     }
     let words = if words.is_empty() { "it did not say why".to_owned() } else { words };
     let message = format!("{} failed ({status}): {words}", file_name(program));
-    // Another machine may have room.
-    let is_full = message.contains("No space left on device");
-    Err(if is_full { Failure::Worker(message) } else { Failure::Video(message) })
+    // Another machine may have room, and nobody there who kills it.
+    let is_machines_fault = message.contains("No space left on device") || was_killed(status);
+    Err(if is_machines_fault { Failure::Worker(message) } else { Failure::Video(message) })
+}
+
+/// By somebody else, such as a machine that is short of memory. A crash is the program's own.
+fn was_killed(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let killers = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP];
+    status.signal().is_some_and(|number| killers.iter().any(|signal| signal.as_raw() == number))
 }
 
 fn file_name(program: &Path) -> String {
@@ -154,6 +162,14 @@ mod tests {
     async fn a_full_disk_is_the_fault_of_the_machine() {
         let (result, _) = shell("echo 'x: No space left on device' >&2; exit 1", &CancellationToken::new()).await;
         assert!(matches!(result, Err(Failure::Worker(_))), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn being_killed_is_the_fault_of_the_machine_and_a_crash_is_not() {
+        for (signal, is_machines_fault) in [("KILL", true), ("SEGV", false)] {
+            let (result, _) = shell(&format!("kill -{signal} $$"), &CancellationToken::new()).await;
+            assert_eq!(matches!(result, Err(Failure::Worker(_))), is_machines_fault, "{result:?}");
+        }
     }
 
     #[tokio::test]

@@ -111,7 +111,8 @@ mod tests {
         assert_eq!(parser.push(early.as_bytes()), Some(Snapshot::default()));
         parser.push(BLOCK.as_bytes());
         let later = "out_time_us=N/A\nspeed= N/A\nprogress=end\n";
-        assert_eq!(parser.push(later.as_bytes()).unwrap().out_time, 2.0);
+        let known = Snapshot { out_time: 2.0, fps: 24.5, speed: 0.5, bytes: 4096 };
+        assert_eq!(parser.push(later.as_bytes()), Some(known));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) enum Event {
     /// It stands.
     Connected(pb::Welcome),
     /// The server has said something.
-    Said(Message),
+    Said(Box<Message>),
     /// It cannot be made, or has broken; it is tried again.
     Lost(Status),
 }
@@ -139,7 +139,7 @@ impl Session {
     async fn hear(&self, message: Option<Message>) {
         match message {
             Some(Message::Ack(ack)) => self.link.acknowledge(ack.seq),
-            Some(message) => self.tell(Event::Said(message)).await,
+            Some(message) => self.tell(Event::Said(Box::new(message))).await,
             // Of a newer server.
             None => {}
         }

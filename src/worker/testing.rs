@@ -11,13 +11,21 @@ pub(super) fn program(name: &str) -> PathBuf {
     places.find(|place| place.is_file()).unwrap_or_else(|| panic!("there is no {name}: the tests need it"))
 }
 
-/// Makes a video of `seconds` at `path`, with sound. `more` are further arguments of ffmpeg.
-pub(super) fn make_video(path: &Path, seconds: u32, more: &[&str]) {
+/// Makes a video of `seconds` at `path`, with sound. `options` are further ones of ffmpeg.
+pub(super) fn make_video(path: &Path, seconds: u32, options: &[&str]) {
+    make_video_with(path, seconds, &[], options);
+}
+
+/// The same with further inputs, from the number 2 on.
+pub(super) fn make_video_with(path: &Path, seconds: u32, inputs: &[&Path], options: &[&str]) {
     let picture = format!("testsrc2=size=320x240:rate=25:duration={seconds}");
     let sound = format!("sine=frequency=440:duration={seconds}");
     let mut command = Command::new(program("ffmpeg"));
     command.args(["-v", "error", "-y", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &sound]);
-    command.args(["-c:v", "libx264", "-preset", "ultrafast", "-crf", "8", "-c:a", "aac"]).args(more).arg(path);
+    for input in inputs {
+        command.arg("-i").arg(input);
+    }
+    command.args(["-c:v", "libx264", "-preset", "ultrafast", "-crf", "8", "-c:a", "aac"]).args(options).arg(path);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
