@@ -22,7 +22,8 @@ pub(super) struct Original {
 
 impl Original {
     pub(super) fn look(path: &Path) -> io::Result<Self> {
-        Ok(Original { path: path.to_owned(), metadata: path.metadata()? })
+        // Opened, so that a file that cannot be read is noticed by its reason.
+        Ok(Original { path: path.to_owned(), metadata: File::open(path)?.metadata()? })
     }
 
     /// Fails when somebody has changed it since.
@@ -72,68 +73,94 @@ pub(super) fn put(result: &Path, place: &Path) -> Result<(), Failure> {
     put().map_err(Failure::io(format!("cannot put the result at {}", place.display())))
 }
 
-/// Puts a result where it belongs instead of its original. `result` is in the directory of `place`.
-pub(super) fn replace(
-    original: &Original,
-    result: &Path,
-    place: &Path,
-    trash: &Path,
-    state: &State,
-    task_id: &str,
-) -> Result<(), Failure> {
-    original.check()?;
-    let prepared = inherit(original, result).and_then(|()| File::open(result)?.sync_all());
-    prepared.map_err(Failure::io("the result cannot be made to last"))?;
-    let parent = trash.parent().unwrap_or(Path::new("/"));
-    create_directory(parent).map_err(Failure::io(format!("cannot make the trash {}", parent.display())))?;
-    let to_trash = || format!("cannot put {} into the trash", original.path.display());
-    let trash = free_name(trash);
-    let result_inode = result.metadata().map_err(Failure::io("the result is gone"))?.ino();
-    let (from, to) = (original.path.clone(), place.to_owned());
-    let replacement = Replacement { original: from, trash: trash.clone(), place: to, result_inode };
-    let traces = Traces { temporary: vec![result.to_owned()], replacement: Some(replacement) };
-    state.note(task_id, &traces).map_err(Failure::io("cannot write to the state directory"))?;
-    let is_linked = match fs::hard_link(&original.path, &trash) {
-        Ok(()) => true,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(Failure::io(to_trash())(error)),
-        Err(_) => {
-            fs::rename(&original.path, &trash).map_err(Failure::io(to_trash()))?;
-            false
-        }
-    };
-    let done = sync_parent(&trash).and_then(|()| take_place(original, result, place));
-    if let Err(error) = done {
-        let undone = if is_linked { fs::remove_file(&trash) } else { fs::rename(&trash, &original.path) };
-        let undone = undone.err().map_or_else(String::new, |error| format!("; the original is in the trash: {error}"));
-        return Err(Failure::worker(format!("cannot put the result at {}: {error}{undone}", place.display())));
-    }
-    Ok(())
+/// How a file gets a second name: [`fs::hard_link`], or what a test has in its place.
+pub(super) type Link = fn(&Path, &Path) -> io::Result<()>;
+
+/// A result and the original that it takes the place of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange<'a> {
+    pub(super) original: &'a Original,
+    /// In the directory of `place`.
+    pub(super) result: &'a Path,
+    /// That of the original, or beside it with another ending.
+    pub(super) place: &'a Path,
+    /// Where the original goes, or beside it with a number.
+    pub(super) trash: &'a Path,
+    pub(super) link: Link,
 }
 
-fn take_place(original: &Original, result: &Path, place: &Path) -> io::Result<()> {
-    if place == original.path {
-        fs::rename(result, place)?;
-        return sync_parent(place);
-    }
-    rename_to_free(result, place)?;
-    sync_parent(place)?;
-    match fs::remove_file(&original.path) {
-        // It was moved, not linked.
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            fs::rename(place, result)?;
-            Err(error)
+impl Exchange<'_> {
+    /// Does it. When it fails, the original is where it was.
+    pub(super) fn carry_out(self, state: &State, task_id: &str) -> Result<(), Failure> {
+        self.original.check()?;
+        let prepared = inherit(self.original, self.result).and_then(|()| File::open(self.result)?.sync_all());
+        prepared.map_err(Failure::io("the result cannot be made to last"))?;
+        let parent = self.trash.parent().unwrap_or(Path::new("/"));
+        create_directory(parent).map_err(Failure::io(format!("cannot make the trash {}", parent.display())))?;
+        let trash = free_name(self.trash);
+        let traces = self.traces(&trash).map_err(Failure::io("the result is gone"))?;
+        state.note(task_id, &traces).map_err(Failure::io("cannot write to the state directory"))?;
+        let discarded = self.discard(&trash);
+        let is_linked =
+            discarded.map_err(Failure::io(format!("cannot put {} into the trash", self.original.path.display())))?;
+        if let Err(error) = sync_parent(&trash).and_then(|()| self.take_place()) {
+            let undone = if is_linked { fs::remove_file(&trash) } else { fs::rename(&trash, &self.original.path) };
+            let undone =
+                undone.err().map_or_else(String::new, |error| format!("; the original is in the trash: {error}"));
+            return Err(Failure::worker(format!("cannot put the result at {}: {error}{undone}", self.place.display())));
         }
-        _ => sync_parent(&original.path),
+        // From here on there is nothing to undo: the result has its place.
+        let lasting = sync_parent(self.place);
+        lasting.map_err(Failure::io(format!("the result may not last at {}", self.place.display())))
     }
-}
 
-/// Never takes the name of another file.
-fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
-        Ok(()) => fs::remove_file(from),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-        Err(_) if to.symlink_metadata().is_ok() => Err(ErrorKind::AlreadyExists.into()),
-        Err(_) => fs::rename(from, to),
+    fn traces(&self, trash: &Path) -> io::Result<Traces> {
+        let replacement = Replacement {
+            original: self.original.path.clone(),
+            trash: trash.to_owned(),
+            place: self.place.to_owned(),
+            result_inode: self.result.metadata()?.ino(),
+        };
+        Ok(Traces { temporary: vec![self.result.to_owned()], replacement: Some(replacement) })
+    }
+
+    /// Brings the original into the trash. True when it has its place, too.
+    fn discard(&self, trash: &Path) -> io::Result<bool> {
+        match (self.link)(&self.original.path, trash) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+            Err(_) => fs::rename(&self.original.path, trash).map(|()| false),
+        }
+    }
+
+    /// When it fails, the result is where it was.
+    fn take_place(&self) -> io::Result<()> {
+        if self.place == self.original.path {
+            return fs::rename(self.result, self.place);
+        }
+        self.rename_to_free_place()?;
+        match fs::remove_file(&self.original.path) {
+            // It was moved, not linked.
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                fs::rename(self.place, self.result)?;
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Never takes the name of another file.
+    fn rename_to_free_place(&self) -> io::Result<()> {
+        match (self.link)(self.result, self.place) {
+            Ok(()) => {
+                // Its first name is a temporary one, which goes at the end of the task anyway.
+                let _ = fs::remove_file(self.result);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+            Err(_) if self.place.symlink_metadata().is_ok() => Err(ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(self.result, self.place),
+        }
     }
 }
 

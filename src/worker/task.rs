@@ -13,7 +13,7 @@ use super::failure::{Failure, blocking};
 use super::library::Located;
 use super::link::Link;
 use super::media::Media;
-use super::place::{self, Original};
+use super::place::{self, Exchange, Original};
 use super::probe::probe;
 use super::profile::Job;
 use super::report::{Report, Stage};
@@ -238,7 +238,14 @@ impl Attempt<'_> {
                 Delivery::Replace => {
                     let date: String = context.clock.now().to_string().chars().take(DATE_CHARACTERS).collect();
                     let trash = place::trash_place(&located, &date);
-                    place::replace(&original, &staged, &place, &trash, &context.state, &task_id)
+                    let exchange = Exchange {
+                        original: &original,
+                        result: &staged,
+                        place: &place,
+                        trash: &trash,
+                        link: |from, to| std::fs::hard_link(from, to),
+                    };
+                    exchange.carry_out(&context.state, &task_id)
                 }
                 Delivery::Directory(_) | Delivery::Transfer => place::put(&staged, &place),
             }

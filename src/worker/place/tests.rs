@@ -31,8 +31,13 @@ impl Scene {
     }
 
     fn replace(&self, original: &Original, place: &str) -> Result<(), Failure> {
+        self.replace_by(original, place, |from, to| fs::hard_link(from, to))
+    }
+
+    fn replace_by(&self, original: &Original, place: &str, link: Link) -> Result<(), Failure> {
+        let (result, place) = (self.path("a/.steward-t.tmp"), self.path(place));
         let trash = trash_place(&self.located(), "2026-11-21");
-        replace(original, &self.path("a/.steward-t.tmp"), &self.path(place), &trash, &self.state, "t")
+        Exchange { original, result: &result, place: &place, trash: &trash, link }.carry_out(&self.state, "t")
     }
 
     fn read(&self, relative: &str) -> String {
@@ -93,4 +98,52 @@ fn a_source_that_was_changed_is_not_replaced() {
     let failure = scene.replace(&original, "a/v.avi").unwrap_err();
     assert!(matches!(failure, Failure::Worker(message) if message.contains("was changed")));
     assert_eq!(scene.read("a/v.avi"), "somebody has cut it");
+}
+
+/// As of a file system without links.
+fn no_link(_: &Path, _: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+#[test]
+fn where_there_are_no_links_the_original_is_moved() {
+    for place in ["a/v.avi", "a/v.mkv"] {
+        let scene = Scene::new();
+        let original = Original::look(&scene.path("a/v.avi")).unwrap();
+        scene.replace_by(&original, place, no_link).unwrap();
+        assert_eq!(scene.read(place), "result");
+        assert_eq!(scene.read(".steward/trash/2026-11-21/a/v.avi"), "original");
+        assert_eq!(scene.path("a").read_dir().unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn where_there_are_no_links_a_failure_brings_the_original_back() {
+    let scene = Scene::new();
+    fs::write(scene.path("a/v.mkv"), "another").unwrap();
+    let original = Original::look(&scene.path("a/v.avi")).unwrap();
+    scene.replace_by(&original, "a/v.mkv", no_link).unwrap_err();
+    assert_eq!((scene.read("a/v.mkv").as_str(), scene.read("a/v.avi").as_str()), ("another", "original"));
+}
+
+#[test]
+fn a_death_between_any_two_steps_loses_nothing() {
+    use crate::worker::recovery;
+
+    // It dies when the original is in the trash, by a link or moved, and the result is not in its place yet.
+    for link in [(|from, to| fs::hard_link(from, to)) as Link, |from, to| fs::rename(from, to)] {
+        for place in ["a/v.avi", "a/v.mkv"] {
+            let scene = Scene::new();
+            let original = Original::look(&scene.path("a/v.avi")).unwrap();
+            let (result, trash) = (scene.path("a/.steward-t.tmp"), scene.path("trash"));
+            let place = scene.path(place);
+            let exchange = Exchange { original: &original, result: &result, place: &place, trash: &trash, link };
+            scene.state.note("t", &exchange.traces(&trash).unwrap()).unwrap();
+            exchange.discard(&trash).unwrap();
+            recovery::recover(&scene.state).unwrap();
+            assert_eq!(scene.read("a/v.avi"), "original");
+            assert_eq!(scene.path("a").read_dir().unwrap().count(), 1);
+            assert!(!trash.exists());
+        }
+    }
 }
