@@ -16,6 +16,10 @@ use super::state::{Replacement, State, Traces};
 /// Ends what still runs, brings originals back that have lost their place, and removes files that are worth nothing.
 pub(super) fn recover(state: &State) -> io::Result<()> {
     for (task_id, traces) in state.left_behind()? {
+        if !is_reachable(&traces) {
+            warn!(task = %task_id, "cannot clean up after a task: its disk is not there; left for the next start");
+            continue;
+        }
         clear(&traces)?;
         state.forget(&task_id)?;
         info!(task = %task_id, "cleaned up after a task of an earlier worker");
@@ -38,6 +42,13 @@ pub(super) fn clear(traces: &Traces) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the directories are there: what is not seen on a disk that is not mounted is not gone.
+fn is_reachable(traces: &Traces) -> bool {
+    let originals = traces.replacement.iter().map(|replacement| &replacement.original);
+    let mut directories = traces.temporary.iter().chain(originals).filter_map(|file| file.parent());
+    directories.all(Path::is_dir)
 }
 
 fn settle(Replacement { original, trash, place, result_inode }: &Replacement) -> io::Result<()> {
@@ -145,6 +156,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_a_disk_that_is_not_there_is_left_for_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(&directory.path().join("state")).unwrap();
+        let traces = Traces { temporary: vec![PathBuf::from("/nowhere/at/all")], replacement: None };
+        state.note("t", &traces).unwrap();
+        recover(&state).unwrap();
+        assert_eq!(state.left_behind().unwrap(), [("t".to_owned(), traces)]);
+    }
+
+    #[test]
     fn leftovers_go_with_what_still_writes_them() {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(&directory.path().join("state")).unwrap();
@@ -155,7 +176,7 @@ mod tests {
         let mut writer = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
         let mut ready = String::new();
         io::BufRead::read_line(&mut io::BufReader::new(writer.stdout.take().unwrap()), &mut ready).unwrap();
-        let traces = Traces { temporary: vec![file.clone(), PathBuf::from("/nowhere/at/all")], replacement: None };
+        let traces = Traces { temporary: vec![file.clone(), directory.path().join("never made")], replacement: None };
         state.note("t", &traces).unwrap();
         recover(&state).unwrap();
         assert!(!file.exists());

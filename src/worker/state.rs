@@ -97,7 +97,8 @@ impl State {
             let path = entry?.path();
             let is_note = path.extension().is_some_and(|extension| extension == "json");
             let Some(task_id) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_note) else { continue };
-            let traces = serde_json::from_slice(&fs::read(&path)?)?;
+            let traces = serde_json::from_slice(&fs::read(&path)?);
+            let traces = traces.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
             found.push((task_id.to_owned(), traces));
         }
         Ok(found)
