@@ -179,14 +179,14 @@ impl Attempt<'_> {
         let staged = place::temporary(&beside, &self.assignment.task_id, &extension);
         let directory = self.settings().temp.clone().unwrap_or_else(|| beside.clone());
         let result = place::temporary(&directory, &self.assignment.task_id, &extension);
-        self.leave([staged, result.clone()]).await?;
-        let file = result.clone();
-        let created = blocking(move || {
+        let cannot_write = format!("cannot write {}", result.display());
+        let directories = blocking(move || {
             place::create_directory(&beside)?;
-            place::create_directory(&directory)?;
-            std::fs::File::create(&file)
+            place::create_directory(&directory)
         });
-        created.await.map_err(Failure::io(format!("cannot write {}", result.display())))?;
+        directories.await.map_err(Failure::io(&cannot_write))?;
+        self.leave([staged, result.clone()]).await?;
+        tokio::fs::File::create(&result).await.map_err(Failure::io(cannot_write))?;
         Ok(result)
     }
 
@@ -276,8 +276,8 @@ fn stage(result: &Path, place: &Path) -> Result<PathBuf, Failure> {
     }
     let staged = place.with_file_name(result.file_name().unwrap_or_default());
     if std::fs::rename(result, &staged).is_err() {
-        std::fs::copy(result, &staged)
-            .map_err(Failure::io(format!("cannot copy the result to {}", staged.display())))?;
+        let copied = std::fs::copy(result, &staged).and_then(|_| std::fs::remove_file(result));
+        copied.map_err(Failure::io(format!("cannot copy the result to {}", staged.display())))?;
     }
     Ok(staged)
 }

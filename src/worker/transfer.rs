@@ -26,8 +26,12 @@ pub(super) async fn run(attempt: &mut Attempt<'_>) -> Result<Done, Failure> {
     let task_id = attempt.assignment.task_id.clone();
     let extension = extension_of(&attempt.assignment.video_path);
     let source = directory.join(format!(".steward-{task_id}.source.{extension}"));
+    let cannot_write = format!("cannot write {}", source.display());
+    let made = directory.clone();
+    blocking(move || place::create_directory(&made)).await.map_err(Failure::io(&cannot_write))?;
     attempt.leave([source.clone()]).await?;
-    fetch(attempt, &directory, &source).await?;
+    tokio::fs::File::create(&source).await.map_err(Failure::io(cannot_write))?;
+    fetch(attempt, &source).await?;
     let media = probe(&attempt.settings().ffprobe, &source, attempt.stop).await?;
     let container = attempt.container(&source, &media);
     let extension = container.extension(&extension);
@@ -78,13 +82,7 @@ pub(super) async fn recover(
 }
 
 /// Fetches the source. A connection that breaks is made again, and goes on where it was.
-async fn fetch(attempt: &mut Attempt<'_>, directory: &Path, source: &Path) -> Result<(), Failure> {
-    let (directory, path) = (directory.to_owned(), source.to_owned());
-    let created = blocking(move || {
-        place::create_directory(&directory)?;
-        std::fs::File::create(path)
-    });
-    created.await.map_err(Failure::io(format!("cannot write {}", source.display())))?;
+async fn fetch(attempt: &mut Attempt<'_>, source: &Path) -> Result<(), Failure> {
     let mut offset = 0;
     let mut backoff = Backoff::new();
     loop {
