@@ -2,15 +2,15 @@
 //!
 //! Standard output carries the answer and nothing else; what a person should know besides goes to standard error.
 
-mod backoff;
+pub(crate) mod backoff;
 pub mod connect;
 mod console;
 mod duration;
-mod error;
-mod exit;
+pub(crate) mod error;
+pub(crate) mod exit;
 mod farm;
 mod follow;
-mod identity;
+pub(crate) mod identity;
 mod json;
 pub mod library;
 pub mod lock;
@@ -23,7 +23,8 @@ mod size;
 mod table;
 pub mod task;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod time;
 pub mod video;
 pub mod worker;
+pub mod worker_run;

@@ -28,6 +28,8 @@ enum Command {
     Lock(Box<cli::lock::LockArgs>),
     /// Looks after repositories of backups.
     Restic(Box<cli::restic::ResticArgs>),
+    /// Transcodes what the server gives it; with a command, looks after the workers of the farm.
+    Worker(Box<WorkerArgs>),
     /// Shows, cancels and retries the tasks of the transcoding farm.
     Task(Box<cli::task::TaskArgs>),
     /// Shows the videos of the libraries, and lets them be transcoded again.
@@ -39,6 +41,17 @@ enum Command {
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
+struct WorkerArgs {
+    #[command(flatten)]
+    client: cli::connect::ClientArgs,
+    #[command(flatten)]
+    program: cli::worker_run::WorkerRunArgs,
+    #[command(subcommand)]
+    command: Option<cli::worker::WorkerCommand>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -156,6 +169,7 @@ async fn run(command: Command) -> ExitCode {
         Command::RestServer(args) => rest_server(*args).await,
         Command::Lock(args) => return cli::lock::run(*args).await,
         Command::Restic(args) => return cli::restic::run(*args).await,
+        Command::Worker(args) => return worker(*args).await,
         Command::Task(args) => return cli::task::run(*args).await,
         Command::Video(args) => return cli::video::run(*args).await,
         Command::Log(args) => return cli::log::run(*args).await,
@@ -168,6 +182,13 @@ async fn run(command: Command) -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn worker(args: WorkerArgs) -> ExitCode {
+    match args.command {
+        Some(command) => cli::worker::run(command, &args.client).await,
+        None => cli::worker_run::run(args.program, args.client.server()).await,
     }
 }
 

@@ -39,7 +39,7 @@ pub struct ClientArgs {
 }
 
 impl ClientArgs {
-    pub(crate) fn server(&self) -> &Server {
+    pub fn server(&self) -> &Server {
         &self.server
     }
 
@@ -50,7 +50,7 @@ impl ClientArgs {
 
 /// A server that can be connected to, and as whom.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Server {
+pub struct Server {
     /// The server's gRPC address.
     #[arg(
         long = "server",
@@ -111,7 +111,7 @@ impl Server {
         ObjectServiceClient::new(self.connect_lazy())
     }
 
-    /// A connection that is made when it is first used.
+    /// A connection that is made when it is first used, and made again when it breaks.
     pub(crate) fn connect_lazy(&self) -> Channel {
         // A command that has no password has not got past its first connection.
         let sign_in = self.sign_in().unwrap_or_default();

@@ -14,7 +14,8 @@ pub(crate) fn actor() -> String {
     format!("{user}@{}", host())
 }
 
-fn host() -> String {
+/// The name of this machine.
+pub(crate) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

@@ -1,0 +1,90 @@
+//! Tells the server how far a task is, not more often than it wants to know.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use steward_proto::transcode::v1 as pb;
+
+use super::link::Link;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The reports of one task.
+#[derive(Debug)]
+pub(super) struct Report {
+    link: Arc<Link>,
+    task_id: String,
+    started: Instant,
+    latest: Option<Instant>,
+}
+
+/// How far a task is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stage {
+    /// 0 to 100.
+    pub(super) percent: f64,
+    pub(super) remaining: Option<Duration>,
+    /// Frames a second.
+    pub(super) fps: f64,
+    /// Times real time.
+    pub(super) speed: f64,
+    /// Of the result.
+    pub(super) bytes: i64,
+}
+
+impl Report {
+    pub(super) fn new(link: Arc<Link>, task_id: &str) -> Self {
+        Report { link, task_id: task_id.to_owned(), started: Instant::now(), latest: None }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Reports, unless that was done less than a second ago.
+    pub(super) fn tell(&mut self, stage: Stage) {
+        let now = Instant::now();
+        if !is_due(self.latest, now) {
+            return;
+        }
+        self.latest = Some(now);
+        self.link.progress(pb::TaskProgress {
+            task_id: self.task_id.clone(),
+            // The link knows it.
+            lease_token: String::new(),
+            progress: stage.percent.clamp(0.0, 100.0),
+            elapsed_time: seconds(self.elapsed()),
+            remaining_time: stage.remaining.map(seconds),
+            fps: stage.fps,
+            speed: stage.speed,
+            output_bytes: stage.bytes,
+        });
+    }
+
+    /// A line for the log of the farm.
+    pub(super) fn log(&self, level: pb::LogLevel, text: &str) {
+        self.link.log(&self.task_id, level, text);
+    }
+}
+
+fn is_due(latest: Option<Instant>, now: Instant) -> bool {
+    latest.is_none_or(|latest| now.duration_since(latest) >= INTERVAL)
+}
+
+/// Whole seconds, as the protocol has them.
+pub(super) fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_due_at_once_and_then_once_a_second() {
+        let start = Instant::now();
+        assert!(is_due(None, start));
+        assert!(!is_due(Some(start), start + Duration::from_millis(999)));
+        assert!(is_due(Some(start), start + INTERVAL));
+    }
+}
