@@ -35,7 +35,7 @@ async fn a_report_needs_three_fields_and_then_a_task_and_then_its_owner() {
         r#"{"worker_id":{},"progress":1,"status":1}"#,
         r#"{"worker_id":1,"progress":1,"status":1,"elapsed_time":"long"}"#,
         r#"{"worker_id":1,"progress":1,"status":1,"remaining_time":[]}"#,
-        r#"{"worker_id":1,"progress":1,"status":3,"error_message":{}}"#,
+        r#"{"worker_id":1,"progress":1,"status":1,"error_message":{}}"#,
     ];
     all_say(&api, "PATCH", &known, &wrong, 400, "参数类型错误").await;
     let body = json!({"worker_id": owner, "progress": 1, "status": 1});
