@@ -82,7 +82,8 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_given_twice() {
         assert!(expected.contains(&task.status()), "{told:?}: {task:?}");
         assert!(videos.insert(task.video_id), "video {} was given twice", task.video_id);
         let video = native.video(task.video_id).await;
-        let of_task = if task.status() == TaskStatus::Completed { VideoStatus::Completed } else { VideoStatus::Claimed };
+        let of_task =
+            if task.status() == TaskStatus::Completed { VideoStatus::Completed } else { VideoStatus::Claimed };
         assert_eq!(video.transcode_status(), of_task, "a task and its video change together");
     }
     assert!(facts.len() >= 20 * ROUNDS, "{} tasks", facts.len());

@@ -84,7 +84,10 @@ async fn it_works_through_a_gateway() {
     let (_gateway, port) = programs::gateway(&farm, "gateway").await;
     let Some(worker) = Worker::start(port, "old", &["--num", "1"]) else { return };
     let (said, code) = worker.end().await;
-    assert_eq!((said, code), (["registered 1", "claimed lib/video-00000.mp4", "completed"].map(str::to_owned).into(), Some(0)));
+    assert_eq!(
+        (said, code),
+        (["registered 1", "claimed lib/video-00000.mp4", "completed"].map(str::to_owned).into(), Some(0))
+    );
 }
 
 #[tokio::test]

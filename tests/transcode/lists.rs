@@ -65,7 +65,8 @@ async fn every_question_about_thousands_of_videos_is_answered_as_a_plain_search_
         ListVideosRequest { library: "none".to_owned(), ..Default::default() },
     ];
     for question in questions {
-        for (sort_by, order) in [("bitrate_k", SortOrder::Desc), ("video_path", SortOrder::Asc), ("", SortOrder::Desc)] {
+        for (sort_by, order) in [("bitrate_k", SortOrder::Desc), ("video_path", SortOrder::Asc), ("", SortOrder::Desc)]
+        {
             let request = ListVideosRequest {
                 sort_by: sort_by.to_owned(),
                 order: order.into(),

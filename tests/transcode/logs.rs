@@ -16,13 +16,17 @@ async fn the_story_of_a_task_can_be_read() {
     let (good, bad) = (api.claim(worker).await, api.claim(worker).await);
     api.complete(&good, worker).await;
     api.fail(&bad, worker, "out of luck").await;
-    api.send("POST", &format!("/workers/{worker}/offline"), &json!({"action": "offline"})).await.says(200, "下线指令已发送");
+    api.send("POST", &format!("/workers/{worker}/offline"), &json!({"action": "offline"}))
+        .await
+        .says(200, "下线指令已发送");
 
     let told = api.log_messages(1).await;
 
     assert!(told.iter().any(|message| message.contains("w1")), "the registration: {told:?}");
-    assert!(told.iter().filter(|message| message.contains(&good) || message.contains("video-00000")).count() >= 2,
-        "the claim and the completion: {told:?}");
+    assert!(
+        told.iter().filter(|message| message.contains(&good) || message.contains("video-00000")).count() >= 2,
+        "the claim and the completion: {told:?}"
+    );
     assert!(told.len() >= 5, "registration, two claims, completion, command: {told:?}");
     let errors = api.log_messages(3).await;
     assert_eq!(errors.iter().filter(|message| message.contains("out of luck")).count(), 1, "{errors:?}");
@@ -104,16 +108,15 @@ async fn a_watch_begins_with_the_newest_and_goes_on_with_every_new_one() {
         WatchLogsRequest { levels: vec![LogLevel::Debug.into()], task_id: task.clone(), backlog: 2, from_revision: 0 };
     let mut watch = good(native.logs().watch_logs(request.clone()).await);
     let mut backlog = Vec::new();
-    let mut seen = 0;
-    while let Some(log) = {
+    let end = loop {
         let message = next(&mut watch).await;
-        seen = message.revision;
-        message.log
-    } {
-        backlog.push(log.log_message);
-    }
+        match message.log {
+            Some(log) => backlog.push(log.log_message),
+            None => break message.revision,
+        }
+    };
     assert_eq!(backlog, ["2", "3"]);
-    assert!(seen > 0, "the end of the backlog says what to resume from");
+    assert!(end > 0, "the end of the backlog says what to resume from");
 
     write("4").await;
     let live = next(&mut watch).await;

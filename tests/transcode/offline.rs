@@ -19,7 +19,9 @@ async fn a_worker_hears_of_it_when_it_asks_for_work_and_is_offline_at_once() {
     farm.waiting(1).await;
     for action in ["offline", "shutdown"] {
         let worker = api.register("w1").await;
-        api.send("POST", &format!("/workers/{worker}/offline"), &json!({"action": action})).await.says(200, "下线指令已发送");
+        api.send("POST", &format!("/workers/{worker}/offline"), &json!({"action": action}))
+            .await
+            .says(200, "下线指令已发送");
         assert_eq!(api.worker(worker).await["status"], 1, "until it asks");
 
         let reply = api.ask(worker).await;
@@ -88,11 +90,8 @@ async fn a_native_worker_hears_of_it_with_each_heartbeat_and_claim() {
     let native = farm.native();
     farm.waiting(1).await;
     let id = native.register("w1").await.worker_id;
-    let request = |action: OfflineAction| SetWorkerOfflineRequest {
-        worker_id: id,
-        action: action.into(),
-        deadline: None,
-    };
+    let request =
+        |action: OfflineAction| SetWorkerOfflineRequest { worker_id: id, action: action.into(), deadline: None };
     let unsaid = native.workers().set_worker_offline(request(OfflineAction::Unspecified)).await;
     assert_eq!(refusal(unsaid).0, Code::InvalidArgument);
     good(native.workers().set_worker_offline(request(OfflineAction::Shutdown)).await);
@@ -140,7 +139,7 @@ async fn a_drain_that_was_taken_back_takes_nothing() {
     let request = SetWorkerOfflineRequest {
         worker_id: id,
         action: OfflineAction::Offline.into(),
-        deadline: Some(duration(Duration::from_secs(600))),
+        deadline: Some(duration(Duration::from_mins(10))),
     };
     good(native.workers().set_worker_offline(request).await);
     good(native.workers().cancel_worker_offline(CancelWorkerOfflineRequest { worker_id: id }).await);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use steward_proto::transcode::v1::{
-    ListWorkersRequest, RegisterOutcome, RegisterWorkerRequest, TaskStatus, UpdateWorkerRequest, WorkerState, WorkerType,
+    ListWorkersRequest, RegisterOutcome, RegisterWorkerRequest, TaskStatus, UpdateWorkerRequest, WorkerState,
+    WorkerType,
 };
 use tokio::time::Instant;
 use tonic::Code;
@@ -106,7 +107,9 @@ async fn a_worker_that_registers_again_keeps_its_id_and_brings_new_abilities() {
     let farm = Farm::with(SHORT).await;
     let api = farm.api();
     let first = api.register_as("w1", 0, 1).await;
-    api.send("POST", &format!("/workers/{first}/offline"), &json!({"action": "shutdown"})).await.says(200, "下线指令已发送");
+    api.send("POST", &format!("/workers/{first}/offline"), &json!({"action": "shutdown"}))
+        .await
+        .says(200, "下线指令已发送");
     api.see_offline(first).await;
 
     assert_eq!(api.register_as("w1", 1, 0).await, first);

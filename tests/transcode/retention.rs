@@ -77,9 +77,6 @@ async fn old_logs_go() {
     let farm = Farm::with("heartbeat_timeout = \"10m\"\nlog_retention = \"1s\"\nsweep_interval = \"200ms\"").await;
     let api = farm.api();
     api.register("w1").await;
-    eventually("the registration is forgotten", async || {
-        api.rows("/logs").await.is_empty().then_some(())
-    })
-    .await;
+    eventually("the registration is forgotten", async || api.rows("/logs").await.is_empty().then_some(())).await;
     assert_eq!(api.rows("/workers").await.len(), 1, "the worker is not");
 }

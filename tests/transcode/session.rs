@@ -256,8 +256,7 @@ async fn a_cancelled_task_is_told_at_once() {
     let (mut session, _) = Session::welcome(&farm, hello("w1")).await;
     session.say(0, ready(1)).await;
     let assign = session.assigned().await;
-    let request =
-        CancelTaskRequest { task_id: held(&assign).task_id, reason: "enough".to_owned(), requeue: false };
+    let request = CancelTaskRequest { task_id: held(&assign).task_id, reason: "enough".to_owned(), requeue: false };
     good(farm.native().tasks().cancel_task(request).await);
     let notice = session
         .find(|message| match message {
@@ -288,7 +287,7 @@ async fn drains_and_pauses_are_pushed() {
     let request = SetWorkerOfflineRequest {
         worker_id,
         action: OfflineAction::Offline.into(),
-        deadline: Some(duration(Duration::from_secs(60))),
+        deadline: Some(duration(Duration::from_mins(1))),
     };
     good(native.workers().set_worker_offline(request).await);
     let drain = session

@@ -79,8 +79,7 @@ async fn a_native_claim_uses_what_the_worker_registered_with_unless_it_says_othe
     let farm = Farm::start().await;
     let native = farm.native();
     farm.register_videos(vec![waiting("lib/vr").vr(), waiting("lib/flat").codec("vp9")]).await;
-    let request =
-        RegisterWorkerRequest { worker_type: WorkerType::Nvenc.into(), support_vr: false, ..cpu("w1") };
+    let request = RegisterWorkerRequest { worker_type: WorkerType::Nvenc.into(), support_vr: false, ..cpu("w1") };
     let id = good(native.workers().register_worker(request).await).worker_id;
     is_no_work(&native.claim(claim(id)).await);
     let mut request = claim(id);
@@ -137,7 +136,8 @@ async fn a_library_gets_only_workers_with_its_labels() {
 
 /// Windows of whole days: those of one day that is neither today nor next to it, or those of every day.
 async fn windows(farm: &Farm, is_open: bool) -> Schedule {
-    let days = good(farm.native().tasks().get_task_stats(GetTaskStatsRequest { days: 1, ..Default::default() }).await).days;
+    let days =
+        good(farm.native().tasks().get_task_stats(GetTaskStatsRequest { days: 1, ..Default::default() }).await).days;
     let today: jiff::civil::Date = days[0].date.parse().expect("a date");
     let far = 1 << ((today.weekday().to_monday_zero_offset() + 3) % 7);
     let days = if is_open { 0 } else { far };

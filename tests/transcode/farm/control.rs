@@ -104,9 +104,7 @@ async fn a_worker_without_the_library_gets_the_film_and_sends_the_result() {
     assert_eq!(site.studio.codec(&film).await, "hevc");
     assert!(fs::metadata(&film).expect("the film").len() < original.len() as u64);
     assert!(site.has_kept(&original), "the original is kept");
-    eventually("it is known as it is now", async || {
-        (site.video("sub/a.mp4").await["codec"] == "hevc").then_some(())
-    })
-    .await;
+    eventually("it is known as it is now", async || (site.video("sub/a.mp4").await["codec"] == "hevc").then_some(()))
+        .await;
     assert_eq!(site.tasks_of("sub/a.mp4").await.len(), 1, "{video}");
 }

@@ -147,7 +147,8 @@ pub(super) fn encoders_of(parent: u32) -> Vec<u32> {
         let is_alive = fields.next().is_some_and(|state| state != "Z");
         is_alive && head.ends_with("(ffmpeg") && fields.next() == Some(parent.to_string().as_str())
     };
-    let entries = fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let entries =
+        fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     entries.filter(is_encoder).collect()
 }
 

@@ -118,7 +118,9 @@ async fn times_are_read_in_every_iso_form_and_a_bad_one_is_refused() {
     let time = api.send("POST", "/logs", &body).await.data()["log_time"].as_str().expect("a time").to_owned();
     let count = async |query: String| api.rows(&format!("/logs?log_level[]=0&{query}")).await.len();
 
-    for past in ["2001-01-01", "2001-01-01T00:00", "2001-01-01T00:00:00", "2001-01-01T00:00:00Z", "2001-01-01%2000:00:00"] {
+    for past in
+        ["2001-01-01", "2001-01-01T00:00", "2001-01-01T00:00:00", "2001-01-01T00:00:00Z", "2001-01-01%2000:00:00"]
+    {
         assert_eq!(count(format!("start_time={past}")).await, 1, "{past}");
         assert_eq!(count(format!("end_time={past}")).await, 0, "{past}");
     }

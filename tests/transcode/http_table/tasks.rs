@@ -151,7 +151,11 @@ async fn tasks_come_in_pages() {
     assert_eq!((ids, pagination), (Vec::new(), past));
     for odd in ["page=0", "page=-1", "page=x", "per_page=0", "per_page=-2", "per_page=ten", "page=1.5"] {
         let (ids, pagination) = page(odd).await;
-        assert_eq!((ids.len(), &pagination["current_page"], &pagination["per_page"]), (7, &json!(1), &json!(20)), "{odd}");
+        assert_eq!(
+            (ids.len(), &pagination["current_page"], &pagination["per_page"]),
+            (7, &json!(1), &json!(20)),
+            "{odd}"
+        );
     }
     let (_, pagination) = page("per_page=5000").await;
     assert_eq!(pagination["per_page"], 1000, "a page has an end");

@@ -131,11 +131,13 @@ async fn videos_come_in_pages() {
 
     let second = page("page=2&per_page=4&sort_by=id&order=asc").await;
     assert_eq!((&second["videos"][0]["id"], second["videos"].as_array().map(Vec::len)), (&json!(ids[4]), Some(2)));
-    let expected = json!({"total": 6, "pages": 2, "current_page": 2, "per_page": 4, "has_next": false, "has_prev": true});
+    let expected =
+        json!({"total": 6, "pages": 2, "current_page": 2, "per_page": 4, "has_next": false, "has_prev": true});
     assert_eq!(second["pagination"], expected);
     let past = page("page=9&per_page=4").await;
     assert_eq!(past["videos"], json!([]));
-    let expected = json!({"total": 6, "pages": 2, "current_page": 9, "per_page": 4, "has_next": false, "has_prev": true});
+    let expected =
+        json!({"total": 6, "pages": 2, "current_page": 9, "per_page": 4, "has_next": false, "has_prev": true});
     assert_eq!(past["pagination"], expected);
     for odd in ["page=0", "page=x", "per_page=0", "per_page=-1", "per_page=x", "page=undefined&per_page=undefined"] {
         let page = page(odd).await;

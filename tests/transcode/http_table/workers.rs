@@ -190,6 +190,7 @@ async fn without_a_page_all_workers_are_listed_and_with_one_that_page() {
         assert_eq!(ids(odd).await, (1..=10).collect::<Vec<_>>(), "{odd}");
     }
     let page = api.get("/workers?page=2&per_page=10").await;
-    let expected = json!({"total": 25, "pages": 3, "current_page": 2, "per_page": 10, "has_next": true, "has_prev": true});
+    let expected =
+        json!({"total": 25, "pages": 3, "current_page": 2, "per_page": 10, "has_next": true, "has_prev": true});
     assert_eq!(page.json["pagination"], expected);
 }

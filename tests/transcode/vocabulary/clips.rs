@@ -47,7 +47,7 @@ impl Studio {
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         let source = format!("testsrc2=size={size}:rate=25:duration={seconds}");
         let sound = format!("sine=duration={seconds}");
-        let mut command = self.program("ffmpeg");
+        let mut command = program("ffmpeg");
         command.args(["-y", "-v", "error", "-f", "lavfi", "-i", &source, "-f", "lavfi", "-i", &sound]);
         command.args(encoder).args(["-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart"]).arg(path);
         let output = within("ffmpeg ends", command.output()).await.expect("ffmpeg can be started");
@@ -56,17 +56,17 @@ impl Studio {
 
     /// The codec of the picture of a file, as ffprobe names it.
     pub(crate) async fn codec(self, path: &Path) -> String {
-        let mut command = self.program("ffprobe");
+        let mut command = program("ffprobe");
         command.args(["-v", "error", "-select_streams", "v:0", "-show_entries", "stream=codec_name"]);
         command.args(["-of", "csv=p=0"]).arg(path);
         let output = within("ffprobe ends", command.output()).await.expect("ffprobe can be started");
         String::from_utf8(output.stdout).expect("UTF-8").trim().trim_end_matches(',').to_owned()
     }
+}
 
-    fn program(self, name: &str) -> Command {
-        let path = program::find(name, "a film").expect("it was there before");
-        let mut command = Command::new(path);
-        command.kill_on_drop(true);
-        command
-    }
+fn program(name: &str) -> Command {
+    let path = program::find(name, "a film").expect("it was there before");
+    let mut command = Command::new(path);
+    command.kill_on_drop(true);
+    command
 }
