@@ -283,6 +283,27 @@ async fn a_browser_is_told_by_server_sent_events() {
 }
 
 #[tokio::test]
+async fn a_browser_goes_on_where_it_was() {
+    let farm = Farm::start().await;
+    let api = farm.api();
+    farm.waiting(3).await;
+    let worker = api.register("w1").await;
+    let mut events = farm.http().subscribe("/api/v2/events").await;
+    let seen = api.claim(worker).await;
+    let event = event_with(&mut events, &seen).await;
+    let id = event.lines().find_map(|line| line.strip_prefix("id:")).expect("an event has an id").trim().to_owned();
+    drop(events);
+    let missed = [api.claim(worker).await, api.claim(worker).await];
+
+    let mut resumed = farm.http().subscribe(&format!("/api/v2/events?last_event_id={id}")).await;
+
+    for task in &missed {
+        let event = event_with(&mut resumed, "task_id").await;
+        assert!(event.contains(task.as_str()), "{event}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_ends_ends_its_watches() {
     let mut farm = Farm::start().await;
     let mut watch = watch(&farm, WatchTasksRequest::default()).await;

@@ -66,7 +66,7 @@ async fn a_library_that_was_removed_is_forgotten_and_its_files_are_not_touched()
     site.add_library().await;
     assert_eq!(site.videos().await.len(), 1);
 
-    told(&site.server, &["library", "remove", "lib", "--yes"]).await;
+    told(&site.server, &["library", "remove", "lib"]).await;
 
     eventually("its videos are gone", async || site.videos().await.is_empty().then_some(())).await;
     assert!(film.is_file());
@@ -79,7 +79,7 @@ async fn the_log_can_be_followed_at_a_shell() {
     site.add_library().await;
     let worker = site.worker("shell", &["--preset", "ultrafast"]);
     site.see_video("a.mp4", 4).await;
-    let log = told(&site.server, &["log", "tail"]).await;
+    let log = told(&site.server, &["log", "tail", "--lines", "100"]).await;
     assert!(log.contains("shell"), "{log}");
     let tasks = told(&site.server, &["task", "list"]).await;
     assert!(tasks.contains("lib/a.mp4"), "{tasks}");

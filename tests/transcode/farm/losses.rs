@@ -3,7 +3,7 @@ use std::fs;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Duration, Instant};
 
-use super::site::{Site, encoders_of};
+use super::site::{Site, encoders_of, files_below};
 use crate::common::wait::eventually;
 use crate::vocabulary::programs::{steward, told};
 
@@ -45,6 +45,29 @@ async fn what_a_killed_worker_had_is_done_by_another_one() {
     let story: Vec<_> = tasks.iter().map(|task| (task["worker_name"].as_str(), task["status"].as_u64())).collect();
     assert_eq!(story, [(Some("first"), Some(3)), (Some("second"), Some(2))]);
     assert_eq!(site.studio.codec(&film).await, "hevc");
+    assert!(site.has_kept(&original));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_worker_that_comes_back_clears_up_and_begins_anew() {
+    let Some(site) = Site::open("farm::losses").await else { return };
+    let film = site.film("long.mp4");
+    site.studio.long_h264(&film).await;
+    let original = fs::read(&film).expect("the film");
+    site.add_library().await;
+    let mut worker = site.worker("w1", &["--preset", "veryslow"]);
+    site.see_progress().await;
+    let encoders = encoders_of(worker.id());
+    worker.kill_hard().await;
+    put_down(&encoders);
+    assert!(files_below(&site.root()).len() > 1, "what it had begun is still there");
+
+    let _again = site.worker("w1", &["--preset", "ultrafast"]);
+
+    site.see_video("long.mp4", 4).await;
+    assert_eq!(site.studio.codec(&film).await, "hevc");
+    let left = files_below(&site.root());
+    assert_eq!(left.len(), 2, "the film and its original: {left:?}");
     assert!(site.has_kept(&original));
 }
 

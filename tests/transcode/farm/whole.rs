@@ -64,6 +64,9 @@ async fn two_workers_turn_a_library_into_hevc_and_tell_about_it() {
     }
     assert_eq!(site.video("SIVR-001.mp4").await["transcode_status"], 1, "it waits for a worker that takes VR");
     the_log_tells_the_story(&site).await;
+    let _glasses = site.worker("w3", &["--vr", "--preset", "ultrafast"]);
+    site.see_video("SIVR-001.mp4", 4).await;
+    assert_eq!(studio.codec(&site.film("SIVR-001.mp4")).await, "hevc");
     the_library_is_as_it_says(&site).await;
 }
 

@@ -35,10 +35,13 @@ pub(crate) async fn told(server: &Server, args: &[&str]) -> String {
     said.out
 }
 
-/// A running `steward worker`. Dropping it kills it.
+/// A running `steward worker`, which remembers what an earlier one of its name knew. Dropping it kills it.
 pub(crate) fn worker(server: &Server, name: &str, args: &[&str]) -> Process {
-    let fixed = ["worker", "--server", &server.grpc_url(), "--name", name, "--type", "cpu"].map(str::to_owned);
-    let args = fixed.into_iter().chain(args.iter().map(|arg| (*arg).to_owned())).map(Into::into).collect();
+    let state = server.home().join(format!("worker-{name}"));
+    let state = state.to_str().expect("a path in UTF-8");
+    let fixed = ["worker", "--server", &server.grpc_url(), "--name", name, "--type", "cpu", "--state", state];
+    let args =
+        fixed.map(str::to_owned).into_iter().chain(args.iter().map(|arg| (*arg).to_owned())).map(Into::into).collect();
     Process::spawn(&Launch { args, ..Launch::default() }, &server.home().join(format!("{name}.log")))
 }
 
