@@ -8,6 +8,7 @@ mod common;
 mod claims;
 mod crash;
 mod farm;
+mod grpcurl;
 mod http_table;
 mod legacy_worker;
 mod lists;

@@ -79,7 +79,7 @@ async fn what_is_there_comes_first_and_then_every_change_in_order() {
         }
         let story = [(old.id, TaskStatus::Running), (old.id, TaskStatus::Completed), (new.id, TaskStatus::Created)];
         assert_eq!(told, story);
-        assert!(revisions.is_sorted_by(|one, next| one < next), "{revisions:?}");
+        assert!(revisions.is_sorted(), "{revisions:?}");
     }
 }
 

@@ -1,4 +1,7 @@
+use crate::common::wait::eventually;
+use crate::vocabulary::api::Api;
 use crate::vocabulary::farm::Farm;
+use crate::vocabulary::programs;
 
 #[tokio::test]
 async fn what_is_not_there_is_said_in_json() {
@@ -49,4 +52,26 @@ async fn browsers_of_every_origin_may_ask() {
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some("*")));
     let refused = farm.http().request("GET", "/api/v1/tasks/none", &headers[..1], b"").await;
     assert_eq!((refused.status, refused.header("access-control-allow-origin")), (404, Some("*")));
+}
+
+#[tokio::test]
+async fn a_gateway_whose_server_is_away_says_so_in_json_and_finds_it_again() {
+    let mut farm = Farm::start().await;
+    let (_gateway, port) = programs::gateway(&farm, "gateway").await;
+    let api = Api(port);
+    let worker = api.register("w1").await;
+
+    farm.kill9().await;
+
+    for (method, path) in [("GET", "/workers"), ("GET", "/tasks"), ("GET", "/videos"), ("GET", "/logs")] {
+        let reply = api.call(method, path, "").await;
+        assert!((500..600).contains(&reply.status), "{path}: {}", reply.json);
+        assert_eq!(reply.json["code"], reply.status, "{path}");
+    }
+    farm.restart().await;
+    eventually("it finds its server again", async || {
+        let reply = api.beat("w1", worker).await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
 }
