@@ -70,3 +70,23 @@ fn program(name: &str) -> Command {
     command.kill_on_drop(true);
     command
 }
+
+#[tokio::test]
+async fn the_films_are_what_the_tests_take_them_for() {
+    let Some(studio) = Studio::open("clips") else { return };
+    let home = crate::common::temporary::directory();
+    let [film, long, hevc, broken] = ["a.mp4", "long.mp4", "hevc.mkv", "broken.mp4"].map(|name| home.path().join(name));
+    studio.h264(&film, 2).await;
+    studio.long_h264(&long).await;
+    studio.hevc(&hevc).await;
+    studio.broken(&broken).await;
+    let codecs = [studio.codec(&film).await, studio.codec(&long).await, studio.codec(&hevc).await];
+    assert_eq!(codecs, ["h264", "h264", "hevc"]);
+    assert_eq!(studio.codec(&broken).await, "h264", "it can be probed");
+    let mut command = program("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(&broken).args(["-c:v", "libx265", "-f", "null", "-"]);
+    let output = within("ffmpeg ends", command.output()).await.expect("ffmpeg can be started");
+    assert!(!output.status.success(), "and not decoded");
+    let bytes = |path: &Path| std::fs::metadata(path).expect("the film").len();
+    assert!(bytes(&long) > 2 << 20, "{} bytes in more than one chunk", bytes(&long));
+}
