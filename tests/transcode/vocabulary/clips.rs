@@ -24,7 +24,7 @@ impl Studio {
 
     /// H.264 that keeps an encoder busy for a while.
     pub(crate) async fn long_h264(self, path: &Path) {
-        self.film(path, 60, "640x360", &["-c:v", "libx264", "-preset", "ultrafast", "-crf", "18"]).await;
+        self.film(path, 40, "320x180", &["-c:v", "libx264", "-preset", "ultrafast", "-crf", "12"]).await;
     }
 
     /// HEVC at a bitrate that is low enough.
