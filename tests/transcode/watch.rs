@@ -9,12 +9,12 @@ use steward_proto::transcode::v1::{
     WorkerState,
 };
 use tokio::time::Instant;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use crate::common::http::EventStream;
-use crate::common::wait::within;
+use crate::common::wait::{eventually, within};
 use crate::vocabulary::farm::Farm;
-use crate::vocabulary::native::{good, next, report};
+use crate::vocabulary::native::{good, next, refusal, report};
 
 async fn watch(farm: &Farm, request: WatchTasksRequest) -> Streaming<WatchTasksResponse> {
     good(within("the watch opens", farm.native().tasks().watch_tasks(request)).await)
@@ -301,6 +301,24 @@ async fn a_browser_goes_on_where_it_was() {
         let event = event_with(&mut resumed, "task_id").await;
         assert!(event.contains(task.as_str()), "{event}");
     }
+}
+
+#[tokio::test]
+async fn so_many_may_watch_and_no_more() {
+    let farm = Farm::with("max_watchers = 2").await;
+    let mut first = watch(&farm, WatchTasksRequest::default()).await;
+    let mut second = watch(&farm, WatchTasksRequest::default()).await;
+    for watch in [&mut first, &mut second] {
+        snapshot(watch).await;
+    }
+    let third = within("an answer", farm.native().tasks().watch_tasks(WatchTasksRequest::default())).await;
+    assert_eq!(refusal(third), (Code::ResourceExhausted, "TOO_MANY_WATCHERS".to_owned()));
+    drop(first);
+    eventually("the place is free", async || {
+        let again = farm.native().tasks().watch_tasks(WatchTasksRequest::default()).await;
+        again.is_ok().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn where_the_result_goes_is_kept_as_it_was_said() {
 
 #[tokio::test]
 async fn paths_are_written_with_backslashes_where_that_is_set() {
-    let farm = Farm::with("path_style = \"windows\"").await;
+    let farm = Farm::with("path_style = \"backslash\"").await;
     let api = farm.api();
     farm.waiting(1).await;
     let worker = api.register("w1").await;
