@@ -6,6 +6,7 @@ mod duration;
 mod gateway;
 mod listen;
 mod restic;
+mod transcode;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
 pub use self::restic::{Access, Restic, ResticUser};
+pub use self::transcode::{ListShape, PathStyle, Transcode};
 use crate::lock;
 
 /// Everything that can be set.
@@ -32,6 +34,8 @@ pub struct Config {
     pub lock: Lock,
     /// Backup repositories.
     pub restic: Restic,
+    /// The transcoding farm.
+    pub transcode: Transcode,
     /// Who callers are.
     pub auth: Auth,
     /// The certificate of the HTTP ports.

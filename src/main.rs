@@ -28,6 +28,14 @@ enum Command {
     Lock(Box<cli::lock::LockArgs>),
     /// Looks after repositories of backups.
     Restic(Box<cli::restic::ResticArgs>),
+    /// Shows, cancels and retries the tasks of the transcoding farm.
+    Task(Box<cli::task::TaskArgs>),
+    /// Shows the videos of the libraries, and lets them be transcoded again.
+    Video(Box<cli::video::VideoArgs>),
+    /// Shows what happened on the transcoding farm.
+    Log(Box<cli::log::LogArgs>),
+    /// Looks after the directories that are scanned for videos.
+    Library(Box<cli::library::LibraryArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -148,6 +156,10 @@ async fn run(command: Command) -> ExitCode {
         Command::RestServer(args) => rest_server(*args).await,
         Command::Lock(args) => return cli::lock::run(*args).await,
         Command::Restic(args) => return cli::restic::run(*args).await,
+        Command::Task(args) => return cli::task::run(*args).await,
+        Command::Video(args) => return cli::video::run(*args).await,
+        Command::Log(args) => return cli::log::run(*args).await,
+        Command::Library(args) => return cli::library::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

@@ -3,6 +3,7 @@
 mod access_log;
 mod advice;
 mod data_dir;
+mod farm;
 mod grpc;
 mod http;
 mod listen;

@@ -30,6 +30,16 @@ impl PlainError {
         Self { status, message, header: None }
     }
 
+    /// What an API answers that has a form of its own for errors.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The header that a client needs to go on.
+    pub(crate) const fn header(&self) -> Option<(&'static str, &'static str)> {
+        self.header
+    }
+
     /// Adds a header that a client needs to go on.
     pub(crate) const fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
         self.header = Some((name, value));

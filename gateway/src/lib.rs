@@ -8,9 +8,10 @@
 //! - `go` reads and writes what Go's standard library would, for the APIs that were served by it.
 //! - `upstream` is the channel: the time limit and the caller of a call, and what an error means.
 //! - `direct` is how bytes get past it, where the services are in the same process.
-//! - `answer` and `body` are what all the APIs answer and read alike.
+//! - `answer`, `body` and `incoming` are what all the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
 //! - `restic` is restic's REST backend: backup repositories.
+//! - `transcode` is the API of a farm of transcoding workers.
 //!
 //! A further API is a further module with a `router` that is merged in [`router`].
 
@@ -18,10 +19,12 @@ mod answer;
 mod body;
 mod direct;
 mod go;
+mod incoming;
 mod locks;
 mod options;
 mod peer;
 mod restic;
+mod transcode;
 mod upstream;
 
 use axum::body::HttpBody;
@@ -33,10 +36,10 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 
 pub use direct::{Chunks, Direct, Pieces};
-pub use options::{AbsentSuccess, Options};
+pub use options::{AbsentSuccess, ListShape, Options, PathStyle, TranscodeOptions};
 pub use peer::{CallerNote, Peer};
 
-/// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path.
+/// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path; below `/api`, a 404 as JSON.
 ///
 /// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
 /// `x-request-id` of a request is passed on with its call, and so are its credentials and what says where it comes from:
@@ -53,6 +56,7 @@ where
     let router = Router::new()
         .merge(locks::router(channel.clone(), options.absent_success, shutdown.clone()))
         .nest("/infer", inferring)
+        .merge(transcode::router(channel.clone(), options.clone(), shutdown.clone()))
         // It has the fallback too: what looks like one of its paths can only be told from a typing error there.
         .merge(restic::shared_router(channel, options.clone(), shutdown));
     with_user_header(router, options.user_header)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 /// Choices about the legacy APIs. Every one has a default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Options {
     pub compress_lists: bool,
     /// The header in which a proxy names the user. It is passed on; whether the proxy is believed, the server decides.
     pub user_header: Option<HeaderName>,
+    /// Choices about the API of the transcoding farm.
+    pub transcode: TranscodeOptions,
 }
 
 impl Default for Options {
@@ -28,6 +30,7 @@ impl Default for Options {
             body_idle_timeout: Duration::from_mins(1),
             compress_lists: false,
             user_header: None,
+            transcode: TranscodeOptions::default(),
         }
     }
 }
@@ -40,4 +43,45 @@ pub enum AbsentSuccess {
     Failure,
     /// The work succeeded when there is no error text. Some clients never send `success`.
     Infer,
+}
+
+/// Choices about the API of the transcoding farm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TranscodeOptions {
+    /// How lists of workers and tasks are answered.
+    pub list_shape: ListShape,
+    /// What separates the directories in the paths of videos.
+    pub path_style: PathStyle,
+    /// Which pages may read the answers in a browser. `None`: only those that this server serves.
+    pub cors_origin: Option<HeaderValue>,
+}
+
+impl Default for TranscodeOptions {
+    fn default() -> Self {
+        Self {
+            list_shape: ListShape::default(),
+            path_style: PathStyle::default(),
+            cors_origin: Some(HeaderValue::from_static("*")),
+        }
+    }
+}
+
+/// How lists of workers and tasks are answered. Videos and logs are always in an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListShape {
+    /// `data` is the list, and `pagination` is beside it, as the API documents it.
+    #[default]
+    Array,
+    /// `data` has the list and `pagination` in it, as a web page of the original reads it.
+    Object,
+}
+
+/// What separates the directories in the paths of videos.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathStyle {
+    /// `/`, which workers on all systems take.
+    #[default]
+    Slash,
+    /// `\`, as the original wrote them.
+    Backslash,
 }

@@ -9,7 +9,6 @@
 
 mod download;
 mod gzip;
-mod incoming;
 mod list;
 mod listing;
 mod object;
@@ -31,10 +30,10 @@ use http::{Method, Version};
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use tokio_util::sync::CancellationToken;
 
-use self::incoming::Incoming;
 use self::path::Target;
 use self::refusal::Refusal;
 use crate::answer::NOT_FOUND;
+use crate::incoming::Incoming;
 use crate::options::Options;
 use crate::upstream::{Caller, Channel};
 

@@ -111,7 +111,8 @@ impl Server {
         ObjectServiceClient::new(self.connect_lazy())
     }
 
-    fn connect_lazy(&self) -> Channel {
+    /// A connection that is made when it is first used.
+    pub(crate) fn connect_lazy(&self) -> Channel {
         // A command that has no password has not got past its first connection.
         let sign_in = self.sign_in().unwrap_or_default();
         InterceptedService::new(self.address.endpoint.connect_lazy(), sign_in)

@@ -14,6 +14,15 @@ pub(crate) struct Console {
     out: Box<dyn Write + Send>,
     format: Format,
     is_coloured: bool,
+    /// How large the terminal is; nothing when it is none.
+    window: Option<fn() -> Window>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
 }
 
 /// Who reads the answer.
@@ -39,14 +48,36 @@ impl Console {
     /// Standard output, coloured only when a person looks at it and `NO_COLOR` is not set.
     pub(crate) fn stdout(format: Format) -> Self {
         let wants_no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_coloured = io::stdout().is_terminal() && !wants_no_colour;
-        Console { out: Box::new(BufWriter::new(io::stdout())), format, is_coloured }
+        let is_terminal = io::stdout().is_terminal();
+        Console {
+            out: Box::new(BufWriter::new(io::stdout())),
+            format,
+            is_coloured: is_terminal && !wants_no_colour,
+            window: is_terminal.then_some(window_of_stdout),
+        }
     }
 
     /// Anything else, plain.
     #[cfg(test)]
     pub(crate) fn plain(out: Box<dyn Write + Send>, format: Format) -> Self {
-        Console { out, format, is_coloured: false }
+        Console { out, format, is_coloured: false, window: None }
+    }
+
+    /// A terminal of 60 columns and 8 rows, without colours.
+    #[cfg(test)]
+    pub(crate) fn terminal(out: Box<dyn Write + Send>) -> Self {
+        let window = || Window { columns: 60, rows: 8 };
+        Console { out, format: Format::Text, is_coloured: false, window: Some(window) }
+    }
+
+    /// The terminal that a person looks at, as it is now; nothing when the answer goes elsewhere.
+    pub(crate) fn window(&self) -> Option<Window> {
+        self.window.filter(|_| self.format == Format::Text).map(|window| window())
+    }
+
+    /// Writes `text` as it is, which may steer the terminal.
+    pub(crate) fn draw(&mut self, text: &str) -> Result<(), Error> {
+        Ok(self.out.write_all(text.as_bytes())?)
     }
 
     /// Who reads it.
@@ -108,6 +139,15 @@ impl<T: Display> Display for Painted<T> {
             None => self.text.fmt(f),
         }
     }
+}
+
+/// A terminal that does not say how large it is has the size of the first ones.
+fn window_of_stdout() -> Window {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+    size.map_or(Window { columns: 80, rows: 24 }, |size| Window {
+        columns: size.ws_col.into(),
+        rows: size.ws_row.into(),
+    })
 }
 
 /// A line of what is told over several lines.

@@ -1,5 +1,8 @@
 //! Watches that go on across restarts of the server.
 
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
 use tonic::{Code, Status, Streaming};
 
 use super::backoff::Backoff;
@@ -13,6 +16,9 @@ pub(crate) const HELP: &str = "When the connection is lost, the watch goes on wh
                                back. If the server has forgotten that point, it starts again with everything as it \
                                is, and says so on standard error.";
 
+/// How long what is shown may be late.
+const TICK: Duration = Duration::from_millis(200);
+
 /// A watch that can be resumed from a revision.
 pub(crate) trait Watch {
     /// What the server sends.
@@ -20,6 +26,9 @@ pub(crate) trait Watch {
 
     /// What is watched, in the plural.
     const SUBJECT: &'static str;
+
+    /// What is done when the server has forgotten where the watch was.
+    const AFRESH: &'static str = "showing all of them again";
 
     /// Leaves the connection that was lost for one that is made when it is first used.
     fn reconnect(&mut self, server: &Server);
@@ -29,6 +38,11 @@ pub(crate) trait Watch {
 
     /// Shows a message. Returns the revision to resume from after it; nothing as long as the last one stays.
     fn show(&mut self, message: Self::Message, console: &mut Console) -> Result<Option<i64>, Error>;
+
+    /// Shows what `show` put off. Called between messages, at least every [`TICK`] once `show` was called.
+    fn tick(&mut self, _console: &mut Console) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Shows what `watch` sees after `from_revision`, until it is interrupted for good.
@@ -48,7 +62,8 @@ pub(crate) async fn follow<W: Watch>(
         match interruption {
             Some(status) if is_compacted(&status) && point != 0 => {
                 let subject = W::SUBJECT;
-                eprintln!("steward: the server has forgotten where this watch was; showing all {subject} again");
+                let afresh = W::AFRESH;
+                eprintln!("steward: the server has forgotten where this watch of {subject} was; {afresh}");
                 point = 0;
             }
             Some(status) if !error::is_transient(&status) => return Err(server.failure()(status)),
@@ -71,8 +86,17 @@ async fn drain<W: Watch>(
     backoff: &mut Backoff,
     console: &mut Console,
 ) -> Result<Option<Status>, Error> {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let message = match stream.message().await {
+        let message = tokio::select! {
+            message = stream.message() => message,
+            _ = ticks.tick() => {
+                watch.tick(console)?;
+                continue;
+            }
+        };
+        let message = match message {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(None),
             Err(status) => return Ok(Some(status)),

@@ -12,6 +12,7 @@ use super::{duration, size};
 const INTERVAL: Duration = Duration::from_millis(200);
 // A line that wraps cannot be rewritten.
 const LONGEST_LABEL: usize = 30;
+const LONGEST_LINE: usize = 78;
 
 /// A line that is rewritten in place. Nothing at all when nobody watches.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Progress {
 struct Screen {
     out: Box<dyn Write + Send>,
     label: String,
+    /// What is shown instead of bytes.
+    line: Option<String>,
     done: u64,
     total: u64,
     start: Instant,
@@ -36,7 +39,7 @@ impl Progress {
 
     fn on(out: Box<dyn Write + Send>) -> Self {
         let start = Instant::now();
-        let screen = Screen { out, label: String::new(), done: 0, total: 0, start, drawn: None };
+        let screen = Screen { out, label: String::new(), line: None, done: 0, total: 0, start, drawn: None };
         Progress { screen: Some(Arc::new(Mutex::new(screen))) }
     }
 
@@ -46,7 +49,13 @@ impl Progress {
             let surplus = label.chars().count().saturating_sub(LONGEST_LABEL);
             screen.label = label.chars().skip(surplus).collect();
             (screen.done, screen.total, screen.start, screen.drawn) = (0, total, Instant::now(), None);
+            screen.line = None;
         });
+    }
+
+    /// Shows `line`, cut to what surely fits, instead of bytes.
+    pub(crate) fn say(&self, line: &str) {
+        self.change(|screen| screen.line = Some(line.chars().take(LONGEST_LINE).collect()));
     }
 
     /// So many bytes are done, of so many.
@@ -84,7 +93,8 @@ impl Progress {
         change(&mut screen);
         if screen.drawn.is_none_or(|drawn| drawn.elapsed() >= INTERVAL) {
             screen.drawn = Some(Instant::now());
-            let line = line(&screen.label, screen.done, screen.total, screen.start.elapsed());
+            let bytes = || line(&screen.label, screen.done, screen.total, screen.start.elapsed());
+            let line = screen.line.clone().unwrap_or_else(bytes);
             screen.draw(&line);
         }
     }
@@ -158,6 +168,13 @@ mod tests {
         let lines: Vec<_> = output.text().split("\r\x1b[K").map(str::to_owned).collect();
         assert_eq!(lines[..3], ["", "alice  0%  0 B of 10 B", ""]);
         assert!(lines[3].starts_with("alice  100%  5 B of 5 B"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_line_of_its_own_is_cut() {
+        let output = Output::new();
+        Progress::on(Box::new(output.clone())).say(&"a".repeat(100));
+        assert_eq!(output.text(), format!("\r\x1b[K{}\r\x1b[K", "a".repeat(78)));
     }
 
     #[test]

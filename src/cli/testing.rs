@@ -1,6 +1,7 @@
 //! What the tests of the commands have in common: output that can be looked at, and small servers.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::pin::Pin;
@@ -58,6 +59,14 @@ impl Write for Output {
 pub(crate) fn console_of(words: &[&str], output: &Output) -> Console {
     let format = if words.contains(&"--json") { Format::Json } else { Format::Text };
     Console::plain(Box::new(output.clone()), format)
+}
+
+/// Runs a command that does not end by itself until its output is as `is_so` says.
+pub(crate) async fn watch<T: Debug>(command: impl Future<Output = T>, output: &Output, is_so: impl Fn(&str) -> bool) {
+    tokio::select! {
+        end = command => panic!("it ended with {end:?} after {:?}", output.text()),
+        () = output.until(is_so) => {}
+    }
 }
 
 /// A server that runs until it is stopped, as by `kill -9`.

@@ -53,6 +53,16 @@ pub(crate) fn moment(time: Timestamp, now: Timestamp) -> String {
     format!("{} ({})", text(time), relative(time, now))
 }
 
+/// Parses an age such as `2h`, or a point such as `2026-03-01T12:00:00Z`.
+pub(crate) fn parse_past(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let wrong = || "not a duration or a time; write it as 2h or 2026-03-01T12:00:00Z".to_owned();
+    let age = SignedDuration::try_from(duration::parse(text).map_err(|_| wrong())?).map_err(|_| wrong())?;
+    now().checked_sub(age).map_err(|_| wrong())
+}
+
 fn length(distance: SignedDuration) -> Duration {
     distance.unsigned_abs()
 }
@@ -77,5 +87,14 @@ mod tests {
         let time = prost_types::Timestamp { seconds: 1_700_000_000, nanos: 500_000_000 };
         assert_eq!(json(Some(time)).as_deref(), Some("2023-11-14T22:13:20.5Z"));
         assert_eq!(text(from_proto(Some(time)).unwrap()), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn a_past_time_is_a_point_or_an_age() {
+        assert_eq!(parse_past("2023-11-14T22:13:20Z").unwrap(), at(1_700_000_000));
+        let since = parse_past("2h").unwrap();
+        let age = now().duration_since(since);
+        assert!(age >= SignedDuration::from_hours(2) && age < SignedDuration::from_hours(3), "{age}");
+        assert!(parse_past("yesterday").is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Auth, Config, Listen, Restic, Tls};
+use super::{Auth, Config, Listen, Restic, Tls, Transcode};
 use crate::auth::is_user_name;
 
 /// A setting that cannot be used, with its place.
@@ -34,13 +34,52 @@ pub enum Error {
 
 /// The longest time that a duration setting may have.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
+/// Attempts beyond this are a mistake.
+const MAX_ATTEMPTS: i32 = 1000;
+/// Each is a process.
+const MAX_PROBES: usize = 256;
+/// More often would only cost.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(100);
 /// Each takes memory, and there can be no more than connections have streams.
 const MAX_WATCHERS: usize = 1_000_000;
+
+impl Transcode {
+    fn check(&self) -> Result<(), Error> {
+        let invalid = |setting, problem: &str| Err(Error::Invalid { setting, problem: problem.to_owned() });
+        if self.heartbeat_timeout.is_zero() {
+            return invalid("transcode.heartbeat_timeout", "has to be longer than nothing");
+        }
+        if self.heartbeat_interval.is_zero() || self.heartbeat_interval >= self.heartbeat_timeout {
+            return invalid("transcode.heartbeat_interval", "has to be between nothing and transcode.heartbeat_timeout");
+        }
+        if self.sweep_interval < SHORTEST_SWEEP {
+            return invalid("transcode.sweep_interval", "has to be 100 milliseconds at least");
+        }
+        if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
+            return invalid("transcode.max_attempts", "has to be between 1 and 1000");
+        }
+        if !(1..=MAX_PROBES).contains(&self.probes) {
+            return invalid("transcode.probes", "has to be between 1 and 256");
+        }
+        if self.probe_timeout.is_zero() {
+            return invalid("transcode.probe_timeout", "has to be longer than nothing");
+        }
+        if self.max_watchers > MAX_WATCHERS {
+            return invalid("transcode.max_watchers", "is too many");
+        }
+        let is_visible = |character: char| character.is_ascii_graphic();
+        if !self.cors_origin.chars().all(is_visible) {
+            return invalid("transcode.cors_origin", "has to be `*`, an origin, or nothing");
+        }
+        Ok(())
+    }
+}
 
 impl Config {
     /// Says what is wrong with it, if anything.
     pub fn check(&self) -> Result<(), Error> {
         self.check_ranges()?;
+        self.transcode.check()?;
         self.tls.check()?;
         self.check_addresses()
     }
@@ -56,6 +95,18 @@ impl Config {
             ("gateway.body_idle_timeout", self.gateway.body_idle_timeout),
             ("restic.undelete", self.restic.undelete),
             ("restic.min_age", self.restic.min_age),
+            ("transcode.heartbeat_timeout", self.transcode.heartbeat_timeout),
+            ("transcode.heartbeat_interval", self.transcode.heartbeat_interval),
+            ("transcode.task_stall_timeout", self.transcode.task_stall_timeout),
+            ("transcode.retry_backoff", self.transcode.retry_backoff),
+            ("transcode.retry_backoff_max", self.transcode.retry_backoff_max),
+            ("transcode.scan_interval", self.transcode.scan_interval),
+            ("transcode.stable_for", self.transcode.stable_for),
+            ("transcode.probe_timeout", self.transcode.probe_timeout),
+            ("transcode.trash_retention", self.transcode.trash_retention),
+            ("transcode.log_retention", self.transcode.log_retention),
+            ("transcode.task_retention", self.transcode.task_retention),
+            ("transcode.sweep_interval", self.transcode.sweep_interval),
         ] {
             if value > LONGEST {
                 return invalid(setting, "is longer than a year");

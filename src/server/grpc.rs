@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 use steward_proto::DESCRIPTORS;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
 use steward_proto::restic::v1::object_service_server::ObjectServiceServer;
+use steward_proto::transcode::v1::library_service_server::LibraryServiceServer;
+use steward_proto::transcode::v1::log_service_server::LogServiceServer;
+use steward_proto::transcode::v1::task_service_server::TaskServiceServer;
+use steward_proto::transcode::v1::video_service_server::VideoServiceServer;
+use steward_proto::transcode::v1::worker_service_server::WorkerServiceServer;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceBuilder};
@@ -16,6 +21,7 @@ use crate::auth::{AuthLayer, Authenticator};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
+use crate::transcode::FarmServer;
 
 /// The largest message of a caller, in bytes: far more than any request of the areas needs.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -23,12 +29,25 @@ const MAX_REQUEST_BYTES: usize = 256 * 1024;
 const MAX_CHUNK_BYTES: usize = 1024 * 1024 + 1024;
 
 /// The services whose health is told by name.
-pub(super) const SERVICES: &[&str] = &["steward.lock.v1.LockService", "steward.restic.v1.ObjectService"];
+pub(super) const SERVICES: &[&str] = &[
+    "steward.lock.v1.LockService",
+    "steward.restic.v1.ObjectService",
+    "steward.transcode.v1.LibraryService",
+    "steward.transcode.v1.LogService",
+    "steward.transcode.v1.TaskService",
+    "steward.transcode.v1.VideoService",
+    "steward.transcode.v1.WorkerService",
+];
 
 /// All services of the areas; what is around them is [`around`].
-pub(super) fn areas(lock: LockServer, objects: ObjectServer) -> Routes {
+pub(super) fn areas(lock: LockServer, objects: ObjectServer, farm: FarmServer) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(object_service(objects))
+        .add_service(WorkerServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(TaskServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(LogServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(LibraryServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(VideoServiceServer::new(farm).max_decoding_message_size(MAX_CHUNK_BYTES))
 }
 
 /// The service of restic's objects, which is also served alone.

@@ -8,7 +8,7 @@ use prost_types::FileDescriptorSet;
 use steward_proto::DESCRIPTORS;
 
 /// A method that answers once may still wait as long as its caller likes.
-const WAITING: [&str; 1] = ["/steward.lock.v1.LockService/Acquire"];
+const WAITING: [&str; 2] = ["/steward.lock.v1.LockService/Acquire", "/steward.transcode.v1.TaskService/ClaimTask"];
 
 /// One method.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! What the gateway is told of the configuration.
 
-use http::HeaderName;
-use steward_gateway::Options;
+use http::{HeaderName, HeaderValue};
+use steward_gateway::{Options, TranscodeOptions};
 
-use crate::config::{AbsentSuccess, Config};
+use crate::config::{AbsentSuccess, Config, ListShape, PathStyle, Transcode};
 
 /// As the gateway takes them.
 pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
@@ -16,6 +16,22 @@ pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) 
         body_idle_timeout: config.gateway.body_idle_timeout,
         compress_lists: config.gateway.compress_lists,
         user_header,
+        transcode: transcode_options(&config.transcode),
+    }
+}
+
+fn transcode_options(config: &Transcode) -> TranscodeOptions {
+    TranscodeOptions {
+        list_shape: match config.list_shape {
+            ListShape::Array => steward_gateway::ListShape::Array,
+            ListShape::Object => steward_gateway::ListShape::Object,
+        },
+        path_style: match config.path_style {
+            PathStyle::Slash => steward_gateway::PathStyle::Slash,
+            PathStyle::Backslash => steward_gateway::PathStyle::Backslash,
+        },
+        // The configuration was checked.
+        cors_origin: HeaderValue::from_str(&config.cors_origin).ok().filter(|origin| !origin.is_empty()),
     }
 }
 

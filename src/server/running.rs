@@ -20,7 +20,7 @@ use super::data_dir::DataDir;
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
-use super::{advice, grpc, http, open_files, readiness, repositories, stop};
+use super::{advice, farm, grpc, http, open_files, readiness, repositories, stop};
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
@@ -56,6 +56,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
+    let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
     let grpc_listener = TcpListener::bind(config.server.grpc)
@@ -66,7 +67,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let mut ports = vec![("grpc", grpc_listener.local_addr()?.to_string()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
 
-    let areas = grpc::areas(lock_server, object_server);
+    let areas = grpc::areas(lock_server, object_server, farm_server);
     let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());

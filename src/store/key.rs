@@ -33,6 +33,22 @@ pub enum Table {
     LockEvent = 0x1a,
     /// Owners of shared and semaphore grants, by lock digest and grant id.
     LockHolderIndex = 0x1b,
+    /// Workers of the transcoding farm, by id.
+    Worker = 0x20,
+    /// Ids of workers, by the digest of the name.
+    WorkerName = 0x21,
+    /// Tasks, by number.
+    Task = 0x22,
+    /// Videos, by id.
+    Video = 0x24,
+    /// Ids of videos, by the digest of the path.
+    VideoPath = 0x25,
+    /// The log of the farm, by id.
+    FarmLog = 0x26,
+    /// Libraries, by name.
+    Library = 0x27,
+    /// How far the numbers of a table have been given out, by table.
+    Sequence = 0x28,
 }
 
 /// A key: at most [`super::MAX_KEY_BYTES`], compared as bytes. Also used as a prefix of keys.

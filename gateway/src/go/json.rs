@@ -97,7 +97,7 @@ fn fold(key: &str) -> String {
 }
 
 /// Replaces the escapes that `serde_json` refuses: half a surrogate pair without the other half.
-fn replace_lone_surrogates(text: &str) -> Cow<'_, str> {
+pub(crate) fn replace_lone_surrogates(text: &str) -> Cow<'_, str> {
     if !text.contains("\\u") {
         return Cow::Borrowed(text);
     }

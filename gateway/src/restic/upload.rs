@@ -20,9 +20,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::Restic;
-use super::incoming::{Incoming, Interruption};
 use super::refusal::Refusal;
 use crate::direct::{Chunks, Direct};
+use crate::incoming::{Incoming, Interruption};
 use crate::upstream::{Call, Caller};
 
 /// How many bytes a chunk has at most.

@@ -13,4 +13,5 @@ mod restic;
 mod routes;
 mod status;
 mod subscribe;
+mod transcode;
 mod unlock;

@@ -1,7 +1,7 @@
 //! `steward restic undelete`: brings deleted objects back.
 
 use clap::{ArgGroup, Args};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use steward_proto::restic::v1 as pb;
 
 use super::kind::{self, Kind};
@@ -11,7 +11,7 @@ use crate::cli::connect::Server;
 use crate::cli::console::{Console, Format};
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
-use crate::cli::{duration, time};
+use crate::cli::time;
 
 /// Restores the deleted objects that match. One that is there again stays as it is and is not counted.
 #[derive(Args, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct UndeleteArgs {
     name: Option<String>,
 
     /// Only what was deleted since then: 2h for two hours ago, or 2026-03-01T12:00:00Z.
-    #[arg(long, value_name = "DURATION|TIME", value_parser = parse_since)]
+    #[arg(long, value_name = "DURATION|TIME", value_parser = time::parse_past)]
     since: Option<Timestamp>,
 
     /// Everything that can be restored.
@@ -56,27 +56,4 @@ pub(super) async fn run(args: UndeleteArgs, server: &Server, console: &mut Conso
         }
     }
     Ok(Exit::DONE)
-}
-
-fn parse_since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let wrong = || "not a duration or a time; write it as 2h or 2026-03-01T12:00:00Z".to_owned();
-    let age = SignedDuration::try_from(duration::parse(text).map_err(|_| wrong())?).map_err(|_| wrong())?;
-    time::now().checked_sub(age).map_err(|_| wrong())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_point_or_an_age() {
-        assert_eq!(parse_since("2023-11-14T22:13:20Z").unwrap(), Timestamp::new(1_700_000_000, 0).unwrap());
-        let since = parse_since("2h").unwrap();
-        let age = time::now().duration_since(since);
-        assert!(age >= SignedDuration::from_hours(2) && age < SignedDuration::from_hours(3), "{age}");
-        assert!(parse_since("yesterday").is_err());
-    }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::validate::Fields;
+use crate::fields::Fields;
 use crate::store::key::Table;
 use crate::store::{Key, MAX_KEY_BYTES};
 

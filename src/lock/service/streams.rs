@@ -9,8 +9,9 @@ use tonic::{Status, Streaming};
 
 use super::LockServer;
 use super::convert::{self, revision};
-use super::validate::{Fields, PROGRESS};
+use super::validate::PROGRESS;
 use crate::error::Failure;
+use crate::fields::Fields;
 use crate::lock::error::Error;
 use crate::lock::query::Filter;
 use crate::lock::watch::{Step, Subject, Watch};

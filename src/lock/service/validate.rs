@@ -1,10 +1,10 @@
-//! Reads the fields of requests; everything that is wrong with one is reported together.
+//! Reads the fields of requests about locks.
 
 use std::time::Duration;
 
 use steward_proto::lock::v1 as api;
 
-use crate::error::Failure;
+use crate::fields::Fields;
 use crate::lock::model::{GrantId, LeaseId, LockKey, Mode};
 
 /// The longest part of a key, and the longest owner, in bytes.
@@ -25,23 +25,7 @@ pub(super) const WAIT: (Duration, Duration) = (Duration::ZERO, Duration::from_ho
 /// How seldom and how often a watch may tell its progress.
 pub(super) const PROGRESS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(1));
 
-/// Reads fields and gathers what is wrong with them.
-#[derive(Debug, Default)]
-pub(super) struct Fields {
-    violations: Vec<(&'static str, String)>,
-}
-
 impl Fields {
-    /// Notes that a field is wrong.
-    pub(super) fn reject(&mut self, field: &'static str, problem: impl Into<String>) {
-        self.violations.push((field, problem.into()));
-    }
-
-    /// What was read, if nothing was wrong.
-    pub(super) fn check(self) -> Result<(), Failure> {
-        if self.violations.is_empty() { Ok(()) } else { Err(Failure::invalid(self.violations)) }
-    }
-
     pub(super) fn key(&mut self, key: Option<api::LockKey>) -> LockKey {
         let Some(key) = key else {
             self.reject("key", "is required");
@@ -57,19 +41,6 @@ impl Fields {
         self.required_text(field, name, MAX_NAME_BYTES);
     }
 
-    pub(super) fn required_text(&mut self, field: &'static str, text: &str, max: usize) {
-        if text.is_empty() {
-            self.reject(field, "is required");
-        }
-        self.text(field, text, max);
-    }
-
-    pub(super) fn text(&mut self, field: &'static str, text: &str, max: usize) {
-        if text.len() > max {
-            self.reject(field, format!("has {} bytes; the limit is {max}", text.len()));
-        }
-    }
-
     pub(super) fn optional_name(&mut self, field: &'static str, name: String) -> Option<String> {
         self.text(field, &name, MAX_NAME_BYTES);
         (!name.is_empty()).then_some(name)
@@ -78,23 +49,6 @@ impl Fields {
     pub(super) fn request_id(&mut self, id: String) -> String {
         self.text("request_id", &id, MAX_REQUEST_ID_BYTES);
         id
-    }
-
-    pub(super) fn duration(
-        &mut self,
-        field: &'static str,
-        duration: Option<prost_types::Duration>,
-        (min, max): (Duration, Duration),
-    ) -> Option<Duration> {
-        let duration = duration?;
-        let Ok(duration) = Duration::try_from(duration) else {
-            self.reject(field, "is negative or out of range");
-            return None;
-        };
-        if duration < min || duration > max {
-            self.reject(field, format!("has to be between {min:?} and {} seconds", max.as_secs()));
-        }
-        Some(duration)
     }
 
     pub(super) fn lease_id(&mut self, id: &str) -> Option<LeaseId> {
@@ -106,17 +60,6 @@ impl Fields {
             self.reject("grant_id", "is required");
         }
         GrantId(self.uuid("grant_id", id).unwrap_or_default())
-    }
-
-    fn uuid(&mut self, field: &'static str, id: &str) -> Option<[u8; 16]> {
-        if id.is_empty() {
-            return None;
-        }
-        let parsed = uuid::Uuid::parse_str(id);
-        if parsed.is_err() {
-            self.reject(field, "is not a UUID");
-        }
-        parsed.ok().map(uuid::Uuid::into_bytes)
     }
 
     /// How the lock is to be held, and the capacity of a semaphore.
@@ -137,14 +80,6 @@ impl Fields {
             self.reject("permits", format!("{permits} are more than the capacity of {capacity}"));
         }
         (Mode::Semaphore { permits }, capacity)
-    }
-
-    /// An enum; a number that is none of its values is wrong, not the default.
-    pub(super) fn known<E: TryFrom<i32> + Default>(&mut self, field: &'static str, number: i32) -> E {
-        E::try_from(number).unwrap_or_else(|_| {
-            self.reject(field, format!("{number} is not one of its values"));
-            E::default()
-        })
     }
 }
 

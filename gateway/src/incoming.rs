@@ -26,7 +26,7 @@ const LINGER_TIME: Duration = Duration::from_mins(10);
 
 /// Why a body did not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Interruption {
+pub(crate) enum Interruption {
     /// The client went away, or its framing is broken.
     Broken,
     /// Nothing, or next to nothing, came for too long.
@@ -34,7 +34,7 @@ pub(super) enum Interruption {
 }
 
 /// A body that is being read.
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     body: Body,
     /// The client sends it only when it is asked to: when it is first read.
     is_held_back: bool,
@@ -49,7 +49,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(body: Body, head: &Parts, options: &Options) -> Self {
+    pub(crate) fn new(body: Body, head: &Parts, options: &Options) -> Self {
         let is_held_back =
             head.headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         Self {
@@ -65,12 +65,12 @@ impl Incoming {
     }
 
     /// Tells whether the client waits to be asked for the body.
-    pub(super) fn is_held_back(&self) -> bool {
+    pub(crate) fn is_held_back(&self) -> bool {
         self.is_held_back
     }
 
     /// Answers the next bytes, which are some, or `None` at the end. Not to be asked again after an error.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Interruption> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Interruption> {
         self.is_held_back = false;
         loop {
             let asked = Instant::now();
@@ -109,7 +109,7 @@ impl Incoming {
     }
 
     /// Reads to the end, or up to a limit, and throws away what comes.
-    pub(super) async fn drain(&mut self) -> Result<(), Interruption> {
+    pub(crate) async fn drain(&mut self) -> Result<(), Interruption> {
         let mut length = 0;
         while let Some(bytes) = self.next().await? {
             length += bytes.len() as u64;
@@ -121,13 +121,13 @@ impl Incoming {
     }
 
     /// Tells whether the connection can serve another request, once what is left of the body has been thrown away.
-    pub(super) fn is_left_open(&self) -> bool {
+    pub(crate) fn is_left_open(&self) -> bool {
         // What is held back may come all the same, and would be taken for the next request.
         self.is_over || !self.is_held_back && self.body.size_hint().lower() <= self.linger_limit
     }
 
     /// Goes on reading beside the answer, so that the client gets to read that.
-    pub(super) fn linger(mut self, shutdown: CancellationToken) {
+    pub(crate) fn linger(mut self, shutdown: CancellationToken) {
         if self.is_over || self.is_held_back {
             return;
         }

@@ -1,0 +1,158 @@
+//! The command that gives out work.
+
+use super::batch::{About, Batch};
+use super::claim::{self, Claim, Drawn, Standing};
+use super::error::Error;
+use super::farm::{Decision, Farm};
+use super::index::{Reserved, Wish, WorkerEntry};
+use super::keys;
+use super::model::{
+    LeaseToken, LogLevel, OfflineAction, TaskId, TaskRecord, TaskUuid, VideoId, VideoStatus, WorkerId, WorkerType,
+};
+use super::schedule;
+use super::workers::random;
+use crate::clock::Timestamp;
+
+/// How many videos one claim tries that turn out to be no longer there to be had.
+const TRIES: usize = 100;
+
+/// What a claim gave.
+#[derive(Clone, Debug)]
+pub(crate) enum Claimed {
+    Task(TaskId, Box<TaskRecord>),
+    /// The worker has been told to go, and counts as offline now.
+    Goes(OfflineAction),
+    /// There is nothing. Another look is worth it at this time, without any change.
+    Nothing(Option<Timestamp>),
+}
+
+/// Gives a reserved video back however the claim ends.
+struct Reservation<'a> {
+    farm: &'a Farm,
+    video: VideoId,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.farm.index.videos.write().release(self.video, self.farm.clock.now());
+    }
+}
+
+impl Farm {
+    /// Gives the most urgent video that the worker can take to it.
+    pub(crate) async fn claim(&self, command: Claim) -> Result<Claimed, Error> {
+        let farm = self.clone();
+        self.to_the_end(async move { farm.claim_now(&command).await }).await
+    }
+
+    async fn claim_now(&self, command: &Claim) -> Result<Claimed, Error> {
+        for _ in 0..TRIES {
+            let now = self.clock.now();
+            let worker = self.worker_entry(command.worker)?;
+            match claim::standing(&worker.record, self.is_silent(&worker, now), now) {
+                Standing::Welcome => {}
+                Standing::Offline => {
+                    self.settled().await?;
+                    return Err(Error::WorkerOffline(command.worker));
+                }
+                Standing::Told(action) => {
+                    self.put_offline(command.worker, LogLevel::Info, "it was told to go").await?;
+                    return Ok(Claimed::Goes(action));
+                }
+                Standing::Resting(until) => return Ok(Claimed::Nothing(until)),
+            }
+            let (wish, opening) = self.wish(command, &worker, now);
+            let reserved = self.index.videos.write().reserve(&wish, now);
+            let video = match reserved {
+                Reserved::Video(video) => video,
+                Reserved::Nothing(rested) => {
+                    self.settled().await?;
+                    return Ok(Claimed::Nothing([rested, opening].into_iter().flatten().min()));
+                }
+            };
+            let _reservation = Reservation { farm: self, video };
+            let attempt = || self.try_claim(command, &wish, video);
+            if let (Some((id, task)), _) = self.decide(format!("video {}", video.0), attempt).await? {
+                return Ok(Claimed::Task(id, Box::new(task)));
+            }
+        }
+        Err(crate::store::Error::Busy("the waiting videos".to_owned()).into())
+    }
+
+    /// What the worker takes, and when a library opens that is closed to it now.
+    fn wish(&self, command: &Claim, worker: &WorkerEntry, now: Timestamp) -> (Wish, Option<Timestamp>) {
+        let record = &worker.record;
+        let worker_type =
+            command.worker_type.unwrap_or_else(|| WorkerType::try_from(record.worker_type).unwrap_or_default());
+        let (libraries, opening) = self.open_libraries(worker, now);
+        let retries = matches!(worker_type, WorkerType::Cpu | WorkerType::Qsv);
+        let wish = Wish {
+            worker: command.worker,
+            worker_type,
+            wants_vr: command.wants_vr.unwrap_or(record.support_vr),
+            max_height: record.max_height,
+            codecs: record.codecs.clone(),
+            libraries,
+            takes_retries: retries || self.settings.policy.retry_on_hardware,
+            has_peers: self.has_peers(command.worker, now),
+        };
+        (wish, opening)
+    }
+
+    fn open_libraries(&self, worker: &WorkerEntry, now: Timestamp) -> (Vec<(String, i32)>, Option<Timestamp>) {
+        let record = &worker.record;
+        let (mut open, mut opening) = (Vec::new(), None);
+        for (name, library) in self.index.libraries.read().iter() {
+            let is_reached = record.libraries.is_empty() || record.libraries.iter().any(|reached| reached == name);
+            let labels = &library.rules.require_labels;
+            let is_fit = labels.iter().all(|(label, value)| record.labels.get(label) == Some(value));
+            if library.record.paused || !is_reached || !is_fit {
+                continue;
+            }
+            let times = library.rules.schedule.as_ref().map(super::convert::schedule_record);
+            match schedule::next_opening(times.as_ref(), now) {
+                None => open.push((name.to_owned(), library.rules.priority)),
+                Some(time) => opening = Some(opening.map_or(time, |earlier: Timestamp| earlier.min(time))),
+            }
+        }
+        (open, opening)
+    }
+
+    /// Whether another worker could take what this one failed at.
+    fn has_peers(&self, worker: WorkerId, now: Timestamp) -> bool {
+        let workers = self.index.workers.read();
+        workers.iter().any(|(id, entry)| {
+            let is_able =
+                matches!(WorkerType::try_from(entry.record.worker_type), Ok(WorkerType::Cpu | WorkerType::Qsv));
+            id != worker && is_able && entry.record.is_online && !entry.record.paused && !self.is_silent(entry, now)
+        })
+    }
+
+    async fn try_claim(
+        &self,
+        command: &Claim,
+        wish: &Wish,
+        video_id: VideoId,
+    ) -> Result<Decision<Option<(TaskId, TaskRecord)>>, Error> {
+        let now = self.clock.now();
+        let mut batch = Batch::default();
+        let worker = self.worker_entry(command.worker)?;
+        let stored = self.video(video_id).await?;
+        let Some(mut video) = stored.filter(|video| claim::is_claimable(&video.record, wish.takes_retries, now)) else {
+            return Ok(Decision { batch, answer: None });
+        };
+        if claim::standing(&worker.record, self.is_silent(&worker, now), now) != Standing::Welcome {
+            return Ok(Decision { batch, answer: None });
+        }
+        debug_assert_ne!(video.record.status, VideoStatus::Claimed as i32);
+        let id = self.index.tasks.write().allocate();
+        let drawn = Drawn { uuid: TaskUuid(random()), token: LeaseToken(random()) };
+        let (task, message) = claim::start(id, drawn, command, (video_id, &mut video.record), &worker.record, now);
+        // The worker is as it was: it was not deleted, and did not go offline, in between.
+        batch.txn.expect(keys::worker(command.worker), Some(worker.revision));
+        batch.log(&self.index, now, message, About::Task(id, &task));
+        batch.put_task(id, task.clone(), None);
+        batch.put_video(video_id, video.record, Some(video.revision));
+        Ok(Decision { batch, answer: Some((id, task)) })
+    }
+}

@@ -1,0 +1,437 @@
+//! Videos: rows for filters and sorts, paths, and candidates.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::candidates::{Candidates, Terms, Wish};
+use super::names::Names;
+use super::paths::{Labelled, Paths};
+use super::pick::{self, Position, signed_key};
+use crate::clock::Timestamp;
+use crate::store::Revision;
+use crate::transcode::model::{VideoId, VideoRecord, VideoStatus, library_of};
+
+const IS_VR: u8 = 1;
+const EXISTS: u8 = 2;
+const HELD: u8 = 4;
+
+/// What is kept of a video. There may be millions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    revision: Revision,
+    /// In the order of the paths.
+    label: u64,
+    size: i64,
+    modified: i64,
+    pub(super) not_before: i64,
+    pub(super) bitrate: u32,
+    pub(super) fps: f32,
+    /// Seconds since 1970.
+    pub(super) updated: u32,
+    pub(super) last_worker: i32,
+    pub(super) width: u16,
+    pub(super) height: u16,
+    pub(super) codec: u16,
+    pub(super) library: u16,
+    pub(super) priority: i16,
+    status: u8,
+    flags: u8,
+}
+
+impl Row {
+    pub(super) fn is_vr(&self) -> bool {
+        self.flags & IS_VR != 0
+    }
+
+    fn exists(&self) -> bool {
+        self.flags & EXISTS != 0
+    }
+
+    pub(super) fn is_failed(&self) -> bool {
+        i32::from(self.status) == VideoStatus::Failed as i32
+    }
+
+    /// It waits for a worker, now or after a rest.
+    fn is_candidate(&self) -> bool {
+        let is_waiting = i32::from(self.status) == VideoStatus::Waiting as i32;
+        self.exists() && self.flags & HELD == 0 && (is_waiting || self.is_failed())
+    }
+}
+
+/// What a scan asks of a video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) id: VideoId,
+    pub(crate) size_bytes: i64,
+    pub(crate) modify_nanos: i64,
+    pub(crate) exists: bool,
+}
+
+/// Which videos a list has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VideoFilter {
+    /// Empty: all.
+    pub(crate) statuses: Vec<VideoStatus>,
+    pub(crate) is_vr: Option<bool>,
+    /// In any case; empty: all.
+    pub(crate) codecs: Vec<String>,
+    pub(crate) min_bitrate: Option<i32>,
+    pub(crate) max_bitrate: Option<i32>,
+    pub(crate) min_size: Option<i64>,
+    pub(crate) max_size: Option<i64>,
+    pub(crate) library: Option<String>,
+}
+
+/// What a list of videos is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VideoSort {
+    Updated,
+    Id,
+    Path,
+    Codec,
+    Bitrate,
+    Pixels,
+    Size,
+    Fps,
+    Status,
+}
+
+/// A video that one claim alone looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reserved {
+    Video(VideoId),
+    /// None. Another look is worth it at this time, without any change.
+    Nothing(Option<Timestamp>),
+}
+
+/// All videos.
+#[derive(Debug)]
+pub(crate) struct Videos {
+    /// By id, from 1.
+    rows: Vec<Option<Row>>,
+    /// By id, likewise.
+    path_of: Vec<Option<Arc<str>>>,
+    paths: Paths,
+    codecs: Names,
+    h264: u16,
+    libraries: Names,
+    /// How many exist, by the number of the library.
+    by_library: HashMap<u16, i32>,
+    by_fingerprint: HashMap<u64, i32>,
+    candidates: Candidates,
+    reserved: HashSet<i32>,
+    next_id: i32,
+    len: usize,
+}
+
+impl Default for Videos {
+    fn default() -> Self {
+        let mut codecs = Names::default();
+        let h264 = codecs.number("h264");
+        Videos {
+            rows: Vec::new(),
+            path_of: Vec::new(),
+            paths: Paths::default(),
+            codecs,
+            h264,
+            libraries: Names::default(),
+            by_library: HashMap::new(),
+            by_fingerprint: HashMap::new(),
+            candidates: Candidates::default(),
+            reserved: HashSet::new(),
+            next_id: 1,
+            len: 0,
+        }
+    }
+}
+
+/// Videos are matched by this part of the fingerprint, and the record has the whole.
+fn fingerprint_key(fingerprint: &[u8]) -> Option<u64> {
+    fingerprint.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+fn clamp_u16(number: i32) -> u16 {
+    u16::try_from(number.max(0)).unwrap_or(u16::MAX)
+}
+
+impl Videos {
+    fn row(&self, id: VideoId) -> Option<&Row> {
+        let place = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        self.rows.get(place)?.as_ref()
+    }
+
+    /// An id that was never given out.
+    pub(crate) fn allocate(&mut self) -> VideoId {
+        let id = self.next_id;
+        self.next_id = self.next_id.saturating_add(1);
+        VideoId(id)
+    }
+
+    /// Takes over a record as it is since `revision`.
+    pub(crate) fn apply(&mut self, id: VideoId, record: &VideoRecord, revision: Revision, now: Timestamp) {
+        self.put(id, record, revision, now, None);
+    }
+
+    /// The same, when the record had another path before.
+    pub(crate) fn apply_moved(
+        &mut self,
+        id: VideoId,
+        record: &VideoRecord,
+        revision: Revision,
+        now: Timestamp,
+        old_path: &str,
+    ) {
+        self.put(id, record, revision, now, Some(old_path));
+    }
+
+    fn put(&mut self, id: VideoId, record: &VideoRecord, revision: Revision, now: Timestamp, old_path: Option<&str>) {
+        let Some(place) = usize::try_from(id.0).ok().and_then(|number| number.checked_sub(1)) else { return };
+        if self.rows.len() <= place {
+            self.rows.resize(place + 1, None);
+            self.path_of.resize(place + 1, None);
+        }
+        self.next_id = self.next_id.max(id.0.saturating_add(1));
+        if self.rows[place].is_some_and(|row| row.revision > revision) {
+            return;
+        }
+        if let Some(old) = self.rows[place] {
+            self.candidates.remove(id.0, &old, self.h264);
+            self.count_library(old, -1);
+        }
+        if let Some(old_path) = old_path {
+            self.paths.remove(old_path, id.0);
+        }
+        let path = match self.path_of[place].take() {
+            Some(path) if *path == *record.path => path,
+            _ => Arc::from(record.path.as_str()),
+        };
+        let label = self.label(&path, id);
+        self.path_of[place] = Some(path);
+        if let Some(key) = fingerprint_key(&record.fingerprint) {
+            self.by_fingerprint.insert(key, id.0);
+        }
+        let row = self.row_of(record, revision, label);
+        self.len += usize::from(self.rows[place].replace(row).is_none());
+        self.count_library(row, 1);
+        if row.is_candidate() && !self.reserved.contains(&id.0) {
+            self.candidates.add(id.0, &row, self.h264, now);
+        }
+    }
+
+    fn label(&mut self, path: &Arc<str>, id: VideoId) -> u64 {
+        if let Labelled::One(label) = self.paths.put(path, id.0) {
+            return label;
+        }
+        let mut own = 0;
+        for (other, label) in self.paths.labels() {
+            if other == id.0 {
+                own = label;
+            } else if let Some(row) =
+                usize::try_from(other - 1).ok().and_then(|place| self.rows.get_mut(place)?.as_mut())
+            {
+                row.label = label;
+            }
+        }
+        own
+    }
+
+    fn row_of(&mut self, record: &VideoRecord, revision: Revision, label: u64) -> Row {
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        #[expect(clippy::cast_possible_truncation, reason = "frames a second have few digits")]
+        let fps = record.fps as f32;
+        Row {
+            revision,
+            label,
+            size: record.size_bytes,
+            modified: record.modify_nanos,
+            not_before: record.not_before_nanos,
+            bitrate: u32::try_from(record.bitrate_k).unwrap_or(0),
+            fps,
+            updated: u32::try_from(record.update_nanos / 1_000_000_000).unwrap_or(0),
+            last_worker: record.last_worker_id,
+            width: clamp_u16(record.width),
+            height: clamp_u16(record.height),
+            codec: self.codecs.number(&record.codec),
+            library: self.libraries.number(library_of(&record.path)),
+            priority: i16::try_from(record.priority).unwrap_or(0),
+            status: u8::try_from(record.status).unwrap_or(0),
+            flags: flag(record.is_vr, IS_VR) | flag(record.exist, EXISTS) | flag(record.held, HELD),
+        }
+    }
+
+    fn count_library(&mut self, row: Row, by: i32) {
+        if row.exists() {
+            *self.by_library.entry(row.library).or_default() += by;
+        }
+    }
+
+    /// Finds the most urgent video for a worker and keeps it from other claims until [`Videos::release`].
+    pub(crate) fn reserve(&mut self, wish: &Wish, now: Timestamp) -> Reserved {
+        for id in self.candidates.take_rested(now) {
+            if let Some(row) = self.row(VideoId(id)).copied() {
+                self.candidates.add(id, &row, self.h264, now);
+            }
+        }
+        let priorities = wish
+            .libraries
+            .iter()
+            .filter_map(|(name, priority)| Some((self.libraries.known(name)?, *priority)))
+            .collect();
+        let codecs = (!wish.codecs.is_empty())
+            .then(|| wish.codecs.iter().filter_map(|codec| self.codecs.known(codec)).collect::<Vec<_>>());
+        let terms = Terms { wish, priorities, codecs };
+        let Some(id) = self.candidates.most_urgent(&terms, now) else {
+            return Reserved::Nothing(self.candidates.next_rested());
+        };
+        if let Some(row) = self.row(id).copied() {
+            self.candidates.remove(id.0, &row, self.h264);
+        }
+        self.reserved.insert(id.0);
+        Reserved::Video(id)
+    }
+
+    /// Ends a reservation. A video that still waits can be chosen again.
+    pub(crate) fn release(&mut self, id: VideoId, now: Timestamp) {
+        if !self.reserved.remove(&id.0) {
+            return;
+        }
+        if let Some(row) = self.row(id).copied().filter(Row::is_candidate) {
+            self.candidates.add(id.0, &row, self.h264, now);
+        }
+    }
+
+    /// How many wait, those included that rest after a failure.
+    pub(crate) fn waiting(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// The id of the video at a path.
+    pub(crate) fn at_path(&self, path: &str) -> Option<VideoId> {
+        self.paths.id(path).map(VideoId)
+    }
+
+    /// The path of a video.
+    pub(crate) fn path(&self, id: VideoId) -> Option<Arc<str>> {
+        let place = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        self.path_of.get(place)?.clone()
+    }
+
+    /// Whether the file of a video was there at the last scan.
+    pub(crate) fn exists(&self, id: VideoId) -> bool {
+        self.row(id).is_some_and(Row::exists)
+    }
+
+    /// A video whose file may be the same, by its fingerprint.
+    pub(crate) fn like(&self, fingerprint: &[u8]) -> Option<VideoId> {
+        self.by_fingerprint.get(&fingerprint_key(fingerprint)?).copied().map(VideoId)
+    }
+
+    /// What a scan asks of a path.
+    pub(crate) fn seen(&self, path: &str) -> Option<Seen> {
+        let id = self.at_path(path)?;
+        let row = self.row(id)?;
+        Some(Seen { id, size_bytes: row.size, modify_nanos: row.modified, exists: row.exists() })
+    }
+
+    /// The videos of a library, those that exist.
+    pub(crate) fn in_library(&self, library: &str) -> Vec<VideoId> {
+        let Some(library) = self.libraries.known(library) else { return Vec::new() };
+        let rows = self.rows.iter().zip(1..).filter_map(|(row, id)| row.as_ref().map(|row| (row, id)));
+        rows.filter(|(row, _)| row.library == library && row.exists()).map(|(_, id)| VideoId(id)).collect()
+    }
+
+    /// How many videos of a library exist.
+    pub(crate) fn count_in_library(&self, library: &str) -> i32 {
+        self.libraries.known(library).and_then(|number| self.by_library.get(&number)).copied().unwrap_or(0)
+    }
+
+    /// How many videos exist, by status.
+    pub(crate) fn count_by_status(&self) -> HashMap<i32, usize> {
+        let mut counts = HashMap::new();
+        for row in self.rows.iter().flatten().filter(|row| row.exists()) {
+            *counts.entry(i32::from(row.status)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How many rows a list looks at.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The path's place in the order of all paths.
+    pub(super) fn path_label(&self, id: VideoId) -> u64 {
+        self.row(id).map_or(0, |row| row.label)
+    }
+
+    /// The rows that a list has, not yet in order.
+    pub(crate) fn matching(&self, filter: &VideoFilter, sort: VideoSort) -> Vec<Position> {
+        let test = Test::new(self, filter);
+        let ranks = if sort == VideoSort::Codec { self.codecs.ranks() } else { Vec::new() };
+        match sort {
+            VideoSort::Updated => self.positions(&test, |row, _| u64::from(row.updated)),
+            VideoSort::Id => self.positions(&test, |_, id| signed_key(i64::from(id))),
+            VideoSort::Path => self.positions(&test, |row, _| row.label),
+            VideoSort::Codec => {
+                self.positions(&test, |row, _| ranks.get(usize::from(row.codec)).copied().unwrap_or(u64::MAX))
+            }
+            VideoSort::Bitrate => self.positions(&test, |row, _| u64::from(row.bitrate)),
+            VideoSort::Pixels => self.positions(&test, |row, _| u64::from(row.width) * u64::from(row.height)),
+            VideoSort::Size => self.positions(&test, |row, _| signed_key(row.size)),
+            VideoSort::Fps => self.positions(&test, |row, _| pick::float_key(f64::from(row.fps))),
+            VideoSort::Status => self.positions(&test, |row, _| u64::from(row.status)),
+        }
+    }
+
+    fn positions(&self, test: &Test, key: impl Fn(&Row, i32) -> u64) -> Vec<Position> {
+        let rows = self.rows.iter().zip(1..).filter_map(|(row, id)| row.as_ref().map(|row| (row, id)));
+        rows.filter(|(row, _)| test.accepts(row)).map(|(row, id)| Position { key: key(row, id), number: id }).collect()
+    }
+}
+
+/// A filter in the words of the rows.
+#[derive(Debug)]
+struct Test {
+    /// A bit for each number of a status.
+    statuses: u16,
+    is_vr: Option<bool>,
+    codecs: Option<HashSet<u16>>,
+    bitrate: (u32, u32),
+    size: (i64, i64),
+    library: Option<Option<u16>>,
+}
+
+impl Test {
+    fn new(videos: &Videos, filter: &VideoFilter) -> Self {
+        let statuses = filter.statuses.iter().fold(0, |bits, status| bits | 1 << (*status as u16));
+        let codecs = (!filter.codecs.is_empty()).then(|| {
+            let asked = |codec: &str| filter.codecs.iter().any(|wanted| wanted.eq_ignore_ascii_case(codec));
+            videos.codecs.matching(asked).into_iter().collect()
+        });
+        let bitrate = |limit: Option<i32>, default: u32| limit.map_or(default, |k| u32::try_from(k).unwrap_or(0));
+        // Nothing is below zero, so an upper limit below it lets nothing pass.
+        let is_empty = filter.max_bitrate.is_some_and(|most| most < 0);
+        Test {
+            statuses: if statuses == 0 { u16::MAX } else { statuses },
+            is_vr: filter.is_vr,
+            codecs,
+            bitrate: if is_empty {
+                (1, 0)
+            } else {
+                (bitrate(filter.min_bitrate, 0), bitrate(filter.max_bitrate, u32::MAX))
+            },
+            size: (filter.min_size.unwrap_or(i64::MIN), filter.max_size.unwrap_or(i64::MAX)),
+            library: filter.library.as_deref().map(|library| videos.libraries.known(library)),
+        }
+    }
+
+    fn accepts(&self, row: &Row) -> bool {
+        row.exists()
+            && self.statuses & (1 << row.status) != 0
+            && self.is_vr.is_none_or(|is_vr| is_vr == row.is_vr())
+            && self.codecs.as_ref().is_none_or(|codecs| codecs.contains(&row.codec))
+            && (self.bitrate.0..=self.bitrate.1).contains(&row.bitrate)
+            && (self.size.0..=self.size.1).contains(&row.size)
+            && self.library.is_none_or(|library| library == Some(row.library))
+    }
+}

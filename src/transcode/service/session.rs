@@ -1,0 +1,397 @@
+//! `WorkerService.Session`: one stream in the place of all other calls of a worker.
+
+use std::time::Duration;
+
+use futures::stream::StreamExt as _;
+use steward_proto::transcode::v1 as api;
+use steward_proto::transcode::v1::session_request::Message as Said;
+use steward_proto::transcode::v1::session_response::Message as Say;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::{Status, Streaming};
+
+use super::{Answers, FarmServer};
+use crate::clock::Timestamp;
+use crate::error::{Category, Failure};
+use crate::fields::Fields;
+use crate::transcode::claim::Claim;
+use crate::transcode::claims::Claimed;
+use crate::transcode::convert::{self, Secrets};
+use crate::transcode::error::Error;
+use crate::transcode::farm::Farm;
+use crate::transcode::model::{
+    OfflineAction, RegisterOutcome, TaskRecord, TaskStatus, TaskUuid, VideoId, WorkerId, library_of,
+};
+use crate::transcode::reports::Claimant;
+use crate::transcode::sessions::Notice;
+use crate::transcode::transition::Report;
+
+/// How long the first message may take.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// The most tasks that a hello can name.
+const MAX_RUNNING: usize = 64;
+/// Messages that wait for a slow worker; then the session waits too.
+const BUFFER: usize = 16;
+/// How long a worker that found nothing rests at most before the next look.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+type Sender = mpsc::Sender<Result<api::SessionResponse, Status>>;
+
+/// The worker has gone, or is to go.
+struct Over;
+
+/// What a session knows of its worker beside the records.
+struct Session {
+    farm: Farm,
+    sender: Sender,
+    worker: WorkerId,
+    free_slots: i32,
+    dest_path: Option<String>,
+    /// What the worker was last told of its commands and of its pause.
+    told: (i32, bool),
+    /// Until when there is nothing to look for, unless something changes.
+    rests_until: Option<Instant>,
+}
+
+impl FarmServer {
+    pub(super) fn open_session(&self, requests: Streaming<api::SessionRequest>) -> Answers<api::SessionResponse> {
+        let (sender, answers) = mpsc::channel(BUFFER);
+        let farm = self.farm.clone();
+        self.farm.tasks.spawn(async move {
+            let shutdown = farm.shutdown.clone();
+            tokio::select! {
+                () = shutdown.cancelled() => {
+                    let _ = sender.try_send(Err(Failure::from(Error::ShuttingDown).into()));
+                }
+                () = sender.closed() => {}
+                result = run(farm, requests, sender.clone()) => {
+                    if let Err(failure) = result {
+                        let _ = sender.send(Err(failure.into())).await;
+                    }
+                }
+            }
+        });
+        let answers =
+            futures::stream::unfold(answers, |mut answers| async move { Some((answers.recv().await?, answers)) });
+        answers.boxed()
+    }
+}
+
+async fn run(farm: Farm, mut requests: Streaming<api::SessionRequest>, sender: Sender) -> Result<(), Failure> {
+    let first = tokio::time::timeout(HELLO_WITHIN, requests.next()).await;
+    let Ok(Some(Ok(api::SessionRequest { seq, message: Some(Said::Hello(hello)) }))) = first else {
+        return Err(Failure::invalid([("message", "a session begins with hello, within 5 seconds".to_owned())]));
+    };
+    let (mut session, lost) = welcome(farm, sender, hello).await?;
+    if session.acknowledge(seq).await.is_err() {
+        return Ok(());
+    }
+    for task in lost {
+        let reason = "the task was ended or given to another worker".to_owned();
+        let notice = Notice::LeaseLost { task, reason };
+        if session.tell(notice).await.is_err() {
+            return Ok(());
+        }
+    }
+    let (number, notices) = session.farm.sessions.open(session.worker);
+    let result = session.converse(requests, notices).await;
+    session.farm.sessions.close(session.worker, number);
+    result
+}
+
+/// Registers the worker. Returns the tasks that it has lost.
+async fn welcome(farm: Farm, sender: Sender, hello: api::Hello) -> Result<(Session, Vec<TaskUuid>), Failure> {
+    let mut fields = Fields::default();
+    let command = fields.registration(hello.worker.unwrap_or_default());
+    if hello.running.len() > MAX_RUNNING {
+        fields.reject("running", format!("has {} tasks; the limit is {MAX_RUNNING}", hello.running.len()));
+    }
+    let held: Vec<(TaskUuid, Claimant)> = hello
+        .running
+        .iter()
+        .map(|held| (fields.task_uuid(&held.task_id), fields.claimant(&held.lease_token, 0)))
+        .collect();
+    fields.check()?;
+    let (mut kept, mut lost) = (Vec::new(), Vec::new());
+    for (task, claimant) in held {
+        if farm.may_go_on(task, claimant).await? { kept.push(task) } else { lost.push(task) }
+    }
+    let registered = farm.register(command, kept).await?;
+    let session = Session {
+        worker: registered.id,
+        sender,
+        free_slots: 0,
+        dest_path: None,
+        told: (OfflineAction::Unspecified as i32, false),
+        rests_until: None,
+        farm,
+    };
+    let settings = &session.farm.settings;
+    let welcome = api::Welcome {
+        worker_id: registered.id.0,
+        heartbeat_interval: settings.heartbeat_interval.try_into().ok(),
+        heartbeat_timeout: settings.policy.heartbeat_timeout.try_into().ok(),
+        worker_token: convert::uuid_text(&registered.token),
+        outcome: registered.outcome.into(),
+    };
+    // A worker that has gone in this moment is noticed at the next word.
+    let _ = session.say(Say::Welcome(welcome)).await;
+    if registered.outcome == RegisterOutcome::Resumed {
+        tracing::debug!(worker = registered.id.0, "a worker has connected again");
+    }
+    Ok((session, lost))
+}
+
+impl Session {
+    async fn say(&self, message: Say) -> Result<(), Over> {
+        self.sender.send(Ok(api::SessionResponse { message: Some(message) })).await.map_err(|_| Over)
+    }
+
+    async fn acknowledge(&self, seq: u64) -> Result<(), Over> {
+        if seq == 0 { Ok(()) } else { self.say(Say::Ack(api::Ack { seq })).await }
+    }
+
+    /// Listens, looks for work, and passes on what the worker has to know, until one side ends it.
+    async fn converse(
+        &mut self,
+        mut requests: Streaming<api::SessionRequest>,
+        mut notices: mpsc::Receiver<Notice>,
+    ) -> Result<(), Failure> {
+        if self.tell_standing().await.is_err() {
+            return Ok(());
+        }
+        loop {
+            let farm = self.farm.clone();
+            let work = farm.work.notified();
+            tokio::pin!(work);
+            work.as_mut().enable();
+            if self.look_for_work().await?.is_err() {
+                return Ok(());
+            }
+            let rest = self.rests_until.unwrap_or_else(|| Instant::now() + LOOK_AGAIN);
+            tokio::select! {
+                request = requests.next() => match request {
+                    Some(Ok(request)) => {
+                        if self.hear(request).await?.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    // The stream broke: the tasks go on, and the silence counts from the last word.
+                    Some(Err(_)) | None => return Ok(()),
+                },
+                notice = notices.recv() => {
+                    let Some(notice) = notice else { return Ok(()) };
+                    if notice == Notice::Replaced {
+                        let message = "another session of this worker has begun";
+                        return Err(Failure::new(Category::FailedPrecondition, "SESSION_REPLACED", message));
+                    }
+                    if self.tell(notice).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                () = work, if self.free_slots > 0 => self.rests_until = None,
+                () = tokio::time::sleep_until(rest), if self.free_slots > 0 => self.rests_until = None,
+            }
+        }
+    }
+
+    /// Passes a notice on.
+    async fn tell(&mut self, notice: Notice) -> Result<(), Over> {
+        match notice {
+            Notice::Cancel { task, reason } => {
+                self.say(Say::Cancel(api::CancelNotice { task_id: task.to_string(), reason })).await
+            }
+            Notice::LeaseLost { task, reason } => {
+                self.say(Say::LeaseLost(api::LeaseLost { task_id: task.to_string(), reason })).await
+            }
+            Notice::Changed => {
+                self.rests_until = None;
+                self.tell_standing().await
+            }
+            Notice::Replaced => Ok(()),
+        }
+    }
+
+    /// Tells the worker of its commands and of its pause, where they have changed.
+    async fn tell_standing(&mut self) -> Result<(), Over> {
+        let Ok(view) = self.farm.worker(self.worker) else { return Err(Over) };
+        let (told_action, was_paused) = self.told;
+        let (action, paused) = (view.record.offline_action, view.record.paused);
+        self.told = (action, paused);
+        if action != told_action {
+            if action == OfflineAction::Unspecified as i32 {
+                self.say(Say::Undrain(api::Undrain {})).await?;
+            } else {
+                let now = self.farm.clock.now();
+                let deadline = Farm::drain_deadline(&view.record).map(|deadline| deadline.since(now));
+                let deadline = deadline.and_then(|deadline| deadline.try_into().ok());
+                self.say(Say::Drain(api::Drain { action, deadline })).await?;
+            }
+        }
+        if paused != was_paused {
+            self.say(Say::Pause(api::Pause { paused })).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims as much as the worker takes.
+    async fn look_for_work(&mut self) -> Result<Result<(), Over>, Failure> {
+        let is_told = self.told.0 != OfflineAction::Unspecified as i32;
+        while self.free_slots > 0 && !is_told && self.rests_until.is_none_or(|until| until <= Instant::now()) {
+            let view = self.farm.worker(self.worker)?;
+            if i32::try_from(view.tasks.len()).unwrap_or(i32::MAX) >= view.record.max_concurrent {
+                self.rests_until = Some(Instant::now() + LOOK_AGAIN);
+                break;
+            }
+            let claim =
+                Claim { worker: self.worker, worker_type: None, wants_vr: None, dest_path: self.dest_path.clone() };
+            match self.farm.claim(claim).await {
+                Ok(Claimed::Task(id, task)) => {
+                    self.free_slots -= 1;
+                    let assign = self.assignment(id, &task).await?;
+                    if self.say(Say::Assign(assign)).await.is_err() {
+                        // It never got it: others may have it at once, and no attempt is lost.
+                        self.hand_back(&task).await;
+                        return Ok(Err(Over));
+                    }
+                }
+                Ok(Claimed::Nothing(until)) => {
+                    let now = self.farm.clock.now();
+                    let rest = until.map_or(LOOK_AGAIN, |until: Timestamp| until.since(now).min(LOOK_AGAIN));
+                    self.rests_until = Some(Instant::now() + rest);
+                }
+                // It has been told by a notice, and goes by itself; or it has to speak first.
+                Ok(Claimed::Goes(_)) | Err(Error::WorkerOffline(_)) => {
+                    self.rests_until = Some(Instant::now() + LOOK_AGAIN);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn assignment(&self, id: crate::transcode::model::TaskId, task: &TaskRecord) -> Result<api::Assign, Failure> {
+        let video = self.farm.video(VideoId(task.video_id)).await?;
+        let rules = self.farm.library(library_of(&task.video_path)).map(|view| view.library.rules);
+        Ok(api::Assign {
+            task: Some(convert::task(id, task, Secrets::Shown)),
+            allow_larger: rules.is_ok_and(|rules| rules.allow_larger),
+            duration: video.map_or(0.0, |video| video.record.duration),
+        })
+    }
+
+    async fn hand_back(&self, task: &TaskRecord) {
+        let uuid = TaskUuid::of(&task.uuid);
+        let report = Report {
+            status: TaskStatus::Failed,
+            error_message: Some("the worker was gone before it could begin".to_owned()),
+            is_declined: true,
+            ..Report::default()
+        };
+        if let Err(error) = self.farm.report(uuid, Claimant::Worker(self.worker), report).await {
+            tracing::warn!(task = %uuid, %error, "a task that nobody got is not handed back yet");
+        }
+    }
+
+    /// Does what the worker says, and acknowledges it once it is durable.
+    async fn hear(&mut self, request: api::SessionRequest) -> Result<Result<(), Over>, Failure> {
+        match self.farm.beat(self.worker).await {
+            Ok(()) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let Some(message) = request.message else { return Ok(self.acknowledge(request.seq).await) };
+        let outcome = match message {
+            Said::Hello(_) => Err(Failure::invalid([("hello", "a session has begun already".to_owned())])),
+            Said::Ping(_) => Ok(()),
+            Said::Ready(ready) => self.hear_ready(ready),
+            Said::Progress(progress) => return self.hear_progress(progress, request.seq).await,
+            Said::Finished(finished) => return self.hear_finished(finished, request.seq).await,
+            Said::Log(line) => self.hear_log(line).await,
+        };
+        outcome?;
+        Ok(self.acknowledge(request.seq).await)
+    }
+
+    fn hear_ready(&mut self, ready: api::Ready) -> Result<(), Failure> {
+        let mut fields = Fields::default();
+        if !(0..=super::fields::MAX_SLOTS).contains(&ready.free_slots) {
+            fields.reject("free_slots", format!("has to be between 0 and {}", super::fields::MAX_SLOTS));
+        }
+        let dest_path = fields.dest_path(ready.dest_path);
+        fields.check()?;
+        self.free_slots = ready.free_slots;
+        self.dest_path = dest_path;
+        self.rests_until = None;
+        Ok(())
+    }
+
+    async fn hear_progress(&mut self, progress: api::TaskProgress, seq: u64) -> Result<Result<(), Over>, Failure> {
+        let report = Report {
+            status: TaskStatus::Running,
+            progress: progress.progress,
+            elapsed_time: Some(progress.elapsed_time),
+            remaining_time: progress.remaining_time,
+            fps: progress.fps,
+            speed: progress.speed,
+            output_bytes: progress.output_bytes,
+            ..Report::default()
+        };
+        self.report(&progress.task_id, &progress.lease_token, report, seq).await
+    }
+
+    async fn hear_finished(&mut self, finished: api::TaskFinished, seq: u64) -> Result<Result<(), Over>, Failure> {
+        let mut fields = Fields::default();
+        let status: TaskStatus = fields.known("status", finished.status);
+        if !matches!(status, TaskStatus::Completed | TaskStatus::Failed) {
+            fields.reject("status", "has to be completed or failed");
+        }
+        if !finished.output_path.is_empty() {
+            fields.video_path(&finished.output_path);
+        }
+        fields.check()?;
+        let report = Report {
+            status,
+            progress: if status == TaskStatus::Completed { 100.0 } else { f64::NAN },
+            elapsed_time: Some(finished.elapsed_time),
+            error_message: Some(finished.error_message),
+            output_bytes: finished.output_bytes,
+            output_path: (!finished.output_path.is_empty()).then_some(finished.output_path),
+            is_declined: finished.declined,
+            ..Report::default()
+        };
+        self.report(&finished.task_id, &finished.lease_token, report, seq).await
+    }
+
+    /// A report on a task. One that is no longer the worker's is told as such, and the session goes on.
+    async fn report(&mut self, task: &str, token: &str, report: Report, seq: u64) -> Result<Result<(), Over>, Failure> {
+        let mut fields = Fields::default();
+        let uuid = fields.task_uuid(task);
+        let claimant = fields.claimant(token, self.worker.0);
+        fields.check()?;
+        let is_progress = report.status == TaskStatus::Running;
+        let lost = match self.farm.report(uuid, claimant, report).await {
+            Ok(reported) if is_progress && !reported.is_applied => Some("the task has ended".to_owned()),
+            Ok(_) => None,
+            Err(error @ (Error::NotTaskOwner(_) | Error::TaskNotFound(_))) => Some(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(reason) = lost {
+            if self.tell(Notice::LeaseLost { task: uuid, reason }).await.is_err() {
+                return Ok(Err(Over));
+            }
+        }
+        Ok(self.acknowledge(seq).await)
+    }
+
+    async fn hear_log(&self, line: api::LogLine) -> Result<(), Failure> {
+        let mut fields = Fields::default();
+        let uuid = fields.task_uuid(&line.task_id);
+        let level = fields.level(line.log_level);
+        fields.check()?;
+        match self.farm.log_task(uuid, level, line.log_message).await {
+            // Retention may have removed the task: its line is of no use any more.
+            Ok(_) | Err(Error::TaskNotFound(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

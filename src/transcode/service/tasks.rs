@@ -1,0 +1,307 @@
+//! `TaskService`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use steward_proto::transcode::v1 as api;
+use steward_proto::transcode::v1::claim_task_response::Result as ClaimResult;
+use steward_proto::transcode::v1::task_service_server::TaskService;
+use steward_proto::transcode::v1::watch_tasks_response::Update;
+use tonic::{Request, Response, Status};
+
+use super::page::{self, Asked};
+use super::{Answers, FarmServer, answer, stream};
+use crate::clock::Timestamp;
+use crate::error::Failure;
+use crate::fields::Fields;
+use crate::store::Revision;
+use crate::transcode::claim::Claim;
+use crate::transcode::claims::Claimed;
+use crate::transcode::convert::{self, Secrets, revision, total};
+use crate::transcode::index::{TaskFilter, TaskSort};
+use crate::transcode::lists::PageOf;
+use crate::transcode::model::{TaskStatus, VideoId, WorkerId, WorkerType};
+use crate::transcode::schedule;
+use crate::transcode::transition::Report;
+use crate::transcode::watch::{TaskStep, WatchTasks};
+
+/// When a worker that found nothing is to ask again, if nothing is known to come before.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Errors and reasons are cut when they are kept; this only bounds what is looked at, in bytes.
+const MAX_SENT_BYTES: usize = 64 * 1024;
+const DEFAULT_DAYS: i32 = 7;
+const MAX_DAYS: i32 = 366;
+
+impl FarmServer {
+    async fn handle_claim(&self, request: api::ClaimTaskRequest) -> Result<api::ClaimTaskResponse, Failure> {
+        let mut fields = Fields::default();
+        let worker_type: WorkerType = fields.known("worker_type", request.worker_type);
+        let claim = Claim {
+            worker: fields.worker_id(request.worker_id),
+            worker_type: (worker_type != WorkerType::Unspecified).then_some(worker_type),
+            wants_vr: request.support_vr,
+            dest_path: fields.dest_path(request.dest_path),
+        };
+        let wait = fields.duration("wait", request.wait, super::fields::WAIT).unwrap_or_default();
+        fields.check()?;
+        let claimed = self.claim_within(claim, wait).await?;
+        let now = self.farm.clock.now();
+        let result = match claimed {
+            Claimed::Task(id, task) => ClaimResult::Task(convert::task(id, &task, Secrets::Shown)),
+            Claimed::Goes(action) => ClaimResult::Offline(api::WorkerGoes { action: action.into() }),
+            Claimed::Nothing(until) => {
+                let rest = until.map_or(RETRY_AFTER, |until| until.since(now).min(RETRY_AFTER));
+                ClaimResult::NoWork(api::NoWork { retry_after: rest.try_into().ok() })
+            }
+        };
+        Ok(api::ClaimTaskResponse { result: Some(result) })
+    }
+
+    /// Claims, and again whenever there may be something, until the wait is over.
+    async fn claim_within(&self, claim: Claim, wait: Duration) -> Result<Claimed, Failure> {
+        let over = tokio::time::Instant::now() + wait;
+        loop {
+            let work = self.farm.work.notified();
+            tokio::pin!(work);
+            work.as_mut().enable();
+            let claimed = self.farm.claim(claim.clone()).await?;
+            let Claimed::Nothing(until) = claimed else { return Ok(claimed) };
+            if tokio::time::Instant::now() >= over {
+                return Ok(claimed);
+            }
+            let rested = async {
+                match until {
+                    Some(until) => self.farm.clock.sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.farm.shutdown.cancelled() => return Ok(claimed),
+                () = work => {}
+                () = rested => {}
+                () = tokio::time::sleep_until(over) => {}
+            }
+        }
+    }
+
+    async fn handle_list_tasks(&self, request: &api::ListTasksRequest) -> Result<api::ListTasksResponse, Failure> {
+        let mut fields = Fields::default();
+        let asked = Asked { size: request.page_size, token: &request.page_token, number: request.page };
+        let (start, size) = page::read(&mut fields, &asked);
+        let sort = match request.sort_by.as_str() {
+            "" | "start_time" => TaskSort::Start,
+            "progress" => TaskSort::Progress,
+            "status" => TaskSort::Status,
+            "worker_name" => TaskSort::WorkerName,
+            "elapsed_time" => TaskSort::Elapsed,
+            "video_path" => TaskSort::Path,
+            other => {
+                fields.reject("sort_by", format!("{other:?} is not one of the fields that tasks are sorted by"));
+                TaskSort::Start
+            }
+        };
+        let order = fields.known("order", request.order);
+        let filter = TaskFilter {
+            statuses: fields.statuses(&request.statuses),
+            worker: (request.worker_id != 0).then_some(WorkerId(request.worker_id)),
+            video: (request.video_id != 0).then_some(VideoId(request.video_id)),
+        };
+        fields.check()?;
+        let listed = self.farm.list_tasks(filter, PageOf { sort, order, start, size }).await?;
+        Ok(api::ListTasksResponse {
+            tasks: listed.rows.iter().map(|(id, task)| convert::task(*id, task, Secrets::Hidden)).collect(),
+            next_page_token: page::token(listed.next),
+            total_size: total(listed.total),
+        })
+    }
+
+    async fn handle_get_task(&self, request: &api::GetTaskRequest) -> Result<api::GetTaskResponse, Failure> {
+        let mut fields = Fields::default();
+        let uuid = fields.task_uuid(&request.task_id);
+        fields.check()?;
+        let (id, task) = self.farm.get_task(uuid).await?;
+        Ok(api::GetTaskResponse { task: Some(convert::task(id, &task, Secrets::Hidden)) })
+    }
+
+    async fn handle_update_task(&self, request: api::UpdateTaskRequest) -> Result<api::UpdateTaskResponse, Failure> {
+        let mut fields = Fields::default();
+        let uuid = fields.task_uuid(&request.task_id);
+        let claimant = fields.claimant(&request.lease_token, request.worker_id);
+        let status: TaskStatus = fields.known("status", request.status);
+        if matches!(status, TaskStatus::Unspecified | TaskStatus::Cancelled) {
+            fields.reject("status", "has to be created, running, completed or failed");
+        }
+        fields.text("error_message", request.error_message.as_deref().unwrap_or_default(), MAX_SENT_BYTES);
+        fields.check()?;
+        let report = Report {
+            status,
+            progress: request.progress,
+            elapsed_time: request.elapsed_time,
+            remaining_time: request.remaining_time,
+            error_message: request.error_message,
+            ..Report::default()
+        };
+        let reported = self.farm.report(uuid, claimant, report).await?;
+        Ok(api::UpdateTaskResponse { applied: reported.is_applied, cancel_requested: reported.is_cancelled })
+    }
+
+    async fn handle_cancel_task(&self, request: api::CancelTaskRequest) -> Result<api::CancelTaskResponse, Failure> {
+        let mut fields = Fields::default();
+        let uuid = fields.task_uuid(&request.task_id);
+        fields.text("reason", &request.reason, MAX_SENT_BYTES);
+        fields.check()?;
+        let task = self.farm.cancel_task(uuid, request.reason, request.requeue).await?;
+        let id = self.farm.find_task(uuid)?;
+        Ok(api::CancelTaskResponse { task: Some(convert::task(id, &task, Secrets::Hidden)) })
+    }
+
+    async fn handle_retry_task(&self, request: &api::RetryTaskRequest) -> Result<api::RetryTaskResponse, Failure> {
+        let mut fields = Fields::default();
+        let uuid = fields.task_uuid(&request.task_id);
+        let priority = fields.priority(request.priority);
+        fields.check()?;
+        let video = self.farm.retry_task(uuid, priority).await?;
+        Ok(api::RetryTaskResponse { video_id: video.0 })
+    }
+
+    async fn handle_task_stats(
+        &self,
+        request: &api::GetTaskStatsRequest,
+    ) -> Result<api::GetTaskStatsResponse, Failure> {
+        let mut fields = Fields::default();
+        let days = if request.days == 0 { DEFAULT_DAYS } else { request.days };
+        if !(1..=MAX_DAYS).contains(&days) {
+            fields.reject("days", format!("has to be between 1 and {MAX_DAYS}"));
+        }
+        let zone = schedule::time_zone(&request.time_zone).unwrap_or_else(|| {
+            fields.reject("time_zone", "is not a time zone");
+            TimeZone::UTC
+        });
+        fields.check()?;
+        let mut counts = empty_days(date_of(self.farm.clock.now(), &zone), days);
+        let in_progress = {
+            let tasks = self.farm.index.tasks.read();
+            for ended in tasks.ended() {
+                let Some(day) = counts.get_mut(&date_of(ended.at, &zone)) else { continue };
+                if ended.is_completed {
+                    day.completed += 1;
+                    day.saved_bytes = day.saved_bytes.saturating_add(ended.saved);
+                } else {
+                    day.failed += 1;
+                }
+            }
+            total(tasks.active_count())
+        };
+        self.farm.settled().await?;
+        Ok(api::GetTaskStatsResponse {
+            days: counts.into_values().collect(),
+            in_progress,
+            waiting_videos: total(self.farm.index.videos.read().waiting()),
+        })
+    }
+
+    fn open_watch_tasks(&self, request: &api::WatchTasksRequest) -> Result<Answers<api::WatchTasksResponse>, Failure> {
+        let mut fields = Fields::default();
+        let watch = WatchTasks {
+            filter: TaskFilter { statuses: fields.statuses(&request.statuses), ..TaskFilter::default() },
+            task: fields.optional_task_uuid(&request.task_id),
+            only_in_progress: request.only_in_progress,
+            from: fields.from_revision(request.from_revision),
+        };
+        fields.check()?;
+        if let Some(uuid) = watch.task {
+            self.farm.find_task(uuid)?;
+        }
+        let steps = self.farm.watch_tasks(watch, self.watcher()?);
+        Ok(stream(steps, task_response))
+    }
+}
+
+impl Fields {
+    fn statuses(&mut self, statuses: &[i32]) -> Vec<TaskStatus> {
+        statuses.iter().map(|status| self.known("statuses", *status)).collect()
+    }
+}
+
+fn date_of(time: Timestamp, zone: &TimeZone) -> Date {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(time.nanos())).unwrap_or_default();
+    time.to_zoned(zone.clone()).date()
+}
+
+/// So many days up to today, without any tasks.
+fn empty_days(today: Date, days: i32) -> BTreeMap<Date, api::TaskDay> {
+    let first = today.saturating_sub(jiff::Span::new().days(i64::from(days) - 1));
+    let dates = std::iter::successors(Some(first), |date| date.tomorrow().ok()).take_while(|date| *date <= today);
+    dates.map(|date| (date, api::TaskDay { date: date.to_string(), ..api::TaskDay::default() })).collect()
+}
+
+fn task_response(step: TaskStep) -> api::WatchTasksResponse {
+    let shown = |id, task| Update::Task(convert::task(id, task, Secrets::Hidden));
+    let (at, update) = match step {
+        TaskStep::Snapshot(id, task) => (Revision::default(), shown(id, &task)),
+        TaskStep::SnapshotEnd(at) => (at, Update::SnapshotEnd(api::TasksSnapshotEnd {})),
+        TaskStep::Changed(id, task, at) => (at, shown(id, &task)),
+        TaskStep::Deleted(id, at) => (at, Update::DeletedId(id.0)),
+    };
+    api::WatchTasksResponse { revision: revision(at), update: Some(update) }
+}
+
+#[tonic::async_trait]
+impl TaskService for FarmServer {
+    async fn claim_task(
+        &self,
+        request: Request<api::ClaimTaskRequest>,
+    ) -> Result<Response<api::ClaimTaskResponse>, Status> {
+        answer(self.handle_claim(request.into_inner()).await)
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<api::ListTasksRequest>,
+    ) -> Result<Response<api::ListTasksResponse>, Status> {
+        answer(self.handle_list_tasks(request.get_ref()).await)
+    }
+
+    async fn get_task(&self, request: Request<api::GetTaskRequest>) -> Result<Response<api::GetTaskResponse>, Status> {
+        answer(self.handle_get_task(request.get_ref()).await)
+    }
+
+    async fn update_task(
+        &self,
+        request: Request<api::UpdateTaskRequest>,
+    ) -> Result<Response<api::UpdateTaskResponse>, Status> {
+        answer(self.handle_update_task(request.into_inner()).await)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: Request<api::CancelTaskRequest>,
+    ) -> Result<Response<api::CancelTaskResponse>, Status> {
+        answer(self.handle_cancel_task(request.into_inner()).await)
+    }
+
+    async fn retry_task(
+        &self,
+        request: Request<api::RetryTaskRequest>,
+    ) -> Result<Response<api::RetryTaskResponse>, Status> {
+        answer(self.handle_retry_task(request.get_ref()).await)
+    }
+
+    async fn get_task_stats(
+        &self,
+        request: Request<api::GetTaskStatsRequest>,
+    ) -> Result<Response<api::GetTaskStatsResponse>, Status> {
+        answer(self.handle_task_stats(request.get_ref()).await)
+    }
+
+    type WatchTasksStream = Answers<api::WatchTasksResponse>;
+
+    async fn watch_tasks(
+        &self,
+        request: Request<api::WatchTasksRequest>,
+    ) -> Result<Response<Self::WatchTasksStream>, Status> {
+        answer(self.open_watch_tasks(request.get_ref()))
+    }
+}

@@ -1,0 +1,244 @@
+//! `VideoService`.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use steward_proto::transcode::v1 as api;
+use steward_proto::transcode::v1::video_service_server::VideoService;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::page::{self, Asked};
+use super::{Answers, FarmServer, answer, stream};
+use crate::error::Failure;
+use crate::fields::Fields;
+use crate::transcode::convert::{self, revision, total};
+use crate::transcode::index::{VideoFilter, VideoSort};
+use crate::transcode::lists::PageOf;
+use crate::transcode::model::{VideoId, VideoRecord, VideoStatus};
+use crate::transcode::videos::Registration;
+use crate::transcode::watch::VideoStep;
+
+/// The most videos of one request.
+const MAX_VIDEOS: usize = 1000;
+/// The longest name of a codec or container, in bytes.
+const MAX_WORD_BYTES: usize = 64;
+
+impl FarmServer {
+    async fn handle_list_videos(&self, request: &api::ListVideosRequest) -> Result<api::ListVideosResponse, Failure> {
+        let mut fields = Fields::default();
+        let asked = Asked { size: request.page_size, token: &request.page_token, number: request.page };
+        let (start, size) = page::read(&mut fields, &asked);
+        let sort = fields.video_sort(&request.sort_by);
+        let order = fields.known("order", request.order);
+        let filter = VideoFilter {
+            statuses: request.statuses.iter().map(|status| fields.known("statuses", *status)).collect(),
+            is_vr: request.is_vr,
+            codecs: request.codecs.clone(),
+            min_bitrate: request.min_bitrate_k,
+            max_bitrate: request.max_bitrate_k,
+            min_size: request.min_size_bytes,
+            max_size: request.max_size_bytes,
+            library: (!request.library.is_empty()).then(|| request.library.clone()),
+        };
+        fields.check()?;
+        let listed = self.farm.list_videos(filter, PageOf { sort, order, start, size }).await?;
+        Ok(api::ListVideosResponse {
+            videos: listed.rows.iter().map(|(id, video)| convert::video(*id, video)).collect(),
+            next_page_token: page::token(listed.next),
+            total_size: total(listed.total),
+        })
+    }
+
+    async fn handle_get_video(&self, request: &api::GetVideoRequest) -> Result<api::GetVideoResponse, Failure> {
+        let mut fields = Fields::default();
+        let id = fields.video_id(request.id);
+        fields.check()?;
+        let video = self.farm.get_video(id).await?;
+        Ok(api::GetVideoResponse { video: Some(convert::video(id, &video)) })
+    }
+
+    async fn handle_register_videos(
+        &self,
+        request: api::RegisterVideosRequest,
+    ) -> Result<api::RegisterVideosResponse, Failure> {
+        let mut fields = Fields::default();
+        if request.videos.is_empty() || request.videos.len() > MAX_VIDEOS {
+            fields.reject("videos", format!("have to be between 1 and {MAX_VIDEOS}"));
+        }
+        let mut paths = HashSet::new();
+        if !request.videos.iter().all(|video| paths.insert(video.video_path.as_str())) {
+            fields.reject("videos", "have a path twice");
+        }
+        let videos = request.videos.iter().take(MAX_VIDEOS).map(|video| fields.video(video)).collect();
+        fields.check()?;
+        let (ids, added) = self.farm.register_videos(videos).await?;
+        Ok(api::RegisterVideosResponse { ids: ids.into_iter().map(|id| id.0).collect(), added: total(added) })
+    }
+
+    async fn handle_requeue(&self, request: &api::RequeueVideosRequest) -> Result<api::RequeueVideosResponse, Failure> {
+        let mut fields = Fields::default();
+        if request.ids.is_empty() || request.ids.len() > MAX_VIDEOS {
+            fields.reject("ids", format!("have to be between 1 and {MAX_VIDEOS}"));
+        }
+        let priority = fields.priority(request.priority);
+        fields.check()?;
+        let ids = request.ids.iter().copied().map(VideoId).collect();
+        let requeued = self.farm.requeue(ids, priority, request.force).await?;
+        Ok(api::RequeueVideosResponse { requeued: total(requeued) })
+    }
+
+    fn open_watch_videos(
+        &self,
+        request: &api::WatchVideosRequest,
+    ) -> Result<Answers<api::WatchVideosResponse>, Failure> {
+        let mut fields = Fields::default();
+        let from = fields.from_revision(request.from_revision);
+        fields.check()?;
+        Ok(stream(self.farm.watch_videos(from, self.watcher()?), video_response))
+    }
+}
+
+impl Fields {
+    fn video_sort(&mut self, sort_by: &str) -> VideoSort {
+        match sort_by {
+            "" | "update_time" => VideoSort::Updated,
+            "id" => VideoSort::Id,
+            "video_path" => VideoSort::Path,
+            "codec" => VideoSort::Codec,
+            "bitrate_k" => VideoSort::Bitrate,
+            "pixels" => VideoSort::Pixels,
+            "size_bytes" => VideoSort::Size,
+            "fps" => VideoSort::Fps,
+            "transcode_status" => VideoSort::Status,
+            other => {
+                self.reject("sort_by", format!("{other:?} is not one of the fields that videos are sorted by"));
+                VideoSort::Updated
+            }
+        }
+    }
+
+    /// A video whose properties the caller has found.
+    fn video(&mut self, video: &api::Video) -> Registration {
+        self.video_path(&video.video_path);
+        self.text("codec", &video.codec, MAX_WORD_BYTES);
+        self.text("container", &video.container, MAX_WORD_BYTES);
+        self.text("audio_codec", &video.audio_codec, MAX_WORD_BYTES);
+        let status: VideoStatus = self.known("transcode_status", video.transcode_status);
+        if matches!(status, VideoStatus::Claimed | VideoStatus::Transcoding) {
+            self.reject("transcode_status", "has to be not needed, waiting, completed or failed");
+        }
+        let resolution = video.resolution.unwrap_or_default();
+        let numbers = [video.bitrate_k, resolution.width, resolution.height];
+        if video.size_bytes < 0 || numbers.iter().any(|number| *number < 0) {
+            self.reject("videos", "have a negative size, bitrate or resolution");
+        }
+        let is_number = |number: f64| number.is_finite() && number >= 0.0;
+        if !is_number(video.fps) || !is_number(video.duration) {
+            self.reject("videos", "have a rate or a duration that is no positive number");
+        }
+        let priority = self.priority(Some(video.priority)).unwrap_or(0);
+        Registration {
+            record: VideoRecord {
+                path: video.video_path.clone(),
+                codec: video.codec.to_ascii_lowercase(),
+                bitrate_k: video.bitrate_k,
+                size_bytes: video.size_bytes,
+                fps: video.fps,
+                width: resolution.width,
+                height: resolution.height,
+                is_vr: video.is_vr,
+                status: status as i32,
+                duration: video.duration,
+                container: video.container.clone(),
+                audio_codec: video.audio_codec.clone(),
+                fingerprint: Bytes::from(self.fingerprint(&video.fingerprint)),
+                modify_nanos: video.modify_time.and_then(convert::timestamp).map_or(0, crate::clock::Timestamp::nanos),
+                priority,
+                ..VideoRecord::default()
+            },
+        }
+    }
+
+    /// 16 bytes in hexadecimal digits, or nothing.
+    fn fingerprint(&mut self, text: &str) -> Vec<u8> {
+        let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
+        let bytes = digits.unwrap_or_default();
+        let bytes: Vec<u8> =
+            bytes.chunks_exact(2).filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect();
+        if !text.is_empty() && (text.len() != 32 || bytes.len() != 16) {
+            self.reject("fingerprint", "is not 32 hexadecimal digits");
+        }
+        bytes
+    }
+}
+
+fn video_response(step: VideoStep) -> api::WatchVideosResponse {
+    let (at, video) = match step {
+        VideoStep::Begin(at) => (at, None),
+        VideoStep::Changed(id, video, at) => (at, Some(convert::video(id, &video))),
+    };
+    api::WatchVideosResponse { revision: revision(at), video }
+}
+
+#[tonic::async_trait]
+impl VideoService for FarmServer {
+    async fn list_videos(
+        &self,
+        request: Request<api::ListVideosRequest>,
+    ) -> Result<Response<api::ListVideosResponse>, Status> {
+        answer(self.handle_list_videos(request.get_ref()).await)
+    }
+
+    async fn get_video(
+        &self,
+        request: Request<api::GetVideoRequest>,
+    ) -> Result<Response<api::GetVideoResponse>, Status> {
+        answer(self.handle_get_video(request.get_ref()).await)
+    }
+
+    async fn register_videos(
+        &self,
+        request: Request<api::RegisterVideosRequest>,
+    ) -> Result<Response<api::RegisterVideosResponse>, Status> {
+        answer(self.handle_register_videos(request.into_inner()).await)
+    }
+
+    async fn requeue_videos(
+        &self,
+        request: Request<api::RequeueVideosRequest>,
+    ) -> Result<Response<api::RequeueVideosResponse>, Status> {
+        answer(self.handle_requeue(request.get_ref()).await)
+    }
+
+    type WatchVideosStream = Answers<api::WatchVideosResponse>;
+
+    async fn watch_videos(
+        &self,
+        request: Request<api::WatchVideosRequest>,
+    ) -> Result<Response<Self::WatchVideosStream>, Status> {
+        answer(self.open_watch_videos(request.get_ref()))
+    }
+
+    type ReadSourceStream = Answers<api::ReadSourceResponse>;
+
+    async fn read_source(
+        &self,
+        request: Request<api::ReadSourceRequest>,
+    ) -> Result<Response<Self::ReadSourceStream>, Status> {
+        answer(self.open_source(request.get_ref()).await)
+    }
+
+    async fn get_result(
+        &self,
+        request: Request<api::GetResultRequest>,
+    ) -> Result<Response<api::GetResultResponse>, Status> {
+        answer(self.handle_get_result(request.get_ref()).await)
+    }
+
+    async fn write_result(
+        &self,
+        request: Request<Streaming<api::WriteResultRequest>>,
+    ) -> Result<Response<api::WriteResultResponse>, Status> {
+        answer(self.handle_write_result(request.into_inner()).await)
+    }
+}

@@ -1,0 +1,62 @@
+//! The workers that have a stream to this server: what is to be pushed to them goes through here.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::model::{TaskUuid, WorkerId};
+
+/// Notices that wait for a slow stream. A stream that is further behind is cut off: the worker connects again and is
+/// told how things stand.
+const BACKLOG: usize = 64;
+
+/// Something that a worker is told of its own accord.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A task is to be stopped.
+    Cancel { task: TaskUuid, reason: String },
+    /// A task is no longer the worker's.
+    LeaseLost { task: TaskUuid, reason: String },
+    /// The worker's own record changed: its commands, its pause.
+    Changed,
+    /// Another stream has taken its place.
+    Replaced,
+}
+
+/// The open streams.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    streams: Mutex<HashMap<WorkerId, (u64, mpsc::Sender<Notice>)>>,
+    next: std::sync::atomic::AtomicU64,
+}
+
+impl Sessions {
+    /// Opens a stream for a worker; an older one is told that it is replaced.
+    pub(crate) fn open(&self, worker: WorkerId) -> (u64, mpsc::Receiver<Notice>) {
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let number = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if let Some((_, older)) = self.streams.lock().insert(worker, (number, sender)) {
+            // A full one is cut off anyway, when its sender is dropped here.
+            let _ = older.try_send(Notice::Replaced);
+        }
+        (number, receiver)
+    }
+
+    /// Ends a stream, unless it was replaced.
+    pub(crate) fn close(&self, worker: WorkerId, number: u64) {
+        let mut streams = self.streams.lock();
+        if streams.get(&worker).is_some_and(|(current, _)| *current == number) {
+            streams.remove(&worker);
+        }
+    }
+
+    /// Tells a worker, if it has a stream.
+    pub(crate) fn tell(&self, worker: WorkerId, notice: Notice) {
+        let mut streams = self.streams.lock();
+        let is_behind = streams.get(&worker).is_some_and(|(_, sender)| sender.try_send(notice).is_err());
+        if is_behind {
+            streams.remove(&worker);
+        }
+    }
+}
