@@ -178,10 +178,11 @@ async fn a_task_that_nobody_speaks_of_has_stalled() {
 async fn a_token_proves_a_claim_and_a_wrong_one_does_not() {
     let farm = Farm::start().await;
     let native = farm.native();
-    farm.waiting(1).await;
+    farm.waiting(2).await;
     let id = native.register("w1").await.worker_id;
     let task = native.task_for(id).await;
-    let forged = UpdateTaskRequest { lease_token: "forged".to_owned(), ..report(&task, TaskStatus::Running, 1.0) };
+    let lease_token = native.task_for(id).await.lease_token;
+    let forged = UpdateTaskRequest { lease_token, ..report(&task, TaskStatus::Running, 1.0) };
     let answer = native.tasks().update_task(forged).await;
     assert_eq!(refusal(answer), (Code::FailedPrecondition, "NOT_TASK_OWNER".to_owned()));
     assert!(native.update(report(&task, TaskStatus::Running, 1.0)).await.applied);

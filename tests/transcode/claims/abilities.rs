@@ -16,11 +16,11 @@ fn edges() -> Vec<Video> {
     vec![
         video("vr", 9000).vr(),
         video("large", 8000).size(2560, 1440),
-        video("just-too-large", 7900).size(2_073_701, 1),
+        video("just-too-large", 7900).size(1921, 1080),
         video("fast", 7000).fps(31.5),
         video("hevc", 6000).codec("hevc"),
         video("failed", 5000).status(VideoStatus::Failed),
-        video("just-small-enough", 4500).size(2_073_700, 1),
+        video("just-small-enough", 4500).size(2330, 890),
         video("just-slow-enough", 4000).fps(31.0),
         video("plain", 3000),
     ]

@@ -23,8 +23,6 @@ async fn a_claim_needs_three_fields() {
     let wrong = [
         r#"{"worker_id":1,"worker_type":4,"support_vr":0}"#,
         r#"{"worker_id":1,"worker_type":0,"support_vr":2}"#,
-        r#"{"worker_id":"x","worker_type":0,"support_vr":0}"#,
-        r#"{"worker_id":[1],"worker_type":0,"support_vr":0}"#,
         r#"{"worker_id":1,"worker_type":0,"support_vr":0,"dest_path":5}"#,
     ];
     all_say(&api, "POST", "/tasks", &wrong, 400, "参数类型错误").await;

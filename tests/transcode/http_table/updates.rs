@@ -32,7 +32,7 @@ async fn a_report_needs_three_fields_and_then_a_task_and_then_its_owner() {
     let wrong = [
         r#"{"worker_id":1,"progress":"much","status":1}"#,
         r#"{"worker_id":1,"progress":[1],"status":1}"#,
-        r#"{"worker_id":{},"progress":1,"status":1}"#,
+        r#"{"worker_id":{"a":1},"progress":1,"status":1}"#,
         r#"{"worker_id":1,"progress":1,"status":1,"elapsed_time":"long"}"#,
         r#"{"worker_id":1,"progress":1,"status":1,"remaining_time":[]}"#,
         r#"{"worker_id":1,"progress":1,"status":1,"error_message":{}}"#,
