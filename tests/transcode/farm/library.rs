@@ -64,7 +64,7 @@ async fn a_library_that_was_removed_is_forgotten_and_its_files_are_not_touched()
     let film = site.film("a.mp4");
     site.studio.h264(&film, 1).await;
     site.add_library().await;
-    assert_eq!(site.videos().await.len(), 1);
+    site.see_videos(1).await;
 
     told(&site.server, &["library", "remove", "lib"]).await;
 

@@ -86,6 +86,15 @@ impl Site {
         self.api().rows("/videos?per_page=1000&sort_by=video_path&order=asc").await
     }
 
+    /// Waits until so many videos are known: a file that has just been written is looked at again before it counts.
+    pub(super) async fn see_videos(&self, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} videos are known"), async || {
+            let videos = self.videos().await;
+            (videos.len() == count).then_some(videos)
+        })
+        .await
+    }
+
     /// The video of a path in the library, once it is there.
     pub(super) async fn video(&self, name: &str) -> Value {
         let path = format!("lib/{name}");
