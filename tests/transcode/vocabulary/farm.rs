@@ -12,8 +12,8 @@ use super::native::{Native, good};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
 
-/// A worker of most tests need not beat.
-const PATIENT: &str = "[transcode]\nwatch_files = false\n";
+/// Shorter than any timeout of a test; nothing is found but what is told.
+const PATIENT: &str = "[transcode]\nwatch_files = false\nheartbeat_interval = \"200ms\"\n";
 
 /// A running server, and a library `lib` without files.
 #[derive(Debug)]
