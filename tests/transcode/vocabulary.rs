@@ -1,0 +1,7 @@
+//! Words in which the tests speak to a farm.
+
+pub(crate) mod api;
+pub(crate) mod clips;
+pub(crate) mod farm;
+pub(crate) mod native;
+pub(crate) mod programs;
