@@ -39,6 +39,7 @@ pub struct ClientArgs {
 }
 
 impl ClientArgs {
+    /// Where the server is, and who asks.
     pub fn server(&self) -> &Server {
         &self.server
     }

@@ -10,7 +10,7 @@ use super::model::{
     cut_message,
 };
 use crate::clock::Timestamp;
-use crate::store::{Revision, Table, Txn};
+use crate::store::{MAX_VALUE_BYTES, Revision, Table, Txn};
 
 /// Whom an entry of the log is about.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,16 @@ pub(super) enum About<'a> {
     Nothing,
     Worker(WorkerId),
     Task(TaskId, &'a TaskRecord),
+}
+
+/// Shortens a message by so many bytes at least, between two characters: a long path and a long message together may
+/// be more than a record holds.
+fn cut_by(message: &mut String, excess: usize) {
+    if excess > 0 {
+        let most = message.len().saturating_sub(excess);
+        let end = (0..=most).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
+        message.truncate(end);
+    }
 }
 
 /// Changes to be made together.
@@ -57,7 +67,9 @@ impl Batch {
     }
 
     /// Puts a task that was as of `before`.
-    pub(super) fn put_task(&mut self, id: TaskId, record: TaskRecord, before: Option<Revision>) {
+    pub(super) fn put_task(&mut self, id: TaskId, mut record: TaskRecord, before: Option<Revision>) {
+        let excess = record.encoded_len().saturating_sub(MAX_VALUE_BYTES);
+        cut_by(&mut record.error_message, excess);
         self.txn.expect(keys::task(id), before);
         self.txn.put(keys::task(id), record.encode_to_vec());
         self.tasks.push((id, Some(record)));
@@ -71,7 +83,9 @@ impl Batch {
     }
 
     /// Puts a video that was as of `before`.
-    pub(super) fn put_video(&mut self, id: VideoId, record: VideoRecord, before: Option<Revision>) {
+    pub(super) fn put_video(&mut self, id: VideoId, mut record: VideoRecord, before: Option<Revision>) {
+        let excess = record.encoded_len().saturating_sub(MAX_VALUE_BYTES);
+        cut_by(&mut record.error_message, excess);
         self.txn.expect(keys::video(id), before);
         self.txn.put(keys::video(id), record.encode_to_vec());
         self.videos.push((id, record, None));

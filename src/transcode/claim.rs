@@ -34,12 +34,13 @@ pub(crate) enum Standing {
 
 /// Whether a worker may have a task now.
 pub(crate) fn standing(worker: &WorkerRecord, is_silent: bool, now: Timestamp) -> Standing {
-    if !worker.is_online || is_silent {
-        return Standing::Offline;
-    }
+    // Also when it is offline by now: the answer that told it may have been lost.
     let action = OfflineAction::try_from(worker.offline_action).unwrap_or_default();
     if action != OfflineAction::Unspecified {
         return Standing::Told(action);
+    }
+    if !worker.is_online || is_silent {
+        return Standing::Offline;
     }
     if worker.paused {
         return Standing::Resting(None);

@@ -52,7 +52,7 @@ impl TaskUuid {
 /// The longest message of the log and of a failed task, in characters, as the older API's clients know it.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 1023;
 /// The same in bytes, so that a record stays below the limit of the store.
-const MAX_MESSAGE_BYTES: usize = 1600;
+const MAX_MESSAGE_BYTES: usize = 3900;
 /// The longest path of a video, in bytes.
 pub(crate) const MAX_PATH_BYTES: usize = 1024;
 
@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn a_long_message_is_cut_between_characters() {
         assert_eq!(cut_message(&"x".repeat(2000)).len(), MAX_MESSAGE_CHARS);
-        assert_eq!(cut_message(&"错".repeat(2000)).len(), 1599);
+        assert_eq!(cut_message(&"错".repeat(2000)).chars().count(), MAX_MESSAGE_CHARS);
+        assert_eq!(cut_message(&"😀".repeat(2000)).len(), 3900);
         assert_eq!(cut_message("short"), "short");
     }
 
