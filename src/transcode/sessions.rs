@@ -43,12 +43,14 @@ impl Sessions {
         (number, receiver)
     }
 
-    /// Ends a stream, unless it was replaced.
-    pub(crate) fn close(&self, worker: WorkerId, number: u64) {
+    /// Ends a stream, unless it was replaced. Says whether it was the worker's own.
+    pub(crate) fn close(&self, worker: WorkerId, number: u64) -> bool {
         let mut streams = self.streams.lock();
-        if streams.get(&worker).is_some_and(|(current, _)| *current == number) {
+        let is_own = streams.get(&worker).is_some_and(|(current, _)| *current == number);
+        if is_own {
             streams.remove(&worker);
         }
+        is_own
     }
 
     /// Tells a worker, if it has a stream.

@@ -271,6 +271,21 @@ impl Farm {
         .await
     }
 
+    /// A worker said goodbye. With tasks left, its silence counts from now on; else it is offline at once.
+    pub(crate) async fn has_left(&self, id: WorkerId) -> Result<(), Error> {
+        let farm = self.clone();
+        self.to_the_end(async move {
+            if farm.index.tasks.read().of_worker(id).is_empty() {
+                match farm.put_offline(id, LogLevel::Info, "it has ended").await {
+                    Ok(()) | Err(Error::WorkerNotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// One worker as it is.
     pub(crate) fn worker(&self, id: WorkerId) -> Result<WorkerView, Error> {
         let entry = self.worker_entry(id)?;

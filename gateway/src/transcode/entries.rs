@@ -46,7 +46,7 @@ pub(super) async fn list(State(mut farm): State<Farm>, caller: Caller, query: Qu
         page: paging.page,
         levels: levels.unwrap_or_default(),
         start_time: time(&query, "start_time")?,
-        end_time: time(&query, "end_time")?,
+        end_time: time(&query, "end_time")?.map(log_time::end_of_second),
         sort_by: query.first("sort_by").filter(|column| COLUMNS.contains(column)).unwrap_or("log_time").to_owned(),
         order: query.order().into(),
         ..ListLogsRequest::default()

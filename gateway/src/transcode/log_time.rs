@@ -29,6 +29,11 @@ pub(super) fn read(text: &str) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() })
 }
 
+/// The last moment that is shown as this time: what is written has no fraction, so what is shown as the end is inside.
+pub(super) fn end_of_second(time: prost_types::Timestamp) -> prost_types::Timestamp {
+    if time.nanos == 0 { prost_types::Timestamp { nanos: 999_999_999, ..time } } else { time }
+}
+
 /// A space behind the time of day was a plus.
 fn restore_plus(text: &str) -> String {
     match text.rsplit_once(' ') {

@@ -87,6 +87,10 @@ pub(super) struct Walk {
 impl Walk {
     /// Walks everything.
     pub(super) fn everything(&self) -> Result<Ending, RootFault> {
+        // An empty one may fill.
+        if let Some(watches) = &self.watches {
+            watches.watch(&self.root);
+        }
         let before = look_at_root(&self.root)?;
         let mut ending = Ending::default();
         self.directory(String::new(), &mut ending);

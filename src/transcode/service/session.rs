@@ -95,8 +95,19 @@ async fn run(farm: Farm, mut requests: Streaming<api::SessionRequest>, sender: S
     }
     let (number, notices) = session.farm.sessions.open(session.worker);
     let result = session.converse(requests, notices).await;
-    session.farm.sessions.close(session.worker, number);
-    result
+    if session.farm.sessions.close(session.worker, number) && matches!(result, Ok(Ended::ByWorker)) {
+        session.farm.has_left(session.worker).await?;
+    }
+    result.map(|_| ())
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The worker closed it.
+    ByWorker,
+    /// It broke.
+    Broken,
 }
 
 /// Registers the worker. Returns the tasks that it has lost.
@@ -156,9 +167,9 @@ impl Session {
         &mut self,
         mut requests: Streaming<api::SessionRequest>,
         mut notices: mpsc::Receiver<Notice>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Ended, Failure> {
         if self.tell_standing().await.is_err() {
-            return Ok(());
+            return Ok(Ended::Broken);
         }
         loop {
             let farm = self.farm.clone();
@@ -166,27 +177,28 @@ impl Session {
             tokio::pin!(work);
             work.as_mut().enable();
             if self.look_for_work().await?.is_err() {
-                return Ok(());
+                return Ok(Ended::Broken);
             }
             let rest = self.rests_until.unwrap_or_else(|| Instant::now() + LOOK_AGAIN);
             tokio::select! {
                 request = requests.next() => match request {
                     Some(Ok(request)) => {
                         if self.hear(request).await?.is_err() {
-                            return Ok(());
+                            return Ok(Ended::Broken);
                         }
                     }
                     // The stream broke: the tasks go on, and the silence counts from the last word.
-                    Some(Err(_)) | None => return Ok(()),
+                    Some(Err(_)) => return Ok(Ended::Broken),
+                    None => return Ok(Ended::ByWorker),
                 },
                 notice = notices.recv() => {
-                    let Some(notice) = notice else { return Ok(()) };
+                    let Some(notice) = notice else { return Ok(Ended::Broken) };
                     if notice == Notice::Replaced {
                         let message = "another session of this worker has begun";
                         return Err(Failure::new(Category::FailedPrecondition, "SESSION_REPLACED", message));
                     }
                     if self.tell(notice).await.is_err() {
-                        return Ok(());
+                        return Ok(Ended::Broken);
                     }
                 }
                 () = work, if self.free_slots > 0 => self.rests_until = None,

@@ -65,7 +65,8 @@ async fn filters_are_read_as_the_original_reads_them() {
         (
             "start_time=&end_time=2026-11-21T03:09:15",
             ListLogsRequest {
-                end_time: Some(prost_types::Timestamp { seconds: 1_795_230_555, nanos: 0 }),
+                // All that is shown as this second is inside.
+                end_time: Some(prost_types::Timestamp { seconds: 1_795_230_555, nanos: 999_999_999 }),
                 ..all.clone()
             },
         ),
