@@ -31,6 +31,8 @@ mod shelf;
 mod sweep;
 mod transfer;
 mod transition;
+#[cfg(test)]
+mod transition_history_test;
 mod videos;
 mod watch;
 mod watch_workers;

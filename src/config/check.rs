@@ -50,7 +50,10 @@ impl Transcode {
             return invalid("transcode.heartbeat_timeout", "has to be longer than nothing");
         }
         if self.heartbeat_interval.is_zero() || self.heartbeat_interval >= self.heartbeat_timeout {
-            return invalid("transcode.heartbeat_interval", "has to be between nothing and transcode.heartbeat_timeout");
+            return invalid(
+                "transcode.heartbeat_interval",
+                "has to be between nothing and transcode.heartbeat_timeout",
+            );
         }
         if self.sweep_interval < SHORTEST_SWEEP {
             return invalid("transcode.sweep_interval", "has to be 100 milliseconds at least");
