@@ -11,6 +11,8 @@ mod claims;
 mod convert;
 mod error;
 mod farm;
+#[cfg(test)]
+mod farm_test;
 mod index;
 mod keys;
 mod libraries;

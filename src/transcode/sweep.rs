@@ -17,6 +17,8 @@ use crate::store::{Key, Table};
 
 /// The longest time between two looks.
 const TICK: Duration = Duration::from_secs(1);
+/// The shortest.
+const SHORTEST_TICK: Duration = Duration::from_millis(20);
 /// How late the record of a worker may know of its heartbeats.
 const HEARTBEAT_KEPT_AFTER: Duration = Duration::from_secs(10);
 /// Workers whose heartbeats one commit keeps.
@@ -60,8 +62,10 @@ impl Engine for SilenceEngine {
         farm.end_orphans(now).await?;
         farm.keep_heartbeats(now).await?;
         let is_idle = farm.online_workers().is_empty() && farm.index.tasks.read().active_count() == 0;
-        let tick = TICK.min(farm.settings.policy.heartbeat_timeout / 4).max(Duration::from_millis(20));
-        Ok((!is_idle).then(|| now.plus(tick)))
+        let timeout = farm.settings.policy.heartbeat_timeout;
+        let tick = TICK.min(timeout / 4).max(SHORTEST_TICK);
+        // A worker that is offline may open its task again, which is no change of a worker.
+        Ok(Some(now.plus(if is_idle { timeout.max(SHORTEST_TICK) } else { tick })))
     }
 }
 

@@ -280,8 +280,9 @@ impl Videos {
         let codecs = (!wish.codecs.is_empty())
             .then(|| wish.codecs.iter().filter_map(|codec| self.codecs.known(codec)).collect::<Vec<_>>());
         let terms = Terms { wish, priorities, codecs };
-        let Some(id) = self.candidates.most_urgent(&terms, now) else {
-            return Reserved::Nothing(self.candidates.next_rested());
+        let id = match self.candidates.most_urgent(&terms, now) {
+            Ok(id) => id,
+            Err(until) => return Reserved::Nothing(until.into_iter().chain(self.candidates.next_rested()).min()),
         };
         if let Some(row) = self.row(id).copied() {
             self.candidates.remove(id.0, &row, self.h264);
@@ -290,14 +291,14 @@ impl Videos {
         Reserved::Video(id)
     }
 
-    /// Ends a reservation. A video that still waits can be chosen again.
-    pub(crate) fn release(&mut self, id: VideoId, now: Timestamp) {
+    /// Ends a reservation. Says whether the video still waits, so that it can be chosen again.
+    pub(crate) fn release(&mut self, id: VideoId, now: Timestamp) -> bool {
         if !self.reserved.remove(&id.0) {
-            return;
+            return false;
         }
-        if let Some(row) = self.row(id).copied().filter(Row::is_candidate) {
-            self.candidates.add(id.0, &row, self.h264, now);
-        }
+        let Some(row) = self.row(id).copied().filter(Row::is_candidate) else { return false };
+        self.candidates.add(id.0, &row, self.h264, now);
+        true
     }
 
     /// How many wait, those included that rest after a failure.
