@@ -274,17 +274,17 @@ fn in_order(rows: Vec<Position>) -> Vec<i32> {
     pick(rows, SortOrder::Asc, Start::Skip(0), usize::MAX).rows.into_iter().map(|row| row.number).collect()
 }
 
-/// The videos that could be had, in their order, and when the next one has rested.
+/// The videos that a worker could have, in their order, and when another look is worth it.
 fn given_out(index: &Index, now: crate::clock::Timestamp) -> (Vec<VideoId>, Reserved) {
     let wish = Wish {
-        worker: WorkerId(0),
+        worker: WorkerId(2),
         worker_type: WorkerType::Cpu,
         wants_vr: false,
         max_height: 0,
         codecs: Vec::new(),
         libraries: vec![("films".to_owned(), 0)],
         takes_retries: true,
-        has_peers: false,
+        has_peers: true,
     };
     let mut videos = index.videos.write();
     let mut given = Vec::new();

@@ -113,7 +113,7 @@ impl Candidates {
         if row.not_before != 0 {
             // For as long as it has rested, it is left to workers that have not failed at it.
             let rest = not_before.since(Timestamp::from_nanos(i64::from(row.updated) * 1_000_000_000));
-            self.retries.insert(id, Retry { failed_by: row.last_worker, reserved_until: now.plus(rest) });
+            self.retries.insert(id, Retry { failed_by: row.last_worker, reserved_until: not_before.plus(rest) });
         }
         let is_new = self.classes.entry(class(row, h264)).or_default().insert(urgency(id, row));
         self.count += usize::from(is_new);
@@ -149,7 +149,7 @@ impl Candidates {
                     continue;
                 }
                 let library = terms.priorities.get(&class.library).copied().unwrap_or(0);
-                let priority = Reverse(library.saturating_add(i32::from(video.priority.0)));
+                let priority = Reverse(i64::from(library) + i64::from(video.priority.0));
                 let rank = (priority, class.is_retry, video.bitrate, video.id);
                 best = Some(best.map_or(rank, |first| rank.min(first)));
                 break;
