@@ -4,6 +4,7 @@ mod claims;
 mod following;
 mod registration;
 mod retention;
+mod same;
 mod silence;
 
 use std::path::PathBuf;

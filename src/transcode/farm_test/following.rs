@@ -1,20 +1,15 @@
 //! The index that the commands keep is the one that a start makes of the records, whatever was done.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use steward_proto::transcode::v1::SortOrder;
 
-use super::{World, calm, wish_for_work, wish_to_be};
+use super::{World, calm, same, wish_for_work, wish_to_be};
 use crate::engine::Engine as _;
 use crate::transcode::claims::Claimed;
-use crate::transcode::index::{
-    Index, LogFilter, LogSort, Position, Reserved, Start, TaskFilter, TaskSort, VideoFilter, VideoSort, Wish, pick,
-};
+use crate::transcode::farm::Farm;
 use crate::transcode::library::{Found, Probe, Shelf as _};
-use crate::transcode::load;
-use crate::transcode::model::{OfflineAction, TaskStatus, TaskUuid, VideoId, WorkerId, WorkerType};
+use crate::transcode::model::{OfflineAction, TaskStatus, TaskUuid, VideoId, WorkerId};
 use crate::transcode::reports::Claimant;
 use crate::transcode::retention::RetentionEngine;
 use crate::transcode::settings::Settings;
@@ -193,109 +188,6 @@ impl History {
         self.moves += 1;
         format!("films/moved-{}.mkv", self.moves)
     }
-
-    async fn check(&self) {
-        let farm = &self.world.farm;
-        farm.settled().await.expect("a store");
-        let loaded = load::load(&*farm.store, self.world.now()).await.expect("an index");
-        assert_same_workers(&farm.index, &loaded);
-        assert_same_tasks(&farm.index, &loaded);
-        assert_same_videos(&farm.index, &loaded);
-        assert_same_logs(&farm.index, &loaded);
-        assert_eq!(given_out(&farm.index, self.world.now()), given_out(&loaded, self.world.now()));
-    }
-}
-
-fn assert_same_workers(kept: &Index, loaded: &Index) {
-    let all = |index: &Index| -> BTreeMap<_, _> {
-        let workers = index.workers.read();
-        workers.iter().map(|(id, entry)| (id, (entry.record.clone(), entry.revision))).collect()
-    };
-    assert_eq!(all(kept), all(loaded));
-    assert!(kept.workers.read().highest() >= loaded.workers.read().highest());
-}
-
-fn assert_same_tasks(kept: &Index, loaded: &Index) {
-    let filter = TaskFilter::default();
-    let rows = |index: &Index, sort| {
-        let videos = index.videos.read();
-        index.tasks.read().matching(&filter, sort, Some(&videos))
-    };
-    for sort in [TaskSort::Start, TaskSort::Progress, TaskSort::Status, TaskSort::Elapsed] {
-        assert_eq!(rows(kept, sort), rows(loaded, sort), "{sort:?}");
-    }
-    for sort in [TaskSort::WorkerName, TaskSort::Path] {
-        assert_eq!(in_order(rows(kept, sort)), in_order(rows(loaded, sort)), "{sort:?}");
-    }
-    let active = |index: &Index| -> Vec<_> {
-        let tasks = index.tasks.read();
-        tasks.active().map(|(id, active)| (id, active.worker, active.updated, tasks.uuid(id))).collect()
-    };
-    assert_eq!(active(kept), active(loaded));
-    let (kept, loaded) = (kept.tasks.read(), loaded.tasks.read());
-    for row in kept.matching(&filter, TaskSort::Start, None) {
-        let id = crate::transcode::model::TaskId(row.number);
-        assert_eq!(kept.revision(id), loaded.revision(id));
-        let uuid = kept.uuid(id).expect("it has one");
-        assert_eq!((kept.find(uuid), loaded.find(uuid)), (Some(id), Some(id)));
-    }
-}
-
-fn assert_same_videos(kept: &Index, loaded: &Index) {
-    let (kept, loaded) = (kept.videos.read(), loaded.videos.read());
-    let filter = VideoFilter::default();
-    for sort in [VideoSort::Updated, VideoSort::Bitrate, VideoSort::Size, VideoSort::Status] {
-        assert_eq!(kept.matching(&filter, sort), loaded.matching(&filter, sort), "{sort:?}");
-    }
-    for sort in [VideoSort::Path, VideoSort::Codec] {
-        assert_eq!(in_order(kept.matching(&filter, sort)), in_order(loaded.matching(&filter, sort)), "{sort:?}");
-    }
-    assert_eq!(kept.count_in_library("films"), loaded.count_in_library("films"));
-    assert_eq!((kept.len(), kept.waiting()), (loaded.len(), loaded.waiting()));
-    for id in (1..=i32::try_from(kept.len()).unwrap()).map(VideoId) {
-        let path = kept.path(id).expect("it has one");
-        assert_eq!(Some(&path), loaded.path(id).as_ref());
-        assert_eq!((kept.at_path(&path), loaded.at_path(&path)), (Some(id), Some(id)));
-        assert_eq!(kept.seen(&path), loaded.seen(&path));
-    }
-}
-
-fn assert_same_logs(kept: &Index, loaded: &Index) {
-    let (kept, loaded) = (kept.logs.read(), loaded.logs.read());
-    for sort in [LogSort::Time, LogSort::Level] {
-        let filter = LogFilter::default();
-        assert_eq!(kept.matching(&filter, sort), loaded.matching(&filter, sort), "{sort:?}");
-    }
-    assert!(kept.highest() >= loaded.highest());
-}
-
-/// The numbers of rows in their order; the keys of some sorts have no other meaning.
-fn in_order(rows: Vec<Position>) -> Vec<i32> {
-    pick(rows, SortOrder::Asc, Start::Skip(0), usize::MAX).rows.into_iter().map(|row| row.number).collect()
-}
-
-/// The videos that a worker could have, in their order, and when another look is worth it.
-fn given_out(index: &Index, now: crate::clock::Timestamp) -> (Vec<VideoId>, Reserved) {
-    let wish = Wish {
-        worker: WorkerId(2),
-        worker_type: WorkerType::Cpu,
-        wants_vr: false,
-        max_height: 0,
-        codecs: Vec::new(),
-        libraries: vec![("films".to_owned(), 0)],
-        takes_retries: true,
-        has_peers: true,
-    };
-    let mut videos = index.videos.write();
-    let mut given = Vec::new();
-    let nothing = loop {
-        match videos.reserve(&wish, now) {
-            Reserved::Video(id) => given.push(id),
-            nothing @ Reserved::Nothing(_) => break nothing,
-        }
-    };
-    given.iter().for_each(|id| assert!(videos.release(*id, now)));
-    (given, nothing)
 }
 
 proptest! {
@@ -308,8 +200,60 @@ proptest! {
             let mut history = History::new().await;
             for step in steps {
                 history.take(step).await;
-                history.check().await;
+                same::assert_follows(&history.world).await;
             }
         });
     }
+}
+
+/// Claims and works, with all that may happen, for so many rounds.
+async fn work(farm: Farm, worker: WorkerId, rounds: usize) {
+    for round in 0..rounds {
+        let Ok(Claimed::Task(_, task)) = farm.claim(wish_for_work(worker)).await else { continue };
+        let uuid = TaskUuid::of(&task.uuid);
+        let says = |status| farm.report(uuid, Claimant::Worker(worker), Report { status, ..Report::default() });
+        let end = if round % 3 == 0 { TaskStatus::Completed } else { TaskStatus::Failed };
+        let (running, ended, cancelled) =
+            tokio::join!(says(TaskStatus::Running), says(end), farm.cancel_task(uuid, String::new(), round % 2 == 0));
+        running.and(ended).expect("an answer");
+        // It may have ended before.
+        let _ = cancelled;
+    }
+}
+
+/// Lets all videos wait again and finds other files, meanwhile.
+async fn disturb(farm: Farm, videos: Vec<VideoId>, rounds: u8) {
+    for round in 0..rounds {
+        farm.requeue(videos.clone(), Some(i32::from(round % 3)), true).await.expect("an answer");
+        for video in &videos {
+            let Some(path) = farm.path(video.0) else { continue };
+            let found = Found {
+                path,
+                probe: Probe { codec: "h264".to_owned(), ..Probe::default() },
+                size_bytes: i64::from(round),
+                modify_nanos: i64::from(round),
+                fingerprint: [round; 16],
+                is_vr: false,
+                needs_transcoding: true,
+                moved_from: None,
+            };
+            farm.record("films", vec![found]).await.expect("a record");
+        }
+        farm.mark_missing("films", vec![videos[usize::from(round) % videos.len()].0]).await.expect("a mark");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn commands_that_cross_leave_the_index_that_a_start_would_make() {
+    let world = World::new().await;
+    let videos = world.add_videos(6).await;
+    let mut busy = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        busy.spawn(work(world.farm.clone(), world.worker(&format!("w{number}")).await, 40));
+    }
+    busy.spawn(disturb(world.farm.clone(), videos, 20));
+    while let Some(ended) = busy.join_next().await {
+        ended.expect("no panic");
+    }
+    same::assert_follows(&world).await;
 }
