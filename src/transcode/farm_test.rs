@@ -6,6 +6,7 @@ mod registration;
 mod retention;
 mod same;
 mod silence;
+mod videos;
 
 use std::path::PathBuf;
 use std::sync::Arc;

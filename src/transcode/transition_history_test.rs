@@ -138,20 +138,13 @@ impl World {
             _ => panic!("several tasks have the video: {open:?}"),
         };
         let status = VideoStatus::try_from(video.status).unwrap();
-        match expected {
-            Some((id, task)) => {
-                let running =
-                    if task == TaskStatus::Running as i32 { VideoStatus::Transcoding } else { VideoStatus::Claimed };
-                assert_eq!((video.task_id, status), (id, running));
-                assert!(!video.held && video.not_before_nanos == 0);
-            }
-            None => {
-                assert_eq!(video.task_id, 0);
-                assert!(
-                    !matches!(status, VideoStatus::Claimed | VideoStatus::Transcoding),
-                    "nobody has it: {status:?}"
-                );
-            }
+        let is_busy = matches!(status, VideoStatus::Claimed | VideoStatus::Transcoding);
+        assert_eq!(is_busy, expected.is_some(), "{status:?}, and with {open:?}");
+        assert_eq!(video.task_id, expected.map_or(0, |(id, _)| id));
+        if let Some((_, task)) = expected {
+            let is_running = task == TaskStatus::Running as i32;
+            assert_eq!(status == VideoStatus::Transcoding, is_running);
+            assert!(!video.held && video.not_before_nanos == 0);
         }
         assert!((0..=MAX_ATTEMPTS).contains(&video.attempts), "{} attempts", video.attempts);
         assert!(!video.held || !claim::is_claimable(video, true, Timestamp::MAX), "a held video can be had");

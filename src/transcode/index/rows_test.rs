@@ -277,7 +277,9 @@ proptest! {
         let mut logs = Logs::default();
         let entry = |(time, level, task_id)| LogRecord { log_nanos: time, level, task_id, ..LogRecord::default() };
         let mut records: BTreeMap<i32, LogRecord> = (1..).zip(entries.into_iter().map(entry)).collect();
-        records.iter().for_each(|(id, record)| logs.apply(LogId(*id), record));
+        for (id, record) in &records {
+            logs.apply(LogId(*id), record);
+        }
         let time = |nanos: Option<i64>| nanos.map(Timestamp::from_nanos);
         let filter =
             LogFilter { levels: levels.clone(), start: time(start), end: time(end), task: task.map(TaskId) };
