@@ -11,6 +11,8 @@ mod claims;
 mod convert;
 mod error;
 mod farm;
+#[cfg(test)]
+mod farm_test;
 mod index;
 mod keys;
 mod libraries;
@@ -33,6 +35,8 @@ mod sweep;
 mod transfer;
 mod transfers;
 mod transition;
+#[cfg(test)]
+mod transition_history_test;
 mod videos;
 mod watch;
 mod watch_workers;

@@ -36,7 +36,7 @@ pub(super) struct Batch {
     pub(super) txn: Txn,
     workers: Vec<(WorkerId, Option<WorkerRecord>)>,
     tasks: Vec<(TaskId, Option<TaskRecord>)>,
-    videos: Vec<(VideoId, VideoRecord, Option<String>)>,
+    videos: Vec<(VideoId, VideoRecord)>,
     logs: Vec<(LogId, Option<LogRecord>)>,
     libraries: Vec<(String, Option<LibraryRecord>)>,
 }
@@ -88,16 +88,13 @@ impl Batch {
         cut_by(&mut record.error_message, excess);
         self.txn.expect(keys::video(id), before);
         self.txn.put(keys::video(id), record.encode_to_vec());
-        self.videos.push((id, record, None));
+        self.videos.push((id, record));
     }
 
     /// Puts a video that had another path before.
-    pub(super) fn move_video(&mut self, id: VideoId, record: VideoRecord, before: Revision, old_path: String) {
-        self.txn.delete(keys::video_path(&old_path));
+    pub(super) fn move_video(&mut self, id: VideoId, record: VideoRecord, before: Revision, old_path: &str) {
+        self.txn.delete(keys::video_path(old_path));
         self.put_video(id, record, Some(before));
-        if let Some((_, _, moved_from)) = self.videos.last_mut() {
-            *moved_from = Some(old_path);
-        }
     }
 
     /// Adds an entry to the log.
@@ -160,11 +157,8 @@ impl Batch {
         }
         if !self.videos.is_empty() {
             let mut videos = index.videos.write();
-            for (id, record, old_path) in self.videos {
-                match old_path {
-                    Some(path) => videos.apply_moved(id, &record, revision, now, &path),
-                    None => videos.apply(id, &record, revision, now),
-                }
+            for (id, record) in self.videos {
+                videos.apply(id, &record, revision, now);
             }
         }
         if !self.logs.is_empty() {

@@ -27,14 +27,18 @@ pub(crate) enum Claimed {
 }
 
 /// Gives a reserved video back however the claim ends.
-struct Reservation<'a> {
-    farm: &'a Farm,
-    video: VideoId,
+pub(super) struct Reservation<'a> {
+    pub(super) farm: &'a Farm,
+    pub(super) video: VideoId,
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.farm.index.videos.write().release(self.video, self.farm.clock.now());
+        let waits_again = self.farm.index.videos.write().release(self.video, self.farm.clock.now());
+        if waits_again {
+            // Others looked past it in the meantime.
+            self.farm.work.notify_waiters();
+        }
     }
 }
 

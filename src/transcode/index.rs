@@ -5,12 +5,16 @@
 //! Decisions are not taken from rows alone: a claim that was chosen here is made by a commit that expects the record.
 
 mod candidates;
+#[cfg(test)]
+mod candidates_test;
 mod dense;
 mod libraries;
 mod logs;
 mod names;
 mod paths;
 mod pick;
+#[cfg(test)]
+mod rows_test;
 mod tasks;
 mod videos;
 mod workers;

@@ -74,3 +74,127 @@ pub(crate) fn register(
     }
     Ok((record, outcome))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
+    const TOKEN: [u8; 16] = [1; 16];
+    const FRESH: [u8; 16] = [2; 16];
+
+    fn command(token: Option<[u8; 16]>) -> Register {
+        Register {
+            name: "w".to_owned(),
+            worker_type: WorkerType::Qsv,
+            support_vr: true,
+            labels: [("site".to_owned(), "attic".to_owned())].into(),
+            max_height: 1080,
+            codecs: vec!["h264".to_owned()],
+            libraries: vec!["films".to_owned()],
+            max_concurrent: 2,
+            version: "1.2".to_owned(),
+            token,
+        }
+    }
+
+    /// A worker that was told to go, and what is set of it stays set.
+    fn known(is_online: bool) -> WorkerRecord {
+        WorkerRecord {
+            name: "w".to_owned(),
+            worker_type: WorkerType::Cpu as i32,
+            is_online,
+            token: Bytes::copy_from_slice(&TOKEN),
+            offline_action: OfflineAction::Shutdown as i32,
+            drain_deadline_nanos: 7,
+            offline_nanos: if is_online { 0 } else { 3 },
+            heartbeat_nanos: 2,
+            paused: true,
+            ..WorkerRecord::default()
+        }
+    }
+
+    fn again(
+        is_online: bool,
+        is_silent: bool,
+        token: Option<[u8; 16]>,
+    ) -> Result<(WorkerRecord, RegisterOutcome), Error> {
+        let record = known(is_online);
+        register(Before::Known { record: &record, is_silent }, &command(token), FRESH, NOW)
+    }
+
+    fn outcome(is_online: bool, is_silent: bool, token: Option<[u8; 16]>) -> RegisterOutcome {
+        again(is_online, is_silent, token).expect("it is not refused").1
+    }
+
+    #[test]
+    fn a_worker_that_is_unknown_is_new_and_all_that_it_says_is_kept() {
+        let (record, outcome) = register(Before::Unknown, &command(None), FRESH, NOW).expect("a worker");
+        assert_eq!(outcome, RegisterOutcome::New);
+        let expected = WorkerRecord {
+            name: "w".to_owned(),
+            worker_type: WorkerType::Qsv as i32,
+            support_vr: true,
+            is_online: true,
+            heartbeat_nanos: NOW.nanos(),
+            labels: [("site".to_owned(), "attic".to_owned())].into(),
+            max_height: 1080,
+            codecs: vec!["h264".to_owned()],
+            libraries: vec!["films".to_owned()],
+            max_concurrent: 2,
+            version: "1.2".to_owned(),
+            token: Bytes::copy_from_slice(&FRESH),
+            ..WorkerRecord::default()
+        };
+        assert_eq!(record, expected);
+    }
+
+    #[test]
+    fn a_worker_that_does_not_say_how_much_it_can_do_does_one_thing_at_a_time() {
+        let command = Register { max_concurrent: 0, ..command(None) };
+        let (record, _) = register(Before::Unknown, &command, FRESH, NOW).expect("a worker");
+        assert_eq!(record.max_concurrent, 1);
+    }
+
+    #[test]
+    fn the_state_of_the_old_worker_decides_what_a_registration_is() {
+        assert_eq!(outcome(false, false, None), RegisterOutcome::Reactivated);
+        assert_eq!(outcome(false, true, None), RegisterOutcome::Reactivated);
+        assert_eq!(outcome(true, true, None), RegisterOutcome::TookOverStale);
+        let refused = again(true, false, None);
+        assert!(matches!(&refused, Err(Error::WorkerOnline(name)) if name == "w"), "{refused:?}");
+    }
+
+    #[test]
+    fn only_who_has_the_token_is_the_same_worker() {
+        assert_eq!(outcome(true, false, Some(TOKEN)), RegisterOutcome::Resumed);
+        assert_eq!(outcome(true, true, Some(TOKEN)), RegisterOutcome::Resumed);
+        assert!(again(true, false, Some([3; 16])).is_err());
+        assert_eq!(outcome(true, true, Some([3; 16])), RegisterOutcome::TookOverStale);
+    }
+
+    #[test]
+    fn a_worker_without_a_token_is_not_matched_by_any() {
+        let record = WorkerRecord { token: Bytes::new(), ..known(true) };
+        let before = Before::Known { record: &record, is_silent: false };
+        assert!(register(before, &command(Some([0; 16])), FRESH, NOW).is_err());
+    }
+
+    #[test]
+    fn a_registration_takes_back_the_order_to_go_and_keeps_what_people_have_set() {
+        for (is_online, is_silent) in [(false, true), (true, true)] {
+            let (record, _) = again(is_online, is_silent, None).expect("a worker");
+            assert_eq!((record.offline_action, record.drain_deadline_nanos, record.offline_nanos), (0, 0, 0));
+            assert!(record.is_online && record.paused);
+            assert_eq!((record.worker_type, record.heartbeat_nanos), (WorkerType::Qsv as i32, NOW.nanos()));
+            assert_eq!(record.token, FRESH.as_slice());
+        }
+    }
+
+    #[test]
+    fn a_worker_that_connects_again_still_has_its_token_and_its_order_to_go() {
+        let (record, _) = again(true, false, Some(TOKEN)).expect("a worker");
+        assert_eq!(record.token, TOKEN.as_slice());
+        assert_eq!((record.offline_action, record.drain_deadline_nanos), (OfflineAction::Shutdown as i32, 7));
+    }
+}

@@ -67,7 +67,7 @@ impl Farm {
         if is_moved {
             batch.txn.expect(keys::video_path(&job.video.path), None);
             batch.txn.put(keys::video_path(&job.video.path), super::videos::id_bytes(video_id));
-            batch.move_video(video_id, job.video, video.revision, video.record.path);
+            batch.move_video(video_id, job.video, video.revision, &video.record.path);
         } else if job.video != video.record {
             batch.put_video(video_id, job.video, Some(video.revision));
         } else {

@@ -100,7 +100,7 @@ impl Farm {
                 video.update_nanos = now.nanos();
                 batch.txn.expect(keys::video_path(&found.path), None);
                 batch.txn.put(keys::video_path(&found.path), id_bytes(id));
-                batch.move_video(id, video, before.revision, before.record.path);
+                batch.move_video(id, video, before.revision, &before.record.path);
                 return Ok((id, Recorded::Moved));
             }
         }
@@ -194,3 +194,7 @@ impl Shelf for Farm {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shelf_test.rs"]
+mod tests;

@@ -17,6 +17,7 @@ use crate::store::{Key, Table};
 
 /// The longest time between two looks.
 const TICK: Duration = Duration::from_secs(1);
+/// The shortest.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
 /// How late the record of a worker may know of its heartbeats.
 const HEARTBEAT_KEPT_AFTER: Duration = Duration::from_secs(10);

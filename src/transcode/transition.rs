@@ -240,14 +240,15 @@ pub(crate) fn cancel(job: &mut Job, reason: &str, requeue: bool, now: Timestamp)
     Outcome { is_applied: true, is_cancelled: true, logs }
 }
 
-/// Lets a video wait with all its attempts. Says whether that changes anything.
+/// Lets a video wait with all its attempts, and rest no longer. Says whether that changes anything.
 pub(crate) fn requeue(video: &mut VideoRecord, priority: Option<i32>, now: Timestamp) -> bool {
     let before = video.clone();
     video.priority = priority.unwrap_or(video.priority);
     video.attempts = 0;
     video.error_message = String::new();
     leave(video, VideoStatus::Waiting, now);
-    before.status != video.status || before.held != video.held || before.priority != video.priority
+    let is_freed = before.held || before.not_before_nanos > now.nanos();
+    is_freed || before.status != video.status || before.priority != video.priority
 }
 
 fn end(job: &mut Job, status: TaskStatus, message: String, now: Timestamp) {
@@ -308,4 +309,4 @@ pub(crate) fn backoff(policy: &Policy, attempts: i32) -> Duration {
 
 #[cfg(test)]
 #[path = "transition_test.rs"]
-mod tests;
+pub(super) mod tests;

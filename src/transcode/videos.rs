@@ -131,6 +131,14 @@ impl Farm {
         record.not_before_nanos = before.not_before_nanos;
         record.expects_change = before.expects_change;
         record.output_bytes = before.output_bytes;
+        record.saved_bytes = before.saved_bytes;
+        if record.status == before.status {
+            record.error_message.clone_from(&before.error_message);
+        }
+        if record.fingerprint.is_empty() {
+            // Whoever does not know it says nothing of it; without it the next scan would take the file for another.
+            record.fingerprint = before.fingerprint.clone();
+        }
         if (VideoRecord { update_nanos: before.update_nanos, ..record.clone() }) == *before {
             return before.clone();
         }

@@ -113,7 +113,7 @@ impl Candidates {
         if row.not_before != 0 {
             // For as long as it has rested, it is left to workers that have not failed at it.
             let rest = not_before.since(Timestamp::from_nanos(i64::from(row.updated) * 1_000_000_000));
-            self.retries.insert(id, Retry { failed_by: row.last_worker, reserved_until: now.plus(rest) });
+            self.retries.insert(id, Retry { failed_by: row.last_worker, reserved_until: not_before.plus(rest) });
         }
         let is_new = self.classes.entry(class(row, h264)).or_default().insert(urgency(id, row));
         self.count += usize::from(is_new);
@@ -139,21 +139,29 @@ impl Candidates {
         rested
     }
 
-    /// The most urgent video for these terms.
-    pub(super) fn most_urgent(&self, terms: &Terms<'_>, now: Timestamp) -> Option<VideoId> {
-        let best = self.classes.iter().filter(|(class, _)| terms.admits(class)).filter_map(|(class, videos)| {
-            let video =
-                videos.iter().take(LOOK_PAST).find(|video| !self.is_left_to_others(video.id, terms.wish, now))?;
-            let library = terms.priorities.get(&class.library).copied().unwrap_or(0);
-            let priority = Reverse(library + i32::from(video.priority.0));
-            Some((priority, class.is_retry, video.bitrate, video.id))
-        });
-        best.min().map(|(_, _, _, id)| VideoId(id))
+    /// The most urgent video for these terms; else when the first of those is there that are left to others until then.
+    pub(super) fn most_urgent(&self, terms: &Terms<'_>, now: Timestamp) -> Result<VideoId, Option<Timestamp>> {
+        let (mut best, mut left_until) = (None, None);
+        for (class, videos) in self.classes.iter().filter(|(class, _)| terms.admits(class)) {
+            for video in videos.iter().take(LOOK_PAST) {
+                if let Some(until) = self.left_to_others(video.id, terms.wish, now) {
+                    left_until = Some(left_until.map_or(until, |earlier: Timestamp| earlier.min(until)));
+                    continue;
+                }
+                let library = terms.priorities.get(&class.library).copied().unwrap_or(0);
+                let priority = Reverse(i64::from(library) + i64::from(video.priority.0));
+                let rank = (priority, class.is_retry, video.bitrate, video.id);
+                best = Some(best.map_or(rank, |first| rank.min(first)));
+                break;
+            }
+        }
+        best.map(|(_, _, _, id)| VideoId(id)).ok_or(left_until)
     }
 
-    fn is_left_to_others(&self, id: i32, wish: &Wish, now: Timestamp) -> bool {
-        wish.has_peers
-            && self.retries.get(&id).is_some_and(|retry| retry.failed_by == wish.worker.0 && now < retry.reserved_until)
+    /// Until when others come first.
+    fn left_to_others(&self, id: i32, wish: &Wish, now: Timestamp) -> Option<Timestamp> {
+        let retry = self.retries.get(&id).filter(|retry| wish.has_peers && retry.failed_by == wish.worker.0)?;
+        (now < retry.reserved_until).then_some(retry.reserved_until)
     }
 }
 

@@ -172,22 +172,6 @@ impl Videos {
 
     /// Takes over a record as it is since `revision`.
     pub(crate) fn apply(&mut self, id: VideoId, record: &VideoRecord, revision: Revision, now: Timestamp) {
-        self.put(id, record, revision, now, None);
-    }
-
-    /// The same, when the record had another path before.
-    pub(crate) fn apply_moved(
-        &mut self,
-        id: VideoId,
-        record: &VideoRecord,
-        revision: Revision,
-        now: Timestamp,
-        old_path: &str,
-    ) {
-        self.put(id, record, revision, now, Some(old_path));
-    }
-
-    fn put(&mut self, id: VideoId, record: &VideoRecord, revision: Revision, now: Timestamp, old_path: Option<&str>) {
         let Some(place) = usize::try_from(id.0).ok().and_then(|number| number.checked_sub(1)) else { return };
         if self.rows.len() <= place {
             self.rows.resize(place + 1, None);
@@ -201,14 +185,16 @@ impl Videos {
             self.candidates.remove(id.0, &old, self.h264);
             self.count(old, -1);
         }
-        if let Some(old_path) = old_path {
-            self.paths.remove(old_path, id.0);
-        }
         let path = match self.path_of[place].take() {
             Some(path) if *path == *record.path => path,
-            _ => Arc::from(record.path.as_str()),
+            old => {
+                if let Some(old) = old {
+                    self.paths.remove(&old, id.0);
+                }
+                Arc::from(record.path.as_str())
+            }
         };
-        let label = self.label(&path, id);
+        let label = self.label(&path, id, revision);
         self.path_of[place] = Some(path);
         if let Some(key) = fingerprint_key(&record.fingerprint) {
             self.by_fingerprint.insert(key, id.0);
@@ -221,7 +207,13 @@ impl Videos {
         }
     }
 
-    fn label(&mut self, path: &Arc<str>, id: VideoId) -> u64 {
+    /// The label of a path, which belongs to this video from now on.
+    fn label(&mut self, path: &Arc<str>, id: VideoId, revision: Revision) -> u64 {
+        let holder = self.paths.id(path).and_then(|holder| self.row(VideoId(holder)));
+        if let Some(holder) = holder.filter(|holder| holder.revision > revision) {
+            // The path was left to another video since, and the news of that is on its way.
+            return holder.label;
+        }
         if let Labelled::One(label) = self.paths.put(path, id.0) {
             return label;
         }
@@ -287,8 +279,9 @@ impl Videos {
         let codecs = (!wish.codecs.is_empty())
             .then(|| wish.codecs.iter().filter_map(|codec| self.codecs.known(codec)).collect::<Vec<_>>());
         let terms = Terms { wish, priorities, codecs };
-        let Some(id) = self.candidates.most_urgent(&terms, now) else {
-            return Reserved::Nothing(self.candidates.next_rested());
+        let id = match self.candidates.most_urgent(&terms, now) {
+            Ok(id) => id,
+            Err(until) => return Reserved::Nothing(until.into_iter().chain(self.candidates.next_rested()).min()),
         };
         if let Some(row) = self.row(id).copied() {
             self.candidates.remove(id.0, &row, self.h264);
@@ -297,14 +290,14 @@ impl Videos {
         Reserved::Video(id)
     }
 
-    /// Ends a reservation. A video that still waits can be chosen again.
-    pub(crate) fn release(&mut self, id: VideoId, now: Timestamp) {
+    /// Ends a reservation. Says whether the video still waits, so that it can be chosen again.
+    pub(crate) fn release(&mut self, id: VideoId, now: Timestamp) -> bool {
         if !self.reserved.remove(&id.0) {
-            return;
+            return false;
         }
-        if let Some(row) = self.row(id).copied().filter(Row::is_candidate) {
-            self.candidates.add(id.0, &row, self.h264, now);
-        }
+        let Some(row) = self.row(id).copied().filter(Row::is_candidate) else { return false };
+        self.candidates.add(id.0, &row, self.h264, now);
+        true
     }
 
     /// How many wait, those included that rest after a failure.
