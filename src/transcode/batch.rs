@@ -36,7 +36,7 @@ pub(super) struct Batch {
     pub(super) txn: Txn,
     workers: Vec<(WorkerId, Option<WorkerRecord>)>,
     tasks: Vec<(TaskId, Option<TaskRecord>)>,
-    videos: Vec<(VideoId, VideoRecord)>,
+    videos: Vec<(VideoId, Option<VideoRecord>)>,
     logs: Vec<(LogId, Option<LogRecord>)>,
     libraries: Vec<(String, Option<LibraryRecord>)>,
 }
@@ -88,13 +88,20 @@ impl Batch {
         cut_by(&mut record.error_message, excess);
         self.txn.expect(keys::video(id), before);
         self.txn.put(keys::video(id), record.encode_to_vec());
-        self.videos.push((id, record));
+        self.videos.push((id, Some(record)));
     }
 
     /// Puts a video that had another path before.
     pub(super) fn move_video(&mut self, id: VideoId, record: VideoRecord, before: Revision, old_path: &str) {
         self.txn.delete(keys::video_path(old_path));
         self.put_video(id, record, Some(before));
+    }
+
+    /// Forgets a video that nobody has worked on; its path is another's from now on.
+    pub(super) fn delete_video(&mut self, id: VideoId, before: Revision) {
+        self.txn.expect(keys::video(id), Some(before));
+        self.txn.delete(keys::video(id));
+        self.videos.push((id, None));
     }
 
     /// Adds an entry to the log.
@@ -158,7 +165,10 @@ impl Batch {
         if !self.videos.is_empty() {
             let mut videos = index.videos.write();
             for (id, record) in self.videos {
-                videos.apply(id, &record, revision, now);
+                match record {
+                    Some(record) => videos.apply(id, &record, revision, now),
+                    None => videos.remove(id),
+                }
             }
         }
         if !self.logs.is_empty() {

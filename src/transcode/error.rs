@@ -43,6 +43,15 @@ pub enum Error {
     /// What a worker sent is no good result.
     #[error("{0}")]
     ResultRefused(String),
+    /// The bytes of a result are not those that were sent: they have to be sent again.
+    #[error("the digest of the result is not the one that was sent; it has to be sent again from its beginning")]
+    WrongDigest,
+    /// Another upload of the same result has not ended.
+    #[error("another upload of this result has not ended yet")]
+    UploadBusy,
+    /// The next part did not come.
+    #[error("the next part of the result did not come in time; go on from where it is")]
+    UploadStalled,
     /// A part of a result or of a source is not the next one.
     #[error("offset {sent} was asked for, {expected} is next")]
     WrongOffset {
@@ -94,6 +103,9 @@ impl From<Error> for Failure {
             Error::LibraryNotFound(_) => (Category::NotFound, "LIBRARY_NOT_FOUND"),
             Error::SourceUnreachable(_) => (Category::FailedPrecondition, "SOURCE_UNREACHABLE"),
             Error::ResultRefused(_) => (Category::FailedPrecondition, "RESULT_REFUSED"),
+            Error::WrongDigest => (Category::FailedPrecondition, "WRONG_DIGEST"),
+            Error::UploadBusy => (Category::Unavailable, "UPLOAD_BUSY"),
+            Error::UploadStalled => (Category::Unavailable, "UPLOAD_STALLED"),
             Error::WrongOffset { .. } => (Category::OutOfRange, "WRONG_OFFSET"),
             Error::TooManyWatchers { .. } => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
             Error::ShuttingDown => (Category::Unavailable, "SHUTTING_DOWN"),

@@ -22,6 +22,8 @@ pub(crate) struct Register {
     pub(crate) version: String,
     /// The token of an earlier registration.
     pub(crate) token: Option<[u8; 16]>,
+    /// It goes on with tasks that it has.
+    pub(crate) goes_on: bool,
 }
 
 /// What a name stands for before a registration.
@@ -58,10 +60,14 @@ pub(crate) fn register(
     record.name.clone_from(&command.name);
     record.worker_type = command.worker_type as i32;
     record.support_vr = command.support_vr;
-    record.labels.clone_from(&command.labels);
-    record.max_height = command.max_height;
-    record.codecs.clone_from(&command.codecs);
-    record.libraries.clone_from(&command.libraries);
+    if !record.has_set_labels {
+        record.labels.clone_from(&command.labels);
+    }
+    if !record.has_set_constraints {
+        record.max_height = command.max_height;
+        record.codecs.clone_from(&command.codecs);
+        record.libraries.clone_from(&command.libraries);
+    }
     record.max_concurrent = command.max_concurrent.max(1);
     record.version.clone_from(&command.version);
     record.is_online = true;
@@ -69,6 +75,9 @@ pub(crate) fn register(
     record.offline_nanos = 0;
     if outcome != RegisterOutcome::Resumed {
         record.token = Bytes::copy_from_slice(&fresh_token);
+    }
+    // A connection that broke is no new beginning: what the worker was told holds.
+    if outcome != RegisterOutcome::Resumed || !command.goes_on {
         record.offline_action = OfflineAction::Unspecified as i32;
         record.drain_deadline_nanos = 0;
     }

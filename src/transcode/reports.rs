@@ -55,7 +55,7 @@ impl Farm {
     }
 
     /// The changes of a decision on a job.
-    fn write(&self, loaded: Loaded, outcome: &Outcome) -> Batch {
+    fn write(&self, loaded: Loaded, outcome: &Outcome, in_the_way: Option<Stored<VideoRecord>>) -> Batch {
         let Loaded { job, task, video } = loaded;
         let mut batch = Batch::default();
         let now = self.clock.now();
@@ -65,7 +65,10 @@ impl Farm {
         let video_id = VideoId(job.task.video_id);
         let is_moved = job.video.path != video.record.path;
         if is_moved {
-            batch.txn.expect(keys::video_path(&job.video.path), None);
+            match in_the_way.and_then(|other| Some((self.index.videos.read().at_path(&other.record.path)?, other))) {
+                Some((id, other)) => batch.delete_video(id, other.revision),
+                None => batch.txn.expect(keys::video_path(&job.video.path), None),
+            }
             batch.txn.put(keys::video_path(&job.video.path), super::videos::id_bytes(video_id));
             batch.move_video(video_id, job.video, video.revision, &video.record.path);
         } else if job.video != video.record {
@@ -100,15 +103,13 @@ impl Farm {
         let max_attempts = self.max_attempts(&loaded.job.video.path);
         let now = self.clock.now();
         let outcome = transition::report(&mut loaded.job, report, max_attempts, &self.settings.policy, now);
-        if outcome.is_applied {
-            self.move_to_result(&mut loaded.job, report);
-        }
+        let in_the_way = if outcome.is_applied { self.move_to_result(&mut loaded.job, report).await? } else { None };
         let reported = Reported {
             is_applied: outcome.is_applied,
             is_cancelled: outcome.is_cancelled,
             task: loaded.job.task.clone(),
         };
-        Ok(Decision { batch: self.write(loaded, &outcome), answer: reported })
+        Ok(Decision { batch: self.write(loaded, &outcome, in_the_way), answer: reported })
     }
 
     /// Whether a worker that connects again can go on with a task.
@@ -140,13 +141,26 @@ impl Farm {
         }
     }
 
-    /// A result with another ending has another path, which has to be of the same library, and nobody else's.
-    fn move_to_result(&self, job: &mut Job, report: &Report) {
-        let Some(path) = &report.output_path else { return };
+    /// A result with another ending has another path, which has to be of the same library. A video that a scan found
+    /// there meanwhile, and that nobody has worked on, is that result: it makes way.
+    async fn move_to_result(&self, job: &mut Job, report: &Report) -> Result<Option<Stored<VideoRecord>>, Error> {
+        let placed = (report.status == TaskStatus::Completed && !job.task.placed_path.is_empty())
+            .then_some(&job.task.placed_path);
+        let Some(path) = report.output_path.as_ref().or(placed) else { return Ok(None) };
         let is_fit = library_of(path) == library_of(&job.video.path) && job.video.last_task_id == job.id.0;
-        if is_fit && *path != job.video.path && self.index.videos.read().at_path(path).is_none() {
-            job.video.path.clone_from(path);
+        if !is_fit || *path == job.video.path {
+            return Ok(None);
         }
+        let there = self.index.videos.read().at_path(path);
+        let in_the_way = match there {
+            Some(id) => self.video(id).await?.filter(|video| video.record.path == *path),
+            None => None,
+        };
+        if in_the_way.as_ref().is_none_or(|video| video.record.last_task_id == 0) {
+            job.video.path.clone_from(path);
+            return Ok(in_the_way);
+        }
+        Ok(None)
     }
 
     /// Ends a task that is in progress; its worker is told.
@@ -170,10 +184,11 @@ impl Farm {
             let mut loaded = self.load_job(id).await?;
             let outcome = transition::cancel(&mut loaded.job, reason, requeue, self.clock.now());
             let answer = outcome.is_applied.then(|| loaded.job.task.clone());
-            Ok(Decision { batch: self.write(loaded, &outcome), answer })
+            Ok(Decision { batch: self.write(loaded, &outcome, None), answer })
         };
         let (cancelled, _) = self.decide(format!("task number {}", id.0), attempt).await?;
         if let Some(task) = &cancelled {
+            Self::count_outcome(TaskStatus::Cancelled);
             let notice = Notice::Cancel { task: TaskUuid::of(&task.uuid), reason: task.error_message.clone() };
             self.sessions.tell(WorkerId(task.worker_id), notice);
         }
@@ -182,6 +197,11 @@ impl Farm {
 
     /// Lets the video of an ended task wait again, with all its attempts.
     pub(crate) async fn retry_task(&self, uuid: TaskUuid, priority: Option<i32>) -> Result<VideoId, Error> {
+        let farm = self.clone();
+        self.to_the_end(async move { farm.retry_now(uuid, priority).await }).await
+    }
+
+    async fn retry_now(&self, uuid: TaskUuid, priority: Option<i32>) -> Result<VideoId, Error> {
         let id = self.find_task(uuid)?;
         let task = self.task(id).await?.ok_or_else(|| Error::TaskNotFound(uuid.to_string()))?;
         let video = VideoId(task.record.video_id);
@@ -200,7 +220,7 @@ impl Farm {
             let policy = &self.settings.policy;
             let outcome = transition::end_by_server(&mut loaded.job, cause, max_attempts, policy, self.clock.now());
             let answer = outcome.is_applied.then(|| loaded.job.task.clone());
-            Ok(Decision { batch: self.write(loaded, &outcome), answer })
+            Ok(Decision { batch: self.write(loaded, &outcome, None), answer })
         };
         let (ended, _) = self.decide(format!("task number {}", id.0), attempt).await?;
         if let Some(task) = ended {

@@ -19,9 +19,13 @@ const MARKED_AT_A_TIME: usize = 100;
 /// What a file is now, beside what is known of it. A video that was transcoded stays so when its file is the result;
 /// another file is a new video at the old place.
 pub(super) fn shelve(before: &VideoRecord, found: &Found, now: Timestamp) -> (VideoRecord, Recorded) {
-    let is_same = before.fingerprint == found.fingerprint.as_slice();
+    // One that was registered without a fingerprint is known by its size.
+    let is_same = before.fingerprint == found.fingerprint.as_slice()
+        || (before.fingerprint.is_empty() && before.size_bytes == found.size_bytes);
     let mut video = measured(before, found);
-    if !is_same && !is_busy(before) {
+    if !is_same && is_busy(before) {
+        video.found_status = status_of(found) as i32;
+    } else if !is_same {
         let is_result = before.status == VideoStatus::Completed as i32
             && before.expects_change
             && (before.output_bytes == 0 || before.output_bytes == found.size_bytes);
@@ -31,6 +35,8 @@ pub(super) fn shelve(before: &VideoRecord, found: &Found, now: Timestamp) -> (Vi
             }
         } else {
             video.status = status_of(found) as i32;
+            // What its old tasks still have to say is about another file.
+            video.last_task_id = 0;
             (video.attempts, video.held, video.not_before_nanos) = (0, false, 0);
             video.error_message = String::new();
         }

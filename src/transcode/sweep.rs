@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 
 use super::batch::Batch;
 use super::error::Error;
 use super::farm::{Decision, Farm};
 use super::index::WorkerEntry;
 use super::model::{LogLevel, TaskId, WorkerId, time};
+use super::sessions::Notice;
 use super::transition::Cause;
 use super::workers::WENT_SILENT;
 use crate::clock::Timestamp;
@@ -19,6 +21,8 @@ use crate::store::{Key, Table};
 const TICK: Duration = Duration::from_secs(1);
 /// The shortest.
 const SHORTEST_TICK: Duration = Duration::from_millis(20);
+/// Workers that are ended at a time, so that they share flushes.
+const AT_A_TIME: usize = 32;
 /// How late the record of a worker may know of its heartbeats.
 const HEARTBEAT_KEPT_AFTER: Duration = Duration::from_secs(10);
 /// Workers whose heartbeats one commit keeps.
@@ -52,15 +56,22 @@ impl Engine for SilenceEngine {
     async fn activate(&mut self) -> Result<Option<Timestamp>, Error> {
         let farm = &self.farm;
         let now = farm.clock.now();
-        for (id, entry) in farm.online_workers() {
-            if farm.is_silent(&entry, now) {
-                farm.end_silent(id).await?;
-            } else if time(entry.record.drain_deadline_nanos).is_some_and(|deadline| deadline <= now) {
-                farm.end_drain(id).await?;
-            }
-        }
-        farm.end_orphans(now).await?;
-        farm.keep_heartbeats(now).await?;
+        // One that cannot be ended now is found again at the next look, and is no reason to leave the others.
+        futures::stream::iter(farm.online_workers())
+            .for_each_concurrent(AT_A_TIME, |(id, entry)| async move {
+                let is_over = time(entry.record.drain_deadline_nanos).is_some_and(|deadline| deadline <= now);
+                let ended = if farm.is_silent(&entry, now) {
+                    farm.end_silent(id).await
+                } else if is_over {
+                    farm.end_drain(id).await
+                } else {
+                    Ok(())
+                };
+                told(ended, "a worker cannot be ended");
+            })
+            .await;
+        farm.end_orphans(now).await;
+        told(farm.keep_heartbeats(now).await, "heartbeats are not kept");
         farm.measure();
         // Also with nobody online: what wakes this loop may come a moment before the index has it.
         let tick = TICK.min(farm.settings.policy.heartbeat_timeout / 4).max(SHORTEST_TICK);
@@ -77,8 +88,11 @@ impl Farm {
     async fn end_silent(&self, id: WorkerId) -> Result<(), Error> {
         let farm = self.clone();
         self.to_the_end(async move {
-            farm.put_offline(id, LogLevel::Debug, "its heartbeats have stopped").await?;
-            farm.fail_tasks_of(id, &Cause::WorkerLost(WENT_SILENT.to_owned()), &[]).await
+            if farm.put_silent(id).await? {
+                farm.sessions.tell(id, Notice::Changed);
+                farm.fail_tasks_of(id, &Cause::WorkerLost(WENT_SILENT.to_owned()), &[]).await?;
+            }
+            Ok(())
         })
         .await
     }
@@ -100,7 +114,7 @@ impl Farm {
     }
 
     /// Ends tasks that nobody has spoken of for too long, and those whose worker is gone.
-    async fn end_orphans(&self, now: Timestamp) -> Result<(), Error> {
+    async fn end_orphans(&self, now: Timestamp) {
         let policy = &self.settings.policy;
         for (task, cause) in self.orphans(now) {
             let farm = self.clone();
@@ -111,9 +125,9 @@ impl Farm {
                 }
                 Orphaned::WorkerGone => Cause::WorkerLost(WENT_SILENT.to_owned()),
             };
-            self.to_the_end(async move { farm.end_task(task, &message).await }).await?;
+            let ended = self.to_the_end(async move { farm.end_task(task, &message).await }).await;
+            told(ended, "a task that nobody speaks of cannot be ended");
         }
-        Ok(())
     }
 
     fn orphans(&self, now: Timestamp) -> Vec<(TaskId, Orphaned)> {
@@ -160,6 +174,15 @@ impl Farm {
             self.decide("the heartbeats of workers", attempt).await?;
         }
         Ok(())
+    }
+}
+
+/// Tells of what could not be done at this look.
+fn told(result: Result<(), Error>, what: &'static str) {
+    match result {
+        // Somebody deleted it meanwhile.
+        Ok(()) | Err(Error::WorkerNotFound(_) | Error::TaskNotFound(_)) => {}
+        Err(error) => tracing::warn!(%error, "{what}; it is tried again"),
     }
 }
 

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
+use super::batch::Batch;
 use super::error::Error;
-use super::farm::Farm;
+use super::farm::{Decision, Farm};
 use super::library::{Probe, Prober};
 use super::model::{TaskRecord, TaskUuid, VideoId, VideoRecord, library_of};
 use super::reports::Claimant;
@@ -64,11 +66,11 @@ impl From<transfer::Error> for Error {
             transfer::Error::WrongOffset { given, expected } => {
                 Error::WrongOffset { sent: offset(given), expected: offset(expected) }
             }
-            transfer::Error::TooLarge { .. }
-            | transfer::Error::WrongDigest
-            | transfer::Error::Busy
-            | transfer::Error::Changed
-            | transfer::Error::Taken => Error::ResultRefused(error.to_string()),
+            transfer::Error::WrongDigest => Error::WrongDigest,
+            transfer::Error::Busy => Error::UploadBusy,
+            transfer::Error::TooLarge { .. } | transfer::Error::Changed | transfer::Error::Taken => {
+                Error::ResultRefused(error.to_string())
+            }
             transfer::Error::Path(_)
             | transfer::Error::NotThere
             | transfer::Error::Escapes
@@ -97,8 +99,12 @@ impl Location {
     }
 
     /// Whether a result is as good as its source, as far as a look at it can tell.
-    fn judge(&self, probe: &Probe, size: u64) -> Result<(), Error> {
-        let (source, size) = (self.task.source_bytes, i64::try_from(size).unwrap_or(i64::MAX));
+    fn judge(&self, probe: &Probe, size: u64, original: u64) -> Result<(), Error> {
+        let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+        let (source, size) = (signed(original), signed(size));
+        if self.task.source_bytes > 0 && self.task.source_bytes != source {
+            return Err(transfer::Error::Changed.into());
+        }
         if size >= source && !self.allows_larger {
             let problem = format!("the result has {size} bytes, which is not less than the source's {source}");
             return Err(Error::ResultRefused(problem));
@@ -139,6 +145,9 @@ impl Farm {
     /// How much of a task's result is here.
     pub(crate) async fn result_offset(&self, uuid: TaskUuid, claimant: Claimant) -> Result<u64, Error> {
         let location = self.locate(uuid, claimant).await?;
+        if !location.task.placed_path.is_empty() {
+            return Ok(u64::try_from(location.task.output_bytes).unwrap_or(0));
+        }
         blocking(move || Staging::open(&Root::open(&location.root)?)?.offset(location.uuid())).await
     }
 
@@ -173,7 +182,7 @@ impl Farm {
         let Receiving { location, staging, upload, extension } = receiving;
         let upload = upload.ok_or_else(|| Error::ResultRefused("an earlier part was lost".to_owned()))?;
         let received = {
-            let staging = Arc::clone(&staging);
+            let (staging, sha256) = (Arc::clone(&staging), sha256.clone());
             blocking(move || upload.finish(&staging, &sha256)).await?
         };
         if let Err(error) = self.judge(&location, &received).await {
@@ -186,12 +195,44 @@ impl Farm {
         let size = received.size();
         let today = self.today();
         let library = location.library.clone();
+        let uuid = TaskUuid::of(&location.task.uuid);
         let path = blocking(move || {
             let root = Root::open(&location.root)?;
             place(&root, &staging, &received, &location.path, extension.as_deref(), today)
         })
         .await?;
-        Ok(Placed { size, path: format!("{library}/{}", path.as_str()) })
+        let placed = Placed { size, path: format!("{library}/{}", path.as_str()) };
+        self.note_placed(uuid, &placed, sha256.into()).await?;
+        Ok(placed)
+    }
+
+    /// Keeps with a task where its result is, so that its worker can ask again.
+    async fn note_placed(&self, uuid: TaskUuid, placed: &Placed, sha256: Bytes) -> Result<(), Error> {
+        let id = self.find_task(uuid)?;
+        let attempt = || async {
+            let mut batch = Batch::default();
+            let task = self.task(id).await?.ok_or_else(|| Error::TaskNotFound(uuid.to_string()))?;
+            let mut record = task.record;
+            record.placed_path.clone_from(&placed.path);
+            record.placed_sha256 = sha256.clone();
+            record.output_bytes = i64::try_from(placed.size).unwrap_or(i64::MAX);
+            batch.put_task(id, record, Some(task.revision));
+            Ok(Decision { batch, answer: () })
+        };
+        self.decide(format!("task {uuid}"), attempt).await?;
+        Ok(())
+    }
+
+    /// The result of a task that has its place already, if `sha256` is its digest.
+    pub(crate) async fn placed(
+        &self,
+        uuid: TaskUuid,
+        claimant: Claimant,
+        sha256: &[u8],
+    ) -> Result<Option<Placed>, Error> {
+        let task = self.owned_task(uuid, claimant).await?;
+        let is_it = !task.placed_path.is_empty() && task.placed_sha256 == sha256;
+        Ok(is_it.then(|| Placed { size: u64::try_from(task.output_bytes).unwrap_or(0), path: task.placed_path }))
     }
 
     async fn judge(&self, location: &Location, received: &Received) -> Result<(), Error> {
@@ -199,8 +240,10 @@ impl Farm {
         let prober = Prober { program: settings.ffprobe.clone(), timeout: settings.probe_timeout };
         let file: &Path = &location.root.join(received.path());
         let size = i64::try_from(received.size()).unwrap_or(i64::MAX);
+        let (root, path) = (location.root.clone(), location.path.clone());
+        let original = blocking(move || Ok(Source::open(&Root::open(&root)?, &path)?.size())).await?;
         let probe = prober.probe(file, size).await.map_err(|error| Error::ResultRefused(error.to_string()))?;
-        location.judge(&probe, received.size())
+        location.judge(&probe, received.size(), original)
     }
 
     /// Forgets results that nobody goes on with.

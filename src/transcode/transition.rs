@@ -158,12 +158,18 @@ fn complete(job: &mut Job, report: &Report, now: Timestamp) -> Outcome {
     if job.is_newest() {
         let saved = if output_bytes > 0 { source_bytes - output_bytes } else { 0 };
         let video = &mut job.video;
-        leave(video, VideoStatus::Completed, now);
-        video.error_message = String::new();
-        video.saved_bytes = saved;
-        // The file may have been looked at already, when it had just taken its place.
-        video.expects_change = output_bytes == 0 || video.size_bytes != output_bytes;
-        video.output_bytes = output_bytes;
+        // What a scan found in its place may be the result; anything else is a new video there.
+        let is_result = video.found_status != 0 && (output_bytes == 0 || video.size_bytes == output_bytes);
+        let was_seen = is_result || (output_bytes != 0 && video.size_bytes == output_bytes);
+        if is_result {
+            video.found_status = 0;
+        }
+        if leave(video, VideoStatus::Completed, now) {
+            video.error_message = String::new();
+            video.saved_bytes = saved;
+            video.expects_change = !was_seen;
+            video.output_bytes = output_bytes;
+        }
     }
     Outcome { is_applied: true, logs: vec![(LogLevel::Info, cut_message(&message))], ..Outcome::default() }
 }
@@ -176,7 +182,8 @@ fn fail(job: &mut Job, report: &Report, max_attempts: i32, policy: &Policy, now:
         logs.push((LogLevel::Error, message.clone()));
     }
     end(job, TaskStatus::Failed, message, now);
-    if report.is_declined {
+    // Who has begun had the file and the means: then it is an attempt like any other.
+    if report.is_declined && job.task.progress <= 0.0 {
         hand_back(job, now);
     } else {
         let rest = backoff(policy, job.video.attempts);
@@ -229,10 +236,9 @@ pub(crate) fn cancel(job: &mut Job, reason: &str, requeue: bool, now: Timestamp)
         if requeue {
             job.video.attempts = (job.video.attempts - 1).max(0);
             let status = if job.video.attempts > 0 { VideoStatus::Failed } else { VideoStatus::Waiting };
-            leave(&mut job.video, status, now);
+            let _ = leave(&mut job.video, status, now);
         } else {
-            leave(&mut job.video, VideoStatus::Failed, now);
-            job.video.held = true;
+            job.video.held = leave(&mut job.video, VideoStatus::Failed, now);
         }
         job.video.error_message.clone_from(&message);
     }
@@ -259,13 +265,23 @@ fn end(job: &mut Job, status: TaskStatus, message: String, now: Timestamp) {
     task.end_nanos = now.nanos();
 }
 
-/// Takes a video from its task.
-fn leave(video: &mut VideoRecord, status: VideoStatus, now: Timestamp) {
+/// Takes a video from its task. One whose file was exchanged meanwhile is what the rules say of the new file: then it
+/// answers false.
+fn leave(video: &mut VideoRecord, status: VideoStatus, now: Timestamp) -> bool {
+    let found = std::mem::take(&mut video.found_status);
+    let status = if found == 0 {
+        status
+    } else {
+        video.attempts = 0;
+        video.last_task_id = 0;
+        VideoStatus::try_from(found).unwrap_or(status)
+    };
     video.status = status as i32;
     video.task_id = 0;
     video.not_before_nanos = 0;
     video.held = false;
     video.update_nanos = now.nanos();
+    found == 0
 }
 
 /// The video is tried again, unless it has had its attempts.
@@ -275,7 +291,11 @@ fn retry_later(job: &mut Job, rest: Duration, max_attempts: i32, now: Timestamp)
     }
     let (worker, message) = (job.task.worker_id, job.task.error_message.clone());
     let video = &mut job.video;
-    leave(video, VideoStatus::Failed, now);
+    if !leave(video, VideoStatus::Failed, now) {
+        video.error_message = String::new();
+        let text = format!("{} has another file by now, which is looked at by itself", video.path);
+        return Some((LogLevel::Info, cut_message(&text)));
+    }
     video.last_worker_id = worker;
     video.error_message = message;
     video.held = video.attempts >= max_attempts;
@@ -296,7 +316,9 @@ fn hand_back(job: &mut Job, now: Timestamp) {
     let worker = job.task.worker_id;
     let video = &mut job.video;
     video.attempts = (video.attempts - 1).max(0);
-    leave(video, if video.attempts > 0 { VideoStatus::Failed } else { VideoStatus::Waiting }, now);
+    if !leave(video, if video.attempts > 0 { VideoStatus::Failed } else { VideoStatus::Waiting }, now) {
+        return;
+    }
     video.last_worker_id = worker;
     video.not_before_nanos = now.plus(DECLINED_REST).nanos();
 }

@@ -2,6 +2,8 @@
 
 use std::future::ready;
 
+use prost::Message as _;
+
 use super::batch::{About, Batch};
 use super::error::Error;
 use super::farm::{Decision, Farm};
@@ -14,13 +16,16 @@ use super::register::{Before, Register, register};
 use super::sessions::Notice;
 use super::transition::Cause;
 use crate::clock::Timestamp;
-use crate::store::Table;
+use crate::store::{MAX_VALUE_BYTES, Table};
 
 /// What the older API knows as the reason of tasks that a registration ends.
 pub(super) const REGISTERED_ANEW: &str = "Worker心跳超时，任务终止";
 /// What it knows as the reason of tasks that a silence ends.
 pub(super) const WENT_SILENT: &str = "Worker离线，任务自动终止";
 const DELETED: &str = "Worker已删除，任务自动终止";
+
+/// What the farm may add to the record of a worker, in bytes.
+const ROOM_IN_RECORD: usize = 128;
 
 /// A worker as people see it.
 #[derive(Clone, Debug)]
@@ -76,14 +81,17 @@ impl Farm {
             is_silent: entry.is_silent(now, self.settings.policy.heartbeat_timeout),
         });
         let (record, outcome) = register(before, command, random(), now)?;
+        check_size(&record)?;
         let id = known.as_ref().map_or_else(|| self.index.workers.write().allocate(), |(id, _)| *id);
         let token = record.token.as_ref().try_into().unwrap_or_default();
         let mut batch = Batch::default();
         if known.is_none() {
             batch.claim_name(&command.name, id);
         }
-        let message = format!("worker {:?} registered", command.name);
-        batch.log(&self.index, now, (LogLevel::Info, message), About::Worker(id));
+        if outcome != RegisterOutcome::Resumed {
+            let message = format!("worker {:?} registered", command.name);
+            batch.log(&self.index, now, (LogLevel::Info, message), About::Worker(id));
+        }
         batch.put_worker(id, record, known.map(|(_, entry)| entry.revision));
         Ok(Decision { batch, answer: Registered { id, outcome, token } })
     }
@@ -194,10 +202,13 @@ impl Farm {
             record.max_height = *max_height;
             record.codecs.clone_from(codecs);
             record.libraries.clone_from(libraries);
+            record.has_set_constraints = true;
         }
         if let Some(labels) = &command.labels {
             record.labels.clone_from(labels);
+            record.has_set_labels = true;
         }
+        check_size(&record)?;
         if record != entry.record {
             batch.put_worker(id, record, Some(entry.revision));
         }
@@ -259,6 +270,26 @@ impl Farm {
         .await
     }
 
+    /// Marks a worker whose heartbeats have stopped as offline. Says whether it is: it may have spoken meanwhile.
+    pub(super) async fn put_silent(&self, id: WorkerId) -> Result<bool, Error> {
+        let attempt = || async {
+            let mut batch = Batch::default();
+            let Ok(entry) = self.worker_entry(id) else { return Ok(Decision { batch, answer: false }) };
+            let now = self.clock.now();
+            if !entry.record.is_online || !self.is_silent(&entry, now) {
+                return Ok(Decision { batch, answer: false });
+            }
+            let mut record = entry.record;
+            record.is_online = false;
+            record.offline_nanos = now.nanos();
+            let message = format!("worker {:?} is offline: its heartbeats have stopped", record.name);
+            batch.log(&self.index, now, (LogLevel::Debug, message), About::Worker(id));
+            batch.put_worker(id, record, Some(entry.revision));
+            Ok(Decision { batch, answer: true })
+        };
+        Ok(self.decide(format!("worker {} (its silence)", id.0), attempt).await?.0)
+    }
+
     /// Marks a worker as offline, with the reason for the log.
     pub(super) async fn put_offline(&self, id: WorkerId, level: LogLevel, reason: &'static str) -> Result<(), Error> {
         let now = self.clock.now();
@@ -315,6 +346,17 @@ impl Farm {
     pub(crate) fn drain_deadline(record: &WorkerRecord) -> Option<Timestamp> {
         time(record.drain_deadline_nanos)
     }
+}
+
+/// What a worker says of itself has to fit into a record, also with what the farm adds.
+fn check_size(record: &WorkerRecord) -> Result<(), Error> {
+    let bytes = record.encoded_len();
+    if bytes <= MAX_VALUE_BYTES - ROOM_IN_RECORD {
+        return Ok(());
+    }
+    let problem =
+        format!("takes {bytes} bytes with the labels, constraints and windows of the worker; that is too much");
+    Err(Error::Invalid { field: "worker_name", problem })
 }
 
 /// 16 random bytes from the operating system, in the form of a UUID v4.

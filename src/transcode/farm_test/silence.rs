@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::{World, calm};
+use crate::engine::Engine as _;
 use crate::transcode::keys;
 use crate::transcode::model::{OfflineAction, TaskStatus, VideoStatus, WorkerRecord};
 use crate::transcode::sessions::Notice;
 use crate::transcode::settings::Settings;
+use crate::transcode::sweep::SilenceEngine;
 use crate::transcode::transition::tests::policy;
 use crate::transcode::workers::WENT_SILENT;
 
@@ -39,6 +41,23 @@ async fn all_tasks_of_a_worker_that_went_silent_are_for_others() {
     }
     assert_eq!(world.task_status(kept).await, TaskStatus::Created);
     assert!(world.farm.worker(silent).expect("the worker").tasks.is_empty());
+}
+
+#[tokio::test]
+async fn a_worker_that_speaks_while_others_are_ended_is_not_ended_with_them() {
+    let world = World::new().await;
+    world.add_videos(2).await;
+    let (silent, late) = (world.worker("silent").await, world.worker("late").await);
+    let ((_, lost), (_, kept)) = (world.task(silent).await, world.task(late).await);
+    world.pass(31);
+    let mut engine = SilenceEngine::new(world.farm.clone());
+    let mut look = engine.activate();
+    assert!(futures::poll!(&mut look).is_pending(), "it ends the first one");
+    world.beat(late).await;
+    look.await.expect("a look");
+    assert!(world.is_offline(silent) && !world.is_offline(late));
+    assert_eq!(world.task_status(lost).await, TaskStatus::Failed);
+    assert_eq!(world.task_status(kept).await, TaskStatus::Created);
 }
 
 #[tokio::test]

@@ -207,6 +207,18 @@ impl Videos {
         }
     }
 
+    /// Forgets a video.
+    pub(crate) fn remove(&mut self, id: VideoId) {
+        let Some(place) = usize::try_from(id.0).ok().and_then(|number| number.checked_sub(1)) else { return };
+        let Some(row) = self.rows.get_mut(place).and_then(Option::take) else { return };
+        self.len -= 1;
+        self.candidates.remove(id.0, &row, self.h264);
+        self.count(row, -1);
+        if let Some(path) = self.path_of[place].take() {
+            self.paths.remove(&path, id.0);
+        }
+    }
+
     /// The label of a path, which belongs to this video from now on.
     fn label(&mut self, path: &Arc<str>, id: VideoId, revision: Revision) -> u64 {
         let holder = self.paths.id(path).and_then(|holder| self.row(VideoId(holder)));

@@ -154,6 +154,7 @@ impl Fields {
             max_concurrent: request.max_concurrent,
             version: request.version,
             token,
+            goes_on: false,
             name: request.worker_name,
         }
     }

@@ -43,7 +43,13 @@ impl FarmServer {
             }),
             Err(error) => Err(Status::from(Failure::from(Error::SourceUnreachable(error.to_string())))),
         });
-        Ok(answers.take_until(self.farm.shutdown.clone().cancelled_owned()).boxed())
+        let shutdown = self.farm.shutdown.clone();
+        // What ends without an error is whole.
+        let cut_off = shutdown.clone().cancelled_owned();
+        let farewell = futures::stream::once(async move {
+            shutdown.is_cancelled().then(|| Err(Status::from(Failure::from(Error::ShuttingDown))))
+        });
+        Ok(answers.take_until(cut_off).chain(farewell.filter_map(std::future::ready)).boxed())
     }
 
     pub(super) async fn handle_get_result(
@@ -65,6 +71,9 @@ impl FarmServer {
         let Some(first) = next(&mut parts).await? else {
             return Err(Failure::invalid([("task_id", "is required".to_owned())]));
         };
+        if let Some(answer) = self.answer_again(&first).await? {
+            return Ok(answer);
+        }
         let (mut receiving, claimant) = self.begin_result(&first).await?;
         let mut part = Some(first);
         while let Some(current) = part {
@@ -82,6 +91,23 @@ impl FarmServer {
         // It broke off, or was a part only: what is here stays, and the worker goes on with it.
         let size_bytes = i64::try_from(receiving.size()).unwrap_or(i64::MAX);
         Ok(api::WriteResultResponse { size_bytes, video_path: String::new() })
+    }
+
+    /// The answer to a worker that asks for one which it did not get: of a result that has its place, there is nothing
+    /// left to send but the digest.
+    async fn answer_again(&self, first: &api::WriteResultRequest) -> Result<Option<api::WriteResultResponse>, Failure> {
+        if first.sha256.is_empty() || !first.chunk.is_empty() {
+            return Ok(None);
+        }
+        let mut fields = Fields::default();
+        let uuid = fields.task_uuid(&first.task_id);
+        let claimant = fields.claimant(&first.lease_token, first.worker_id);
+        fields.check()?;
+        let placed = self.farm.placed(uuid, claimant, &first.sha256).await?;
+        Ok(placed.map(|placed| api::WriteResultResponse {
+            size_bytes: i64::try_from(placed.size).unwrap_or(i64::MAX),
+            video_path: placed.path,
+        }))
     }
 
     async fn begin_result(&self, first: &api::WriteResultRequest) -> Result<(Receiving, Claimant), Failure> {
@@ -126,6 +152,6 @@ async fn next(parts: &mut Streaming<api::WriteResultRequest>) -> Result<Option<a
     match tokio::time::timeout(NEXT_PART_WITHIN, parts.message()).await {
         Ok(Ok(part)) => Ok(part),
         Ok(Err(_)) => Ok(None),
-        Err(_) => Err(Failure::invalid([("chunk", "did not come within two minutes".to_owned())])),
+        Err(_) => Err(Error::UploadStalled.into()),
     }
 }
