@@ -12,8 +12,8 @@
 //! Quirk: a page past the end is an empty list.
 //! Quirk: numbers of states are those of the protocol less one, and a cancelled task counts as failed.
 //! Quirk: times are UTC without saying so, to the second; fractions have single precision.
-//! Quirk: the last report on a task is not refused to its worker for the numbers in it, and is tried again where the
-//! service is busy: a real worker that is refused waits for ever.
+//! Quirk: the last report on a task is not refused to its worker for what it says of the task beside its end, and is
+//! tried again where the service is busy: a real worker that is refused waits for ever.
 //! Quirk: the id of a task is a UUID, but videos and logs name tasks by a number.
 //! Quirk: which field is wrong travels in the header `x-error-field`, so that the bodies stay as they were.
 
@@ -23,6 +23,7 @@ mod claim;
 mod cors;
 mod entries;
 mod events;
+mod literal;
 mod log_time;
 mod number;
 mod offline;

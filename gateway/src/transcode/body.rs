@@ -2,6 +2,7 @@
 //!
 //! Quirk: what counts as missing is sometimes `null`, and sometimes all that Python takes for false.
 //! Quirk: half a surrogate pair, which Python writes for a file name that is no UTF-8, becomes U+FFFD.
+//! Quirk: `NaN`, `Infinity` and `-Infinity`, which Python writes for numbers that JSON has not, are `null`.
 
 use std::ops::RangeInclusive;
 
@@ -9,6 +10,7 @@ use axum::body::Body;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
+use super::literal::replace_no_numbers;
 use super::number;
 use super::refusal::Refusal;
 use crate::body::{self, ReadError};
@@ -49,7 +51,7 @@ pub(super) async fn read_optional(body: Body) -> Result<Object, Refusal> {
 
 fn decode(bytes: &[u8]) -> Result<Object, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|_| MALFORMED)?;
-    serde_json::from_str(&replace_lone_surrogates(text)).map(Object).map_err(|_| MALFORMED)
+    serde_json::from_str(&replace_no_numbers(&replace_lone_surrogates(text))).map(Object).map_err(|_| MALFORMED)
 }
 
 impl Object {

@@ -1,6 +1,7 @@
 //! The ids in paths.
 //!
-//! Quirk: `/workers/abc` and `/workers/-1` are no paths at all, while a task that cannot be is a task that is not.
+//! Quirk: `/workers/abc` and `/workers/-1` are no paths at all, while a task that cannot be is a task that is not. So
+//! they are 404 with every method that a worker has: `DELETE` of them too, which the original refused as a method (405).
 
 use std::convert::Infallible;
 

@@ -98,7 +98,9 @@ fn told(reason: &str, name: &str, words: &str) -> Option<(StatusCode, Cow<'stati
         "WORKER_ONLINE" => return Some((StatusCode::CONFLICT, format!("Worker {name} 已在线，注册失败").into())),
         "WORKER_EXISTS" => return Some((StatusCode::CONFLICT, format!("Worker {name} 已存在").into())),
         // Why it is no good is what the worker needs to know.
-        "RESULT_REFUSED" => return Some((StatusCode::CONFLICT, format!("转码结果被拒绝: {words}").into())),
+        "RESULT_REFUSED" | "WRONG_DIGEST" => {
+            return Some((StatusCode::CONFLICT, format!("转码结果被拒绝: {words}").into()));
+        }
         _ => return None,
     };
     Some((status, message.into()))

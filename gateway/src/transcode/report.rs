@@ -3,6 +3,9 @@
 //! Quirk: a report that came too late to change anything is answered as any other.
 //! Quirk: the last report is tried again while the service is busy.
 //! Quirk: progress and seconds that cannot be are brought to the nearest that can.
+//! Quirk: what makes no sense in the last report, beside who reports and what came of the task, counts as absent; then
+//! a completed task is at 100, and a failed one stays where it was. A real worker that is refused waits for ever.
+//! Quirk: an id that no worker has is another worker's (409), unless it is 0 or no integer.
 
 use std::time::Duration;
 
@@ -24,6 +27,9 @@ use crate::upstream::{Call, Caller, Failure};
 const LAST_REPORT_ATTEMPTS: u32 = 5;
 /// How long the first repetition is put off; each further one twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
+
+/// No worker comes to have it, so the service says of it what it says of any other's.
+const NOBODY: i32 = i32::MAX;
 
 const WRONG_STATUS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "无效的任务状态");
 
@@ -62,14 +68,44 @@ fn may_pass(failure: &Failure) -> bool {
 
 fn request(object: &Object) -> Result<UpdateTaskRequest, Refusal> {
     object.require_truthy("worker_id")?;
+    let said = match ending(object) {
+        Some(status) => last(object, status),
+        None => passing(object)?,
+    };
+    Ok(UpdateTaskRequest { worker_id: worker_id(object)?, ..said })
+}
+
+/// The status that ends a task, if the report has one.
+fn ending(object: &Object) -> Option<TaskStatus> {
+    match object.whole("status") {
+        Ok(Some(2)) => Some(TaskStatus::Completed),
+        Ok(Some(3)) => Some(TaskStatus::Failed),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Reads a last report, whatever is in it.
+fn last(object: &Object, status: TaskStatus) -> UpdateTaskRequest {
+    // The service keeps the progress that it has instead of what is no number.
+    let default = if status == TaskStatus::Completed { 100.0 } else { f64::NAN };
+    UpdateTaskRequest {
+        progress: object.fraction("progress").unwrap_or_default().unwrap_or(default).clamp(0.0, 100.0),
+        status: status.into(),
+        error_message: object.cut_text("error_message").unwrap_or_default(),
+        elapsed_time: object.seconds("elapsed_time").unwrap_or_default(),
+        remaining_time: object.seconds("remaining_time").unwrap_or_default(),
+        ..UpdateTaskRequest::default()
+    }
+}
+
+/// Reads any other report.
+fn passing(object: &Object) -> Result<UpdateTaskRequest, Refusal> {
     object.require("progress")?;
     object.require("status")?;
-    let worker_id = object.whole("worker_id")?.map(number::clamp).unwrap_or_default();
     let progress = object.fraction("progress")?.unwrap_or_default().clamp(0.0, 100.0);
     let status = object.whole("status")?.unwrap_or_default();
-    let status = number::within(status, 0..=3).ok_or(WRONG_STATUS.about("status"))?;
+    let status = number::within(status, 0..=1).ok_or(WRONG_STATUS.about("status"))?;
     Ok(UpdateTaskRequest {
-        worker_id,
         progress,
         status: status + 1,
         error_message: object.cut_text("error_message")?,
@@ -77,4 +113,9 @@ fn request(object: &Object) -> Result<UpdateTaskRequest, Refusal> {
         remaining_time: object.seconds("remaining_time")?,
         ..UpdateTaskRequest::default()
     })
+}
+
+fn worker_id(object: &Object) -> Result<i32, Refusal> {
+    let id = object.whole("worker_id")?.unwrap_or_default();
+    Ok(number::within(id, 1..=i32::MAX).unwrap_or(NOBODY))
 }

@@ -2,7 +2,8 @@
 //!
 //! A body belongs behind what the server has already, which `GET` and `HEAD` tell. `Content-Range` or `offset` in the
 //! query says where it belongs; the last one needs the digest of the whole, in `sha256` or in `X-Content-Sha256`. A
-//! body that breaks off is never taken for a whole one.
+//! body that breaks off is never taken for a whole one. A result that has its place already is answered as the first
+//! time, however little of its body was read.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -93,15 +94,13 @@ pub(super) async fn write(
         Ok(upload) => store(farm, caller, upload, &mut incoming).await,
         Err(refusal) => Err(refusal),
     };
-    answered.unwrap_or_else(|refusal| {
-        let mut response = refusal.into_response();
-        // On HTTP/2 a stream is closed, never the connection that others share.
-        if !incoming.is_left_open() && parts.version <= Version::HTTP_11 {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        incoming.linger(shutdown);
-        response
-    })
+    let mut response = answered.into_response();
+    // On HTTP/2 a stream is closed, never the connection that others share.
+    if !incoming.is_left_open() && parts.version <= Version::HTTP_11 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    incoming.linger(shutdown);
+    response
 }
 
 /// What a request says of its body.
@@ -183,7 +182,8 @@ async fn store(mut farm: Farm, caller: Caller, upload: Upload, incoming: &mut In
     let answered = call.run(answered).await;
     let style = farm.style().path_style;
     match (answered, end) {
-        (Ok(stored), Some(_)) if upload.sha256.is_some() => {
+        // When it says so before the end, that very result was there before.
+        (Ok(stored), _) if !stored.video_path.is_empty() => {
             let video_path = super::row::video_path(&stored.video_path, style);
             Ok(answer::with(StatusCode::OK, "上传成功", Stored { size: stored.size_bytes, video_path }))
         }
@@ -197,7 +197,7 @@ async fn store(mut farm: Farm, caller: Caller, upload: Upload, incoming: &mut In
         }
         (answered, _) => {
             answered?;
-            Err(Refusal::broken(&call, "a result was stored before all of it was sent"))
+            Err(Refusal::broken(&call, "a result was neither stored nor refused"))
         }
     }
 }

@@ -5,6 +5,7 @@ mod failures;
 mod fake;
 mod logs;
 mod operators;
+mod reports;
 mod results;
 mod routes;
 mod sources;

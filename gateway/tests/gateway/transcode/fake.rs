@@ -37,6 +37,8 @@ struct State {
     missing: i64,
     /// Uploads are never read.
     stalls: bool,
+    /// Every result has its place already.
+    is_placed: bool,
     stored: Vec<u8>,
     uploads: Vec<Vec<WriteResultRequest>>,
     watches: HashMap<TypeId, Vec<Answer>>,
@@ -74,6 +76,12 @@ impl Fake {
     /// Never reads an upload.
     pub(super) fn stalling(self) -> Self {
         self.0.lock().unwrap().stalls = true;
+        self
+    }
+
+    /// Answers an upload before any of it was read.
+    pub(super) fn placed(self) -> Self {
+        self.0.lock().unwrap().is_placed = true;
         self
     }
 
@@ -283,6 +291,9 @@ impl VideoService for Fake {
 
     async fn write_result(&self, request: Request<Streaming<WriteResultRequest>>) -> Answers<WriteResultResponse> {
         self.0.lock().unwrap().refusal.clone().map_or(Ok(()), Err)?;
+        if self.0.lock().unwrap().is_placed {
+            return self.scripted();
+        }
         let mut parts = request.into_inner();
         let stalls = self.0.lock().unwrap().stalls;
         if stalls {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::stream::{StreamExt, iter, once, pending};
+use futures::stream::{StreamExt, iter, once, pending, poll_fn};
 use steward_proto::transcode::v1::{GetResultRequest, WriteResultRequest, WriteResultResponse};
 use tonic::Code;
 
@@ -97,6 +98,41 @@ async fn part_that_does_not_follow_is_refused() {
     let fake = Fake::refusing(refusal(Code::FailedPrecondition, "RESULT_REFUSED"));
     let response = send(&fake.router(), "PUT", &path(&format!("&sha256={DIGITS}")), &[], vec![0; 1_000_000]).await;
     assert_eq!(read(response).await, error(409, "转码结果被拒绝: in own words"));
+}
+
+#[tokio::test]
+async fn result_that_has_its_place_already_is_answered_as_the_first_time() {
+    let fake = taking().placed();
+    let sha256 = format!("&sha256={DIGITS}");
+    for body in [Vec::new(), vec![0; 10], vec![0; 3_000_000]] {
+        let response = send(&fake.router(), "PUT", &path(&sha256), &[], body).await;
+        assert_eq!(read(response).await, answer(200, STORED));
+    }
+    let response = send(&fake.router(), "PUT", &path(""), &["Content-Range: bytes 0-3/10"], "0123").await;
+    assert_eq!(read(response).await, answer(200, STORED));
+    assert!(fake.uploads().is_empty());
+}
+
+#[tokio::test]
+async fn body_of_a_result_that_has_its_place_is_not_asked_for() {
+    let body = Body::from_stream(poll_fn(|_| -> Poll<Option<Result<Bytes, std::io::Error>>> {
+        panic!("the client holds the body back")
+    }));
+    let headers = ["Expect: 100-continue"];
+    let path = path(&format!("&sha256={DIGITS}"));
+    let response = send(&taking().placed().router(), "PUT", &path, &headers, body).await;
+    assert_eq!(response.headers()["connection"], "close");
+    assert_eq!(read(response).await, answer(200, STORED));
+}
+
+#[tokio::test]
+async fn result_without_a_place_is_never_called_stored() {
+    let nowhere =
+        || Fake::default().answering(WriteResultResponse { size_bytes: 10, ..WriteResultResponse::default() });
+    for fake in [nowhere(), nowhere().placed()] {
+        let response = send(&fake.router(), "PUT", &path(&format!("&sha256={DIGITS}")), &[], "0123456789").await;
+        assert_eq!(read(response).await, error(500, "服务器内部错误"));
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ fn claiming(result: Claimed) -> Fake {
     Fake::default().answering(ClaimTaskResponse { result: Some(result) })
 }
 
-fn report(id: &str) -> String {
+fn one(id: &str) -> String {
     format!("{PATH}/{id}")
 }
 
@@ -205,7 +205,7 @@ async fn one_task_is_found_by_its_uuid() {
         .replace(r#""status":1"#, r#""status":3"#);
     let expected = answer(200, &format!(r#"{{"code":200,"data":{row},"message":"获取成功"}}"#));
     for id in [UUID.to_owned(), UUID.to_uppercase()] {
-        assert_eq!(ask(&fake.router(), "GET", &report(&id), "").await, expected);
+        assert_eq!(ask(&fake.router(), "GET", &one(&id), "").await, expected);
     }
     let expected = GetTaskRequest { task_id: UUID.to_owned() };
     assert_eq!(fake.asked::<GetTaskRequest>(), [expected.clone(), expected]);
@@ -217,111 +217,9 @@ async fn task_that_is_not_there_is_told_everywhere() {
     let fake = Fake::refusing(refusal(Code::NotFound, "TASK_NOT_FOUND"));
     for id in [UUID, "2", "x", "%E4", "550e4bf4a99941fdaf724c3424012b75"] {
         for (method, body) in [("GET", ""), ("PATCH", body)] {
-            assert_eq!(ask(&fake.router(), method, &report(id), body).await, error(404, "任务不存在"), "{method} {id}");
+            assert_eq!(ask(&fake.router(), method, &one(id), body).await, error(404, "任务不存在"), "{method} {id}");
         }
     }
-}
-
-#[tokio::test]
-async fn report_is_passed_on() {
-    for (applied, cancel_requested) in [(true, false), (false, false), (true, true)] {
-        let fake = Fake::default().answering(UpdateTaskResponse { applied, cancel_requested });
-        let body = concat!(
-            r#"{"worker_id":1,"progress":50.5,"status":3,"error_message":"boom","elapsed_time":10.7,"#,
-            r#""remaining_time":1.1851338549072776}"#
-        );
-        let expected = answer(200, r#"{"code":200,"message":"更新成功"}"#);
-        assert_eq!(ask(&fake.router(), "PATCH", &report(UUID), body).await, expected);
-        let expected = UpdateTaskRequest {
-            task_id: UUID.to_owned(),
-            worker_id: 1,
-            progress: 50.5,
-            status: TaskStatus::Failed.into(),
-            error_message: Some("boom".to_owned()),
-            elapsed_time: Some(11),
-            remaining_time: Some(1),
-            lease_token: String::new(),
-        };
-        assert_eq!(fake.asked::<UpdateTaskRequest>(), [expected]);
-    }
-}
-
-#[tokio::test]
-async fn numbers_in_reports_are_brought_to_what_can_be() {
-    let fake = Fake::default().answering(UpdateTaskResponse::default());
-    for (progress, seconds) in [("150", "-5"), ("-5", "1e12"), ("\"70.6\"", "null"), ("true", "\"70\"")] {
-        let body = format!(r#"{{"worker_id":"1","progress":{progress},"status":"2","remaining_time":{seconds}}}"#);
-        assert!(ask(&fake.router(), "PATCH", &report(UUID), body).await.starts_with("200 "));
-    }
-    let asked: Vec<_> =
-        fake.asked::<UpdateTaskRequest>().iter().map(|asked| (asked.progress, asked.remaining_time)).collect();
-    assert_eq!(asked, [(100.0, Some(0)), (0.0, Some(i32::MAX)), (70.6, None), (1.0, Some(70))]);
-}
-
-#[tokio::test]
-async fn error_is_cut_and_may_be_of_a_name_that_is_no_text() {
-    let fake = Fake::default().answering(UpdateTaskResponse::default());
-    let long = "视".repeat(2000);
-    for error in [r"a\udce4b", &long] {
-        let body = format!(r#"{{"worker_id":1,"progress":0,"status":3,"error_message":"{error}"}}"#);
-        assert!(ask(&fake.router(), "PATCH", &report(UUID), body).await.starts_with("200 "));
-    }
-    let asked: Vec<_> = fake.asked::<UpdateTaskRequest>().into_iter().filter_map(|asked| asked.error_message).collect();
-    assert_eq!(asked, ["a\u{fffd}b".to_owned(), "视".repeat(1023)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn last_report_is_tried_again_while_the_service_is_busy() {
-    for (status, attempts) in [(0, 1), (1, 1), (2, 5), (3, 5)] {
-        let fake = Fake::refusing(refusal(Code::Unavailable, "BUSY")).answering(UpdateTaskResponse::default());
-        let body = format!(r#"{{"worker_id":1,"progress":100,"status":{status}}}"#);
-        let router = fake.router();
-        let answered = ask(&router, "PATCH", &report(UUID), body.clone()).await;
-        assert_eq!(answered, error(503, "服务暂时不可用，请稍后重试"));
-        assert_eq!(fake.count(), attempts);
-        if attempts > 1 {
-            let recovery = async {
-                while fake.count() == attempts {
-                    tokio::task::yield_now().await;
-                }
-                fake.refuse(None);
-            };
-            let path = report(UUID);
-            let (answered, ()) = tokio::join!(ask(&router, "PATCH", &path, body), recovery);
-            assert_eq!(answered, answer(200, r#"{"code":200,"message":"更新成功"}"#));
-            assert_eq!(fake.count(), attempts + 2);
-        }
-    }
-    let fake = Fake::refusing(refusal(Code::FailedPrecondition, "NOT_TASK_OWNER"));
-    let body = r#"{"worker_id":1,"progress":100,"status":2}"#;
-    assert_eq!(ask(&fake.router(), "PATCH", &report(UUID), body).await, error(409, "任务不属于该Worker"));
-    assert_eq!(fake.count(), 1);
-}
-
-#[tokio::test]
-async fn wrong_report_is_refused() {
-    let fake = Fake::default();
-    for (body, message) in [
-        ("{}", "参数不完整"),
-        (r#"{"worker_id":0,"progress":0,"status":1}"#, "参数不完整"),
-        (r#"{"worker_id":1,"progress":null,"status":1}"#, "参数不完整"),
-        (r#"{"worker_id":1,"progress":0}"#, "参数不完整"),
-        (r#"{"worker_id":1,"progress":"x","status":9}"#, "参数类型错误"),
-        (r#"{"worker_id":"x","progress":0,"status":1}"#, "参数类型错误"),
-        (r#"{"worker_id":1,"progress":0,"status":[]}"#, "参数类型错误"),
-        (r#"{"worker_id":1,"progress":0,"status":9}"#, "无效的任务状态"),
-        (r#"{"worker_id":1,"progress":0,"status":-1}"#, "无效的任务状态"),
-        (r#"{"worker_id":1,"progress":0,"status":1,"error_message":{}}"#, "参数类型错误"),
-        (r#"{"worker_id":1,"progress":0,"status":1,"elapsed_time":"x"}"#, "参数类型错误"),
-    ] {
-        for id in [UUID, "2"] {
-            assert_eq!(ask(&fake.router(), "PATCH", &report(id), body).await, error(400, message), "{body}");
-        }
-    }
-    assert_eq!(fake.count(), 0);
-    let fake = Fake::refusing(refusal(Code::FailedPrecondition, "NOT_TASK_OWNER"));
-    let body = r#"{"worker_id":1,"progress":0,"status":1}"#;
-    assert_eq!(ask(&fake.router(), "PATCH", &report(UUID), body).await, error(409, "任务不属于该Worker"));
 }
 
 #[tokio::test]
