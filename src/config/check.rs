@@ -55,6 +55,12 @@ impl Transcode {
                 "has to be between nothing and transcode.heartbeat_timeout",
             );
         }
+        if self.retry_backoff_max < self.retry_backoff {
+            return invalid("transcode.retry_backoff_max", "is shorter than transcode.retry_backoff");
+        }
+        if self.ffprobe.as_os_str().is_empty() {
+            return invalid("transcode.ffprobe", "has to name a program");
+        }
         if self.sweep_interval < SHORTEST_SWEEP {
             return invalid("transcode.sweep_interval", "has to be 100 milliseconds at least");
         }

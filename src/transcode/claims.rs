@@ -60,7 +60,10 @@ impl Farm {
                     return Err(Error::WorkerOffline(command.worker));
                 }
                 Standing::Told(action) => {
-                    self.put_offline(command.worker, LogLevel::Info, "it was told to go").await?;
+                    // One with a stream is told by it, and goes once it has finished.
+                    if !self.sessions.has(command.worker) {
+                        self.put_offline(command.worker, LogLevel::Info, "it was told to go").await?;
+                    }
                     return Ok(Claimed::Goes(action));
                 }
                 Standing::Resting(until) => return Ok(Claimed::Nothing(until)),

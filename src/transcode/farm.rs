@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ pub struct Farm {
     pub(super) work: Arc<Notify>,
     /// Told whenever the index has followed a commit.
     pub(super) applied: Arc<Notify>,
+    /// The highest revision that it has followed, though others before it may be on their way.
+    pub(super) highest_applied: Arc<AtomicU64>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) scanner: Arc<std::sync::OnceLock<Scanner>>,
     pub(super) tasks: TaskTracker,
@@ -76,6 +79,7 @@ impl Farm {
             index: Arc::new(index),
             work: Arc::default(),
             applied: Arc::default(),
+            highest_applied: Arc::default(),
             sessions: Arc::default(),
             scanner: Arc::default(),
             tasks,
@@ -121,6 +125,7 @@ impl Farm {
         if batch.apply(&self.index, revision, self.clock.now()) {
             self.work.notify_waiters();
         }
+        self.highest_applied.fetch_max(revision.0, Ordering::AcqRel);
         self.applied.notify_waiters();
     }
 

@@ -17,10 +17,12 @@ use super::model::{LibraryRecord, LogLevel, VideoId, VideoStatus};
 
 /// The most libraries.
 const MOST: usize = 256;
+/// Videos about which one commit decides anew.
+const DECIDED_AT_A_TIME: usize = 50;
 /// The longest rules, in bytes as they are kept: a record has to fit into the store.
 const MAX_RULES_BYTES: usize = 2500;
-/// What a record keeps of an error.
-const MAX_ERROR_CHARS: usize = 200;
+/// What a record keeps of an error, in bytes.
+const MAX_ERROR_BYTES: usize = 300;
 /// Stands for the server's own interval.
 const AS_SET: i64 = -1;
 
@@ -110,6 +112,8 @@ impl Farm {
                 batch.delete_library(&name, library.revision);
                 Ok(Decision { batch, answer: () })
             };
+            // Were it cut off in the middle, the library would still be there to be removed again.
+            farm.hide_library(&name).await?;
             farm.decide(format!("library {name:?}"), attempt).await?;
             farm.hide_library(&name).await
         })
@@ -162,7 +166,7 @@ impl Farm {
                     record.scan_nanos = self.clock.now().nanos();
                     record.scan_error = String::new();
                 }
-                Some(error) => record.scan_error = error.chars().take(MAX_ERROR_CHARS).collect(),
+                Some(error) => record.scan_error = cut_to_bytes(error, MAX_ERROR_BYTES),
             }
             batch.put_library(name, record, Some(view.library.revision));
             Ok(Decision { batch, answer: () })
@@ -176,37 +180,41 @@ impl Farm {
         let (farm, name) = (self.clone(), name.to_owned());
         self.tasks.spawn(async move {
             let ids = farm.index.videos.read().in_library(&name);
-            for id in ids {
+            for part in ids.chunks(DECIDED_AT_A_TIME) {
                 if farm.shutdown.is_cancelled() {
                     break;
                 }
-                if let Err(error) = farm.decide_anew_one(id).await {
-                    tracing::warn!(library = %name, %error, "changed rules are not applied to all videos");
-                    break;
+                let attempt = || farm.try_decide_anew(&name, part);
+                if let Err(error) = farm.decide("the videos of a library", attempt).await {
+                    tracing::warn!(library = %name, %error, "changed rules are not applied to some videos");
                 }
             }
         });
     }
 
-    async fn decide_anew_one(&self, id: VideoId) -> Result<(), Error> {
-        let attempt = || async {
-            let mut batch = Batch::default();
-            let Some(stored) = self.video(id).await? else { return Ok(Decision { batch, answer: () }) };
+    async fn try_decide_anew(&self, name: &str, ids: &[VideoId]) -> Result<Decision<()>, Error> {
+        let mut batch = Batch::default();
+        let Ok(view) = self.library(name) else { return Ok(Decision { batch, answer: () }) };
+        for id in ids {
+            let Some(stored) = self.video(*id).await? else { continue };
             let status = VideoStatus::try_from(stored.record.status).unwrap_or_default();
             let mut video = stored.record.clone();
             let file_name = video.path.rsplit('/').next().unwrap_or_default();
-            let is_vr = self.library(super::model::library_of(&video.path))?.library.compiled.is_vr(file_name);
-            video.is_vr = is_vr;
+            video.is_vr = view.library.compiled.is_vr(file_name);
             if matches!(status, VideoStatus::NotNeeded | VideoStatus::Waiting) {
                 video.status = self.first_status(&video) as i32;
             }
             if video != stored.record {
                 video.update_nanos = self.clock.now().nanos();
-                batch.put_video(id, video, Some(stored.revision));
+                batch.put_video(*id, video, Some(stored.revision));
             }
-            Ok(Decision { batch, answer: () })
-        };
-        self.decide(format!("video {}", id.0), attempt).await?;
-        Ok(())
+        }
+        Ok(Decision { batch, answer: () })
     }
+}
+
+/// The beginning of a text, up to so many bytes, between two characters.
+fn cut_to_bytes(text: &str, most: usize) -> String {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].to_owned()
 }

@@ -1,7 +1,7 @@
 //! Slows progress down: a change of a task that is progress alone is sent at most twice a second, the newest in the place
 //! of all before it. What is held back is not lost to a reader who resumes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -30,6 +30,8 @@ struct Pace {
     /// The status of each task that was sent, and when.
     sent: HashMap<TaskId, (i32, Instant)>,
     held: BTreeMap<TaskId, Held>,
+    /// Tasks of which the reader knows that they are not wanted any more.
+    told_off: HashSet<TaskId>,
     /// Everything up to here was sent or is held.
     read: Revision,
 }
@@ -60,15 +62,12 @@ impl Pace {
         self.held.values().map(|held| held.due).min()
     }
 
-    fn take_due(&mut self, now: Instant) -> Vec<(TaskId, Box<TaskRecord>)> {
-        let due: Vec<TaskId> = self.held.iter().filter(|(_, held)| held.due <= now).map(|(id, _)| *id).collect();
-        due.into_iter()
-            .filter_map(|id| {
-                let held = self.held.remove(&id)?;
-                self.sent.insert(id, (held.task.status, now));
-                Some((id, held.task))
-            })
-            .collect()
+    /// The first of those that are due.
+    fn take_due(&mut self, now: Instant) -> Option<(TaskId, Box<TaskRecord>)> {
+        let id = self.held.iter().find(|(_, held)| held.due <= now).map(|(id, _)| *id)?;
+        let held = self.held.remove(&id)?;
+        self.sent.insert(id, (held.task.status, now));
+        Some((id, held.task))
     }
 }
 
@@ -80,7 +79,7 @@ pub(super) async fn feed(
     from: Revision,
     sender: &Sender<TaskStep>,
 ) -> Result<(), Error> {
-    let mut pace = Pace { sent: HashMap::new(), held: BTreeMap::new(), read: from };
+    let mut pace = Pace { sent: HashMap::new(), held: BTreeMap::new(), told_off: HashSet::new(), read: from };
     loop {
         let due = pace.next_due();
         let alarm = async {
@@ -97,7 +96,8 @@ pub(super) async fn feed(
                 }
             }
             () = alarm => {
-                for (id, task) in pace.take_due(Instant::now()) {
+                // One after the other, so that what is still held is never behind what a reader resumes from.
+                while let Some((id, task)) = pace.take_due(Instant::now()) {
                     let step = TaskStep::Changed(id, task, pace.resumable());
                     if sender.send(Ok(step)).await.is_err() {
                         return Ok(());
@@ -122,20 +122,24 @@ async fn send_set(
         let step = match task {
             None => {
                 pace.held.remove(&id);
-                if pace.sent.remove(&id).is_none() {
-                    continue;
-                }
+                // Which of them a reader got in an earlier life is not known.
+                pace.sent.remove(&id);
+                pace.told_off.remove(&id);
                 TaskStep::Deleted(id, pace.resumable())
             }
             Some(task) => {
-                let was_sent = pace.sent.contains_key(&id);
+                // One that was not sent by this watch may be known from its snapshot, or from an earlier life: one word
+                // too many does no harm, and one too few leaves it as it was for ever.
+                let was_sent = pace.sent.contains_key(&id) || pace.told_off.insert(id);
                 let is_wanted = is_wanted(&task);
                 let is_farewell = was_sent && is_of_subject(&task);
                 if !is_wanted && !is_farewell {
                     continue;
                 }
                 let sent = pace.take(id, task, set.revision, Instant::now());
-                if !is_wanted {
+                if is_wanted {
+                    pace.told_off.remove(&id);
+                } else {
                     pace.sent.remove(&id);
                 }
                 let Some(task) = sent else { continue };
@@ -157,22 +161,24 @@ mod tests {
 
     #[test]
     fn progress_is_held_and_the_newest_is_sent_when_it_is_due() {
-        let mut pace = Pace { sent: HashMap::new(), held: BTreeMap::new(), read: Revision(9) };
+        let mut pace =
+            Pace { sent: HashMap::new(), held: BTreeMap::new(), told_off: HashSet::new(), read: Revision(9) };
         let (start, id) = (Instant::now(), TaskId(1));
         assert!(pace.take(id, task(2, 1.0), Revision(10), start).is_some());
         assert!(pace.take(id, task(2, 2.0), Revision(11), start).is_none());
         assert!(pace.take(id, task(2, 3.0), Revision(12), start).is_none());
         pace.read = Revision(12);
         assert_eq!(pace.resumable(), Revision(10), "who resumes gets what was held");
-        assert!(pace.take_due(start).is_empty());
+        assert!(pace.take_due(start).is_none());
         let due = pace.take_due(start + PACE);
-        assert_eq!(due.iter().map(|(_, task)| task.progress).collect::<Vec<_>>(), [3.0]);
+        assert_eq!(due.map(|(_, task)| task.progress), Some(3.0));
         assert_eq!(pace.resumable(), Revision(12));
     }
 
     #[test]
     fn another_status_is_sent_at_once() {
-        let mut pace = Pace { sent: HashMap::new(), held: BTreeMap::new(), read: Revision(9) };
+        let mut pace =
+            Pace { sent: HashMap::new(), held: BTreeMap::new(), told_off: HashSet::new(), read: Revision(9) };
         let (start, id) = (Instant::now(), TaskId(1));
         pace.take(id, task(2, 1.0), Revision(10), start);
         pace.take(id, task(2, 2.0), Revision(11), start);

@@ -94,6 +94,7 @@ mod tests {
 
     fn command(token: Option<[u8; 16]>) -> Register {
         Register {
+            goes_on: false,
             name: "w".to_owned(),
             worker_type: WorkerType::Qsv,
             support_vr: true,
@@ -201,9 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_connects_again_still_has_its_token_and_its_order_to_go() {
+    fn a_worker_that_connects_again_has_its_token_and_with_its_tasks_its_order_to_go() {
         let (record, _) = again(true, false, Some(TOKEN)).expect("a worker");
         assert_eq!(record.token, TOKEN.as_slice());
+        assert_eq!((record.offline_action, record.drain_deadline_nanos), (0, 0), "it begins anew");
+        let before = known(true);
+        let command = Register { goes_on: true, ..command(Some(TOKEN)) };
+        let (record, _) =
+            register(Before::Known { record: &before, is_silent: false }, &command, FRESH, NOW).expect("a worker");
         assert_eq!((record.offline_action, record.drain_deadline_nanos), (OfflineAction::Shutdown as i32, 7));
     }
 }

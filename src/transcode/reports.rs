@@ -122,6 +122,43 @@ impl Farm {
         }
     }
 
+    /// Lets a worker that connects again go on with a task, also one that had failed meanwhile. Says whether it can.
+    pub(crate) async fn reopen(&self, uuid: TaskUuid, claimant: Claimant) -> Result<bool, Error> {
+        let status = match self.get_task(uuid).await {
+            Ok((_, task)) => TaskStatus::try_from(task.status).unwrap_or_default(),
+            Err(Error::TaskNotFound(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if status != TaskStatus::Failed {
+            return Ok(matches!(status, TaskStatus::Created | TaskStatus::Running));
+        }
+        let report = Report { status: TaskStatus::Running, progress: f64::NAN, ..Report::default() };
+        match self.report(uuid, claimant, report).await {
+            Ok(reported) => Ok(reported.is_applied),
+            Err(Error::NotTaskOwner(_) | Error::TaskNotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes back what a worker was given by a stream that it no longer heard: all that it does not name.
+    pub(crate) async fn end_unheard(&self, id: WorkerId, named: &[TaskUuid]) -> Result<(), Error> {
+        let unheard: Vec<TaskUuid> = {
+            let index = self.index.tasks.read();
+            let uuids = index.of_worker(id).into_iter().filter_map(|task| index.uuid(task));
+            uuids.filter(|uuid| !named.contains(uuid)).collect()
+        };
+        for uuid in unheard {
+            let report = Report {
+                status: TaskStatus::Failed,
+                error_message: Some("the worker never heard of it".to_owned()),
+                is_declined: true,
+                ..Report::default()
+            };
+            self.report(uuid, Claimant::Worker(id), report).await?;
+        }
+        Ok(())
+    }
+
     /// What follows a report once it is durable: counts, and another look at a file that was replaced.
     fn after_report(&self, reported: &Reported, report: &Report) {
         if !reported.is_applied {
@@ -156,7 +193,11 @@ impl Farm {
             Some(id) => self.video(id).await?.filter(|video| video.record.path == *path),
             None => None,
         };
-        if in_the_way.as_ref().is_none_or(|video| video.record.last_task_id == 0) {
+        let is_result = |video: &VideoRecord| {
+            let is_alike = !video.exist || video.size_bytes == job.task.output_bytes || *path == job.task.placed_path;
+            video.last_task_id == 0 && is_alike
+        };
+        if in_the_way.as_ref().is_none_or(|video| is_result(&video.record)) {
             job.video.path.clone_from(path);
             return Ok(in_the_way);
         }

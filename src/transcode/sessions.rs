@@ -53,6 +53,16 @@ impl Sessions {
         is_own
     }
 
+    /// Whether a stream is the worker's own, and not replaced.
+    pub(crate) fn is_current(&self, worker: WorkerId, number: u64) -> bool {
+        self.streams.lock().get(&worker).is_some_and(|(current, _)| *current == number)
+    }
+
+    /// Whether a worker has a stream.
+    pub(crate) fn has(&self, worker: WorkerId) -> bool {
+        self.streams.lock().contains_key(&worker)
+    }
+
     /// Tells a worker, if it has a stream.
     pub(crate) fn tell(&self, worker: WorkerId, notice: Notice) {
         let mut streams = self.streams.lock();

@@ -1,6 +1,7 @@
 //! Watching workers: their own changes, and the tasks that they take and end.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -68,7 +69,7 @@ impl Farm {
         known: &mut HashMap<WorkerId, String>,
         sender: &Sender<WorkerStep>,
     ) -> Result<Option<()>, Error> {
-        // The index follows a commit within moments. A change that later ones have removed is not waited for.
+        // The index follows a commit within moments.
         let _ = tokio::time::timeout(INDEX_FOLLOWS_WITHIN, self.reflected(set)).await;
         let concerned = concerned(set)?;
         let count = concerned.len();
@@ -100,6 +101,8 @@ impl Farm {
             let applied = self.applied.notified();
             tokio::pin!(applied);
             applied.as_mut().enable();
+            // What is not there although later commits are has been removed by one of them.
+            let is_past = self.highest_applied.load(Ordering::Acquire) > set.revision.0;
             let is_known =
                 set.changes.iter().filter(|change| matches!(change.kind, ChangeKind::Put(_))).all(|change| {
                     let Some(number) = keys::number_of(&change.key) else { return true };
@@ -110,7 +113,7 @@ impl Farm {
                     } else {
                         return true;
                     };
-                    known.is_some_and(|known| known >= set.revision)
+                    known.map_or(is_past, |known| known >= set.revision)
                 });
             if is_known {
                 return;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::stream::StreamExt as _;
 use steward_proto::transcode::v1 as api;
 use steward_proto::transcode::v1::session_request::Message as Said;
@@ -10,17 +11,20 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
+use super::fields::is_video_path;
 use super::{Answers, FarmServer};
 use crate::clock::Timestamp;
 use crate::error::{Category, Failure};
 use crate::fields::Fields;
+use crate::store;
 use crate::transcode::claim::Claim;
 use crate::transcode::claims::Claimed;
 use crate::transcode::convert::{self, Secrets};
 use crate::transcode::error::Error;
 use crate::transcode::farm::Farm;
 use crate::transcode::model::{
-    OfflineAction, RegisterOutcome, TaskRecord, TaskStatus, TaskUuid, VideoId, WorkerId, library_of,
+    MAX_PATH_BYTES, OfflineAction, RegisterOutcome, TaskId, TaskRecord, TaskStatus, TaskUuid, VideoId, WorkerId,
+    library_of,
 };
 use crate::transcode::reports::Claimant;
 use crate::transcode::sessions::Notice;
@@ -29,7 +33,7 @@ use crate::transcode::transition::Report;
 /// How long the first message may take.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// The most tasks that a hello can name.
-const MAX_RUNNING: usize = 64;
+const MAX_RUNNING: usize = 256;
 /// Messages that wait for a slow worker; then the session waits too.
 const BUFFER: usize = 16;
 /// How long a worker that found nothing rests at most before the next look.
@@ -45,6 +49,8 @@ struct Session {
     farm: Farm,
     sender: Sender,
     worker: WorkerId,
+    /// Of this stream among the worker's streams.
+    number: u64,
     free_slots: i32,
     dest_path: Option<String>,
     /// What the worker was last told of its commands and of its pause.
@@ -63,7 +69,7 @@ impl FarmServer {
                 () = shutdown.cancelled() => {
                     let _ = sender.try_send(Err(Failure::from(Error::ShuttingDown).into()));
                 }
-                () = sender.closed() => {}
+                // It ends by itself when the worker has gone: what it had begun is brought to its end.
                 result = run(farm, requests, sender.clone()) => {
                     if let Err(failure) = result {
                         let _ = sender.send(Err(failure.into())).await;
@@ -82,23 +88,12 @@ async fn run(farm: Farm, mut requests: Streaming<api::SessionRequest>, sender: S
     let Ok(Some(Ok(api::SessionRequest { seq, message: Some(Said::Hello(hello)) }))) = first else {
         return Err(Failure::invalid([("message", "a session begins with hello, within 5 seconds".to_owned())]));
     };
-    let (mut session, lost) = welcome(farm, sender, hello).await?;
-    if session.acknowledge(seq).await.is_err() {
-        return Ok(());
-    }
-    for task in lost {
-        let reason = "the task was ended or given to another worker".to_owned();
-        let notice = Notice::LeaseLost { task, reason };
-        if session.tell(notice).await.is_err() {
-            return Ok(());
-        }
-    }
-    let (number, notices) = session.farm.sessions.open(session.worker);
-    let result = session.converse(requests, notices).await;
-    if session.farm.sessions.close(session.worker, number) && matches!(result, Ok(Ended::ByWorker)) {
+    let (mut session, lost, notices) = welcome(farm, sender, hello).await?;
+    let ended = session.begin_and_converse(seq, lost, requests, notices).await;
+    if session.farm.sessions.close(session.worker, session.number) && matches!(ended, Ok(Ended::ByWorker)) {
         session.farm.has_left(session.worker).await?;
     }
-    result.map(|_| ())
+    ended.map(|_| ())
 }
 
 /// How a session ended.
@@ -111,9 +106,13 @@ enum Ended {
 }
 
 /// Registers the worker. Returns the tasks that it has lost.
-async fn welcome(farm: Farm, sender: Sender, hello: api::Hello) -> Result<(Session, Vec<TaskUuid>), Failure> {
+async fn welcome(
+    farm: Farm,
+    sender: Sender,
+    hello: api::Hello,
+) -> Result<(Session, Vec<TaskUuid>, mpsc::Receiver<Notice>), Failure> {
     let mut fields = Fields::default();
-    let command = fields.registration(hello.worker.unwrap_or_default());
+    let mut command = fields.registration(hello.worker.unwrap_or_default());
     if hello.running.len() > MAX_RUNNING {
         fields.reject("running", format!("has {} tasks; the limit is {MAX_RUNNING}", hello.running.len()));
     }
@@ -123,13 +122,21 @@ async fn welcome(farm: Farm, sender: Sender, hello: api::Hello) -> Result<(Sessi
         .map(|held| (fields.task_uuid(&held.task_id), fields.claimant(&held.lease_token, 0)))
         .collect();
     fields.check()?;
+    let held_tasks: Vec<TaskUuid> = held.iter().map(|(task, _)| *task).collect();
     let (mut kept, mut lost) = (Vec::new(), Vec::new());
     for (task, claimant) in held {
-        if farm.may_go_on(task, claimant).await? { kept.push(task) } else { lost.push(task) }
+        if farm.may_go_on(task, claimant).await? { kept.push((task, claimant)) } else { lost.push(task) }
     }
-    let registered = farm.register(command, kept).await?;
+    command.goes_on = !kept.is_empty();
+    let registered = farm.register(command, kept.iter().map(|(task, _)| *task).collect()).await?;
+    // From here on an older stream of the worker gives nothing out any more.
+    let (number, notices) = farm.sessions.open(registered.id);
+    lost.extend(reopen(&farm, kept).await?);
+    // What the older stream gave out in between reached nobody.
+    farm.end_unheard(registered.id, &held_tasks).await?;
     let session = Session {
         worker: registered.id,
+        number,
         sender,
         free_slots: 0,
         dest_path: None,
@@ -150,7 +157,19 @@ async fn welcome(farm: Farm, sender: Sender, hello: api::Hello) -> Result<(Sessi
     if registered.outcome == RegisterOutcome::Resumed {
         tracing::debug!(worker = registered.id.0, "a worker has connected again");
     }
-    Ok((session, lost))
+    Ok((session, lost, notices))
+}
+
+/// Opens tasks again that had failed while their worker was away, before anybody else gets their videos. Returns those
+/// that were given away by then.
+async fn reopen(farm: &Farm, kept: Vec<(TaskUuid, Claimant)>) -> Result<Vec<TaskUuid>, Failure> {
+    let mut lost = Vec::new();
+    for (task, claimant) in kept {
+        if !farm.reopen(task, claimant).await? {
+            lost.push(task);
+        }
+    }
+    Ok(lost)
 }
 
 impl Session {
@@ -160,6 +179,25 @@ impl Session {
 
     async fn acknowledge(&self, seq: u64) -> Result<(), Over> {
         if seq == 0 { Ok(()) } else { self.say(Say::Ack(api::Ack { seq })).await }
+    }
+
+    async fn begin_and_converse(
+        &mut self,
+        seq: u64,
+        lost: Vec<TaskUuid>,
+        requests: Streaming<api::SessionRequest>,
+        notices: mpsc::Receiver<Notice>,
+    ) -> Result<Ended, Failure> {
+        if self.acknowledge(seq).await.is_err() {
+            return Ok(Ended::Broken);
+        }
+        for task in lost {
+            let reason = "the task was ended or given to another worker".to_owned();
+            if self.tell(Notice::LeaseLost { task, reason }).await.is_err() {
+                return Ok(Ended::Broken);
+            }
+        }
+        self.converse(requests, notices).await
     }
 
     /// Listens, looks for work, and passes on what the worker has to know, until one side ends it.
@@ -180,17 +218,10 @@ impl Session {
                 return Ok(Ended::Broken);
             }
             let rest = self.rests_until.unwrap_or_else(|| Instant::now() + LOOK_AGAIN);
+            let sender = self.sender.clone();
             tokio::select! {
-                request = requests.next() => match request {
-                    Some(Ok(request)) => {
-                        if self.hear(request).await?.is_err() {
-                            return Ok(Ended::Broken);
-                        }
-                    }
-                    // The stream broke: the tasks go on, and the silence counts from the last word.
-                    Some(Err(_)) => return Ok(Ended::Broken),
-                    None => return Ok(Ended::ByWorker),
-                },
+                biased;
+                () = sender.closed() => return Ok(Ended::Broken),
                 notice = notices.recv() => {
                     let Some(notice) = notice else { return Ok(Ended::Broken) };
                     if notice == Notice::Replaced {
@@ -201,8 +232,25 @@ impl Session {
                         return Ok(Ended::Broken);
                     }
                 }
-                () = work, if self.free_slots > 0 => self.rests_until = None,
+                request = requests.next() => match request {
+                    Some(Ok(request)) => {
+                        if self.hear(request).await?.is_err() {
+                            return Ok(Ended::Broken);
+                        }
+                    }
+                    // The stream broke: the tasks go on, and the silence counts from the last word.
+                    Some(Err(_)) => return Ok(Ended::Broken),
+                    None => return Ok(Ended::ByWorker),
+                },
+                () = work.as_mut(), if self.free_slots > 0 => {
+                    self.rests_until = None;
+                    continue;
+                }
                 () = tokio::time::sleep_until(rest), if self.free_slots > 0 => self.rests_until = None,
+            }
+            // Work that came while something else was heard is not missed.
+            if work.now_or_never().is_some() {
+                self.rests_until = None;
             }
         }
     }
@@ -248,9 +296,14 @@ impl Session {
 
     /// Claims as much as the worker takes.
     async fn look_for_work(&mut self) -> Result<Result<(), Over>, Failure> {
-        let is_told = self.told.0 != OfflineAction::Unspecified as i32;
-        while self.free_slots > 0 && !is_told && self.rests_until.is_none_or(|until| until <= Instant::now()) {
+        while self.free_slots > 0 && self.rests_until.is_none_or(|until| until <= Instant::now()) {
             let view = self.farm.worker(self.worker)?;
+            // The notice of it may still be on its way.
+            let is_told = view.record.offline_action != OfflineAction::Unspecified as i32;
+            if is_told || !self.is_current() {
+                self.rests_until = Some(Instant::now() + LOOK_AGAIN);
+                break;
+            }
             if i32::try_from(view.tasks.len()).unwrap_or(i32::MAX) >= view.record.max_concurrent {
                 self.rests_until = Some(Instant::now() + LOOK_AGAIN);
                 break;
@@ -260,11 +313,10 @@ impl Session {
             match self.farm.claim(claim).await {
                 Ok(Claimed::Task(id, task)) => {
                     self.free_slots -= 1;
-                    let assign = self.assignment(id, &task).await?;
-                    if self.say(Say::Assign(assign)).await.is_err() {
-                        // It never got it: others may have it at once, and no attempt is lost.
+                    if let Err(error) = self.assign(id, &task).await {
+                        // It never got it: others may have it, and no attempt is lost.
                         self.hand_back(&task).await;
-                        return Ok(Err(Over));
+                        return error.map_or(Ok(Err(Over)), Err);
                     }
                 }
                 Ok(Claimed::Nothing(until)) => {
@@ -273,7 +325,7 @@ impl Session {
                     self.rests_until = Some(Instant::now() + rest);
                 }
                 // It has been told by a notice, and goes by itself; or it has to speak first.
-                Ok(Claimed::Goes(_)) | Err(Error::WorkerOffline(_)) => {
+                Ok(Claimed::Goes(_)) | Err(Error::WorkerOffline(_) | Error::Store(store::Error::Busy(_))) => {
                     self.rests_until = Some(Instant::now() + LOOK_AGAIN);
                 }
                 Err(error) => return Err(error.into()),
@@ -282,14 +334,24 @@ impl Session {
         Ok(Ok(()))
     }
 
-    async fn assignment(&self, id: crate::transcode::model::TaskId, task: &TaskRecord) -> Result<api::Assign, Failure> {
-        let video = self.farm.video(VideoId(task.video_id)).await?;
+    /// Gives a task to the worker; without an error, when the worker has gone or has another stream.
+    async fn assign(&self, id: TaskId, task: &TaskRecord) -> Result<(), Option<Failure>> {
+        let video = self.farm.video(VideoId(task.video_id)).await.map_err(|error| Some(error.into()))?;
         let rules = self.farm.library(library_of(&task.video_path)).map(|view| view.library.rules);
-        Ok(api::Assign {
+        let assign = api::Assign {
             task: Some(convert::task(id, task, Secrets::Shown)),
             allow_larger: rules.is_ok_and(|rules| rules.allow_larger),
             duration: video.map_or(0.0, |video| video.record.duration),
-        })
+        };
+        if !self.is_current() {
+            return Err(None);
+        }
+        self.say(Say::Assign(assign)).await.map_err(|Over| None)
+    }
+
+    /// Whether this is still the worker's stream.
+    fn is_current(&self) -> bool {
+        self.farm.sessions.is_current(self.worker, self.number)
     }
 
     async fn hand_back(&self, task: &TaskRecord) {
@@ -357,17 +419,16 @@ impl Session {
         if !matches!(status, TaskStatus::Completed | TaskStatus::Failed) {
             fields.reject("status", "has to be completed or failed");
         }
-        if !finished.output_path.is_empty() {
-            fields.video_path(&finished.output_path);
-        }
         fields.check()?;
+        // A path that cannot be is no reason to throw the work away: the next scan finds the file.
+        let is_path = is_video_path(&finished.output_path) && finished.output_path.len() <= MAX_PATH_BYTES;
         let report = Report {
             status,
             progress: if status == TaskStatus::Completed { 100.0 } else { f64::NAN },
             elapsed_time: Some(finished.elapsed_time),
             error_message: Some(finished.error_message),
             output_bytes: finished.output_bytes,
-            output_path: (!finished.output_path.is_empty()).then_some(finished.output_path),
+            output_path: is_path.then_some(finished.output_path),
             is_declined: finished.declined,
             ..Report::default()
         };
