@@ -69,6 +69,11 @@ impl Incoming {
         self.is_held_back
     }
 
+    /// How many bytes are still to come, where the client has said so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
     /// Answers the next bytes, which are some, or `None` at the end. Not to be asked again after an error.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Interruption> {
         self.is_held_back = false;

@@ -3,7 +3,7 @@
 //! A body belongs behind what the server has already, which `GET` and `HEAD` tell. `Content-Range` or `offset` in the
 //! query says where it belongs; the last one needs the digest of the whole, in `sha256` or in `X-Content-Sha256`. A
 //! body that breaks off is never taken for a whole one. A result that has its place already is answered as the first
-//! time, however little of its body was read.
+//! time, however little of its body was read: when all bytes of it are there, the service is sent the digest alone.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use futures::stream::poll_fn;
+use futures::stream::{iter, poll_fn};
 use http::header::{CONNECTION, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{StatusCode, Version};
 use serde::Serialize;
-use steward_proto::transcode::v1::{GetResultRequest, WriteResultRequest};
+use steward_proto::transcode::v1::{GetResultRequest, WriteResultRequest, WriteResultResponse};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -25,7 +25,7 @@ use super::query::Query;
 use super::range::{self, Extent};
 use super::refusal::Refusal;
 use super::transfer::Claim;
-use super::{Farm, TIMEOUT, answer};
+use super::{Farm, TIMEOUT, answer, row};
 use crate::incoming::{Incoming, Interruption};
 use crate::upstream::{Call, Caller};
 
@@ -40,6 +40,8 @@ const FINISH_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a refusal is waited for before a worker is asked for the body that it holds back.
 const CONSIDERATION: Duration = Duration::from_millis(100);
+
+const NOWHERE: &str = "a result was neither stored nor refused";
 
 const BROKEN: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "请求体不完整");
 const IDLE: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "请求体传输超时");
@@ -141,6 +143,12 @@ impl Upload {
         })
     }
 
+    /// Where the whole ends, if that is known before all of its last part has come.
+    fn whole(&self, incoming: &Incoming) -> Option<i64> {
+        self.sha256.as_ref()?;
+        self.end.or_else(|| self.offset.checked_add(i64::try_from(incoming.length()?).ok()?))
+    }
+
     fn first_message(&self) -> WriteResultRequest {
         let Claim { task_id, lease_token, worker_id } = self.claim.clone();
         let (extension, offset) = (self.extension.clone(), self.offset);
@@ -160,9 +168,18 @@ fn digest(query: &Query, parts: &Parts) -> Result<Option<Bytes>, Refusal> {
 
 async fn store(mut farm: Farm, caller: Caller, upload: Upload, incoming: &mut Incoming) -> Result<Response, Refusal> {
     let call = Call::new("WriteResult", caller.clone(), FINISH_TIMEOUT);
+    let mut client = farm.videos.clone();
+    // Either an answer was lost, and is given again, or an upload broke off just before its digest.
+    if let Some(end) = upload.whole(incoming)
+        && offset(&mut farm, caller.clone(), upload.claim.clone()).await? == end
+    {
+        let sha256 = upload.sha256.clone().unwrap_or_default();
+        let only = WriteResultRequest { offset: end, sha256, ..upload.first_message() };
+        let stored = call.run(client.write_result(call.request(iter([only])))).await?;
+        return placed(&farm, &stored).ok_or_else(|| Refusal::broken(&call, NOWHERE));
+    }
     let (sender, mut receiver) = mpsc::channel(DEPTH);
     let messages = poll_fn(move |context| receiver.poll_recv(context));
-    let mut client = farm.videos.clone();
     let mut answer = pin!(client.write_result(call.request(messages)));
     let mut early = None;
     let end = tokio::select! {
@@ -180,13 +197,11 @@ async fn store(mut farm: Farm, caller: Caller, upload: Upload, incoming: &mut In
         }
     };
     let answered = call.run(answered).await;
-    let style = farm.style().path_style;
+    // When it is said so before the end, that very result was there before.
+    if let Some(response) = answered.as_ref().ok().and_then(|stored| placed(&farm, stored)) {
+        return Ok(response);
+    }
     match (answered, end) {
-        // When it says so before the end, that very result was there before.
-        (Ok(stored), _) if !stored.video_path.is_empty() => {
-            let video_path = super::row::video_path(&stored.video_path, style);
-            Ok(answer::with(StatusCode::OK, "上传成功", Stored { size: stored.size_bytes, video_path }))
-        }
         // Without the digest the upload is not over, whatever the service calls that. What it has, it has.
         (answered, Some(end)) if upload.sha256.is_none() => {
             if offset(&mut farm, caller, upload.claim).await? == end {
@@ -197,9 +212,18 @@ async fn store(mut farm: Farm, caller: Caller, upload: Upload, incoming: &mut In
         }
         (answered, _) => {
             answered?;
-            Err(Refusal::broken(&call, "a result was neither stored nor refused"))
+            Err(Refusal::broken(&call, NOWHERE))
         }
     }
+}
+
+/// The answer to a result that has its place.
+fn placed(farm: &Farm, stored: &WriteResultResponse) -> Option<Response> {
+    if stored.video_path.is_empty() {
+        return None;
+    }
+    let video_path = row::video_path(&stored.video_path, farm.style().path_style);
+    Some(answer::with(StatusCode::OK, "上传成功", Stored { size: stored.size_bytes, video_path }))
 }
 
 /// Passes a body on, chunk by chunk, and answers where it ended; `None` when the service wanted no more of it.

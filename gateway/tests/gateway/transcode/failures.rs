@@ -74,6 +74,7 @@ async fn every_reason_has_its_answer_everywhere() {
         (refusal(Code::ResourceExhausted, "TOO_MANY_WATCHERS"), error(503, "订阅者过多，请稍后重试")),
         (refusal(Code::Unavailable, "BUSY"), error(503, "服务暂时不可用，请稍后重试")),
         (refusal(Code::Unavailable, "UPLOAD_BUSY"), error(503, "服务暂时不可用，请稍后重试")),
+        (refusal(Code::Unavailable, "UPLOAD_STALLED"), error(503, "服务暂时不可用，请稍后重试")),
         (refusal(Code::Unavailable, "SHUTTING_DOWN"), error(503, "服务暂时不可用，请稍后重试")),
         (Status::unauthenticated("secret"), error(401, "未授权")),
         (Status::permission_denied("secret"), error(403, "没有权限")),

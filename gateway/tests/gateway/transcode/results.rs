@@ -114,6 +114,37 @@ async fn result_that_has_its_place_already_is_answered_as_the_first_time() {
 }
 
 #[tokio::test]
+async fn digest_alone_is_sent_of_a_result_that_is_there() {
+    let sha256 = format!("&sha256={DIGITS}&extension=mkv");
+    let at_the_end = format!("{sha256}&offset=10");
+    for (query, headers, body) in [
+        (&sha256, &[][..], "0123456789"),
+        (&at_the_end, &[], ""),
+        (&sha256, &["Content-Range: bytes 4-9/10"], "456789"),
+    ] {
+        let fake = taking();
+        let router = fake.router();
+        let response = send(&router, "PUT", &path(&sha256), &[], "0123456789").await;
+        assert_eq!(read(response).await, answer(200, STORED));
+        let response = send(&router, "PUT", &path(query), headers, body).await;
+        assert_eq!(read(response).await, answer(200, STORED));
+        let only = WriteResultRequest {
+            task_id: UUID.to_owned(),
+            lease_token: "t".to_owned(),
+            worker_id: 1,
+            extension: "mkv".to_owned(),
+            offset: 10,
+            sha256: digest(),
+            ..WriteResultRequest::default()
+        };
+        assert_eq!(fake.uploads()[1..], [[only]], "{query} {headers:?}");
+        // Another one is not taken for it.
+        let response = send(&router, "PUT", &path(&sha256), &[], "0123").await;
+        assert_eq!(read(response).await, error(416, "偏移量错误"));
+    }
+}
+
+#[tokio::test]
 async fn body_of_a_result_that_has_its_place_is_not_asked_for() {
     let body = Body::from_stream(poll_fn(|_| -> Poll<Option<Result<Bytes, std::io::Error>>> {
         panic!("the client holds the body back")
