@@ -89,6 +89,7 @@ impl Farm {
         self.to_the_end(async move {
             let id = farm.find_task(uuid)?;
             let (reported, _) = farm.decide(format!("task {uuid}"), || farm.try_report(id, claimant, &report)).await?;
+            farm.sessions.forget_cancelled(WorkerId(reported.task.worker_id), uuid);
             farm.after_report(&reported, &report);
             Ok(reported)
         })

@@ -24,9 +24,13 @@ pub(crate) enum Notice {
     Replaced,
 }
 
-/// The open streams.
+/// Cancelled tasks that a worker without a stream is told of, at most.
+const MOST_CANCELLED: usize = 64;
+
+/// The open streams, and what workers without one are to hear at their next heartbeat.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
+    cancelled: Mutex<HashMap<WorkerId, Vec<TaskUuid>>>,
     streams: Mutex<HashMap<WorkerId, (u64, mpsc::Sender<Notice>)>>,
     next: std::sync::atomic::AtomicU64,
 }
@@ -63,8 +67,36 @@ impl Sessions {
         self.streams.lock().contains_key(&worker)
     }
 
-    /// Tells a worker, if it has a stream.
+    /// The tasks that a worker is to stop and has said nothing of since.
+    pub(crate) fn cancelled(&self, worker: WorkerId) -> Vec<TaskUuid> {
+        self.cancelled.lock().get(&worker).cloned().unwrap_or_default()
+    }
+
+    /// A worker spoke of a task, and knows by the answer.
+    pub(crate) fn forget_cancelled(&self, worker: WorkerId, task: TaskUuid) {
+        let mut cancelled = self.cancelled.lock();
+        if let Some(tasks) = cancelled.get_mut(&worker) {
+            tasks.retain(|other| *other != task);
+            if tasks.is_empty() {
+                cancelled.remove(&worker);
+            }
+        }
+    }
+
+    /// A worker begins anew.
+    pub(crate) fn forget_all_cancelled(&self, worker: WorkerId) {
+        self.cancelled.lock().remove(&worker);
+    }
+
+    /// Tells a worker, if it has a stream; of a cancelled task, else at its next heartbeat.
     pub(crate) fn tell(&self, worker: WorkerId, notice: Notice) {
+        if let Notice::Cancel { task, .. } = &notice {
+            let mut cancelled = self.cancelled.lock();
+            let tasks = cancelled.entry(worker).or_default();
+            if tasks.len() < MOST_CANCELLED {
+                tasks.push(*task);
+            }
+        }
         let mut streams = self.streams.lock();
         let is_behind = streams.get(&worker).is_some_and(|(_, sender)| sender.try_send(notice).is_err());
         if is_behind {

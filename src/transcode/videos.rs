@@ -127,6 +127,9 @@ impl Farm {
         record.last_task_id = before.last_task_id;
         record.last_worker_id = before.last_worker_id;
         record.attempts = before.attempts;
+        if record.priority == 0 {
+            record.priority = before.priority;
+        }
         record.held = before.held && record.status == before.status;
         record.not_before_nanos = before.not_before_nanos;
         record.expects_change = before.expects_change;

@@ -66,6 +66,7 @@ impl Farm {
             let (registered, _) =
                 farm.decide(format!("worker {:?}", command.name), || ready(farm.try_register(&command))).await?;
             if registered.outcome != RegisterOutcome::New {
+                farm.sessions.forget_all_cancelled(registered.id);
                 farm.fail_tasks_of(registered.id, &Cause::WorkerLost(REGISTERED_ANEW.to_owned()), &kept).await?;
             }
             Ok(registered)

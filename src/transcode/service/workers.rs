@@ -116,7 +116,7 @@ impl FarmServer {
         let view = self.farm.heartbeat(id, &request.worker_name).await?;
         Ok(api::HeartbeatResponse {
             pending_action: view.record.offline_action,
-            cancel_task_ids: Vec::new(),
+            cancel_task_ids: self.farm.sessions.cancelled(id).iter().map(ToString::to_string).collect(),
             next_interval: self.farm.settings.heartbeat_interval.try_into().ok(),
         })
     }
