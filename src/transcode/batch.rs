@@ -36,7 +36,7 @@ pub(super) struct Batch {
     pub(super) txn: Txn,
     workers: Vec<(WorkerId, Option<WorkerRecord>)>,
     tasks: Vec<(TaskId, Option<TaskRecord>)>,
-    videos: Vec<(VideoId, VideoRecord)>,
+    videos: Vec<(VideoId, Option<VideoRecord>)>,
     logs: Vec<(LogId, Option<LogRecord>)>,
     libraries: Vec<(String, Option<LibraryRecord>)>,
 }
@@ -88,7 +88,7 @@ impl Batch {
         cut_by(&mut record.error_message, excess);
         self.txn.expect(keys::video(id), before);
         self.txn.put(keys::video(id), record.encode_to_vec());
-        self.videos.push((id, record));
+        self.videos.push((id, Some(record)));
     }
 
     /// Puts a video that had another path before.
@@ -142,15 +142,16 @@ impl Batch {
         self.libraries.push((name.to_owned(), None));
     }
 
-    /// Brings the changes into the index. Says whether somebody who found no work should look again.
+    /// Brings the changes into the index. Says whether somebody who found no work should look again: progress and signs
+    /// of life are no reason, and neither is that others take work.
     pub(super) fn apply(self, index: &Index, revision: Revision, now: Timestamp) -> bool {
-        let may_be_work = !(self.videos.is_empty() && self.workers.is_empty() && self.libraries.is_empty());
-        self.apply_workers(index, revision);
+        let mut may_be_work = !self.libraries.is_empty();
+        may_be_work |= apply_workers(self.workers, index, revision);
         if !self.tasks.is_empty() {
             let mut tasks = index.tasks.write();
             for (id, record) in self.tasks {
                 match record {
-                    Some(record) => tasks.apply(id, &record, revision),
+                    Some(record) => may_be_work |= tasks.apply(id, &record, revision),
                     None => tasks.remove(id),
                 }
             }
@@ -158,7 +159,10 @@ impl Batch {
         if !self.videos.is_empty() {
             let mut videos = index.videos.write();
             for (id, record) in self.videos {
-                videos.apply(id, &record, revision, now);
+                match record {
+                    Some(record) => may_be_work |= videos.apply(id, &record, revision, now),
+                    None => videos.remove(id),
+                }
             }
         }
         if !self.logs.is_empty() {
@@ -179,17 +183,22 @@ impl Batch {
         }
         may_be_work
     }
+}
 
-    fn apply_workers(&self, index: &Index, revision: Revision) {
-        if self.workers.is_empty() {
-            return;
-        }
-        let mut workers = index.workers.write();
-        for (id, record) in &self.workers {
-            match record {
-                Some(record) => workers.apply(*id, record.clone(), revision),
-                None => workers.remove(*id),
+fn apply_workers(changes: Vec<(WorkerId, Option<WorkerRecord>)>, index: &Index, revision: Revision) -> bool {
+    if changes.is_empty() {
+        return false;
+    }
+    let (mut workers, mut may_be_work) = (index.workers.write(), false);
+    for (id, record) in changes {
+        match record {
+            Some(record) => may_be_work |= workers.apply(id, record, revision),
+            None => {
+                workers.remove(id);
+                // What was left to it is for others.
+                may_be_work = true;
             }
         }
     }
+    may_be_work
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,9 @@ use super::settings::Settings;
 use super::{keys, load};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Key, Revision, Step, Store, update};
+
+/// Long lists that are made at a time.
+const LONG_LOOKS: usize = 2;
 
 /// The commands of the farm. Each returns once what it changed, and what it read, survives a power loss.
 ///
@@ -32,6 +35,8 @@ pub struct Farm {
     /// Told whenever the index has followed a commit.
     pub(super) applied: Arc<Notify>,
     pub(super) sessions: Arc<Sessions>,
+    /// Who makes a long list has one of these.
+    pub(super) long_looks: Arc<Semaphore>,
     pub(super) scanner: Arc<std::sync::OnceLock<Scanner>>,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
@@ -77,6 +82,7 @@ impl Farm {
             work: Arc::default(),
             applied: Arc::default(),
             sessions: Arc::default(),
+            long_looks: Arc::new(Semaphore::new(LONG_LOOKS)),
             scanner: Arc::default(),
             tasks,
             shutdown,
