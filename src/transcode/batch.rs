@@ -191,13 +191,12 @@ fn apply_workers(changes: Vec<(WorkerId, Option<WorkerRecord>)>, index: &Index, 
     }
     let (mut workers, mut may_be_work) = (index.workers.write(), false);
     for (id, record) in changes {
-        match record {
-            Some(record) => may_be_work |= workers.apply(id, record, revision),
-            None => {
-                workers.remove(id);
-                // What was left to it is for others.
-                may_be_work = true;
-            }
+        if let Some(record) = record {
+            may_be_work |= workers.apply(id, record, revision);
+        } else {
+            workers.remove(id);
+            // What was left to it is for others.
+            may_be_work = true;
         }
     }
     may_be_work

@@ -142,10 +142,16 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_is_offline_or_silent_is_offline_whatever_else_it_is() {
-        let going = WorkerRecord { offline_action: OfflineAction::Shutdown as i32, paused: true, ..online() };
-        assert_eq!(standing(&WorkerRecord { is_online: false, ..going.clone() }, false, NOW), Standing::Offline);
-        assert_eq!(standing(&going, true, NOW), Standing::Offline);
+    fn a_worker_that_is_offline_or_silent_is_offline_also_when_it_is_paused() {
+        let paused = WorkerRecord { paused: true, ..online() };
+        assert_eq!(standing(&WorkerRecord { is_online: false, ..paused.clone() }, false, NOW), Standing::Offline);
+        assert_eq!(standing(&paused, true, NOW), Standing::Offline);
+    }
+
+    #[test]
+    fn a_worker_that_is_to_go_is_told_again_when_it_is_offline_by_then() {
+        let going = WorkerRecord { offline_action: OfflineAction::Shutdown as i32, is_online: false, ..online() };
+        assert_eq!(standing(&going, true, NOW), Standing::Told(OfflineAction::Shutdown));
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl<'a> Times<'a> {
         let time = is_on(window, weekday(day))
             .then(|| day.at(part(window.start_minute / 60), part(window.start_minute % 60), 0, 0));
         let time = time.map(|time| self.zone.to_ambiguous_timestamp(time));
-        time.into_iter().flat_map(|time| [time.clone().earlier().ok(), time.later().ok()]).flatten()
+        time.into_iter().flat_map(|time| [time.earlier().ok(), time.later().ok()]).flatten()
     }
 
     /// When the clocks jump.

@@ -115,3 +115,39 @@ impl Workers {
         self.by_id.iter().map(|(id, entry)| (*id, entry))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(name: &str) -> WorkerRecord {
+        WorkerRecord { name: name.to_owned(), ..WorkerRecord::default() }
+    }
+
+    #[test]
+    fn a_name_leads_to_the_worker_that_has_it_in_whatever_order_the_news_come() {
+        // The first is named anew, and a second takes its name.
+        let news = [(1, "a", 1), (1, "b", 2), (2, "a", 3)];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut workers = Workers::default();
+            for (id, name, revision) in order.map(|place| news[place]) {
+                workers.apply(WorkerId(id), worker(name), Revision(revision));
+            }
+            assert_eq!(["a", "b"].map(|name| workers.find(name)), [Some(WorkerId(2)), Some(WorkerId(1))], "{order:?}");
+            workers.remove(WorkerId(1));
+            assert_eq!(["a", "b"].map(|name| workers.find(name)), [Some(WorkerId(2)), None]);
+        }
+    }
+
+    #[test]
+    fn a_kept_heartbeat_is_no_news_but_an_end_is() {
+        let mut workers = Workers::default();
+        let beats = |nanos: i64| WorkerRecord { heartbeat_nanos: nanos, is_online: true, ..worker("a") };
+        assert!(workers.apply(WorkerId(1), beats(5), Revision(1)));
+        assert!(!workers.apply(WorkerId(1), beats(9), Revision(2)));
+        assert!(workers.apply(WorkerId(1), WorkerRecord { is_online: false, ..beats(9) }, Revision(3)));
+        assert!(!workers.apply(WorkerId(1), beats(5), Revision(2)), "it is an old record");
+        let beat = workers.get(WorkerId(1)).map(|entry| entry.heartbeat.nanos());
+        assert_eq!(beat, Some(9));
+    }
+}

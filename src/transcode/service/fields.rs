@@ -207,3 +207,44 @@ pub(super) fn is_video_path(path: &str) -> bool {
     let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     !library_of(path).is_empty() && path.split('/').all(is_plain) && !path.contains('\0')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcode::model::TaskStatus;
+
+    fn is_accepted(read: impl FnOnce(&mut Fields)) -> bool {
+        let mut fields = Fields::default();
+        read(&mut fields);
+        fields.check().is_ok()
+    }
+
+    #[test]
+    fn a_filter_names_each_value_once_and_not_without_end() {
+        let mut fields = Fields::default();
+        let values: Vec<TaskStatus> = fields.several("statuses", &[4, 1, 4, 1]);
+        assert_eq!(values, [TaskStatus::Created, TaskStatus::Failed]);
+        assert!(fields.check().is_ok());
+        let reads = |numbers: &[i32]| is_accepted(|fields| _ = fields.several::<TaskStatus>("statuses", numbers));
+        assert!(reads(&[1; MAX_NAMED]) && !reads(&[1; MAX_NAMED + 1]) && !reads(&[99]));
+    }
+
+    #[test]
+    fn the_rules_of_work_have_bounds() {
+        let reads = |rules: &api::Rules| is_accepted(|fields| fields.rules_of_work(rules));
+        for (priority, attempts, is_fine) in [
+            (-1000, 1, true),
+            (1000, 1000, true),
+            (1001, 1, false),
+            (i32::MIN, 1, false),
+            (0, 0, false),
+            (0, 1001, false),
+        ] {
+            let rules = api::Rules { priority, max_attempts: Some(attempts), ..api::Rules::default() };
+            assert_eq!(reads(&rules), is_fine, "{priority} {attempts}");
+        }
+        let labels = |count: usize| (0..count).map(|number| (number.to_string(), String::new())).collect();
+        let rules = |count| api::Rules { require_labels: labels(count), ..api::Rules::default() };
+        assert!(reads(&rules(MAX_WORDS)) && !reads(&rules(MAX_WORDS + 1)));
+    }
+}
