@@ -149,15 +149,16 @@ impl Batch {
         self.libraries.push((name.to_owned(), None));
     }
 
-    /// Brings the changes into the index. Says whether somebody who found no work should look again.
+    /// Brings the changes into the index. Says whether somebody who found no work should look again: progress and signs
+    /// of life are no reason, and neither is that others take work.
     pub(super) fn apply(self, index: &Index, revision: Revision, now: Timestamp) -> bool {
-        let may_be_work = !(self.videos.is_empty() && self.workers.is_empty() && self.libraries.is_empty());
-        self.apply_workers(index, revision);
+        let mut may_be_work = !self.libraries.is_empty();
+        may_be_work |= apply_workers(self.workers, index, revision);
         if !self.tasks.is_empty() {
             let mut tasks = index.tasks.write();
             for (id, record) in self.tasks {
                 match record {
-                    Some(record) => tasks.apply(id, &record, revision),
+                    Some(record) => may_be_work |= tasks.apply(id, &record, revision),
                     None => tasks.remove(id),
                 }
             }
@@ -166,7 +167,7 @@ impl Batch {
             let mut videos = index.videos.write();
             for (id, record) in self.videos {
                 match record {
-                    Some(record) => videos.apply(id, &record, revision, now),
+                    Some(record) => may_be_work |= videos.apply(id, &record, revision, now),
                     None => videos.remove(id),
                 }
             }
@@ -189,17 +190,21 @@ impl Batch {
         }
         may_be_work
     }
+}
 
-    fn apply_workers(&self, index: &Index, revision: Revision) {
-        if self.workers.is_empty() {
-            return;
-        }
-        let mut workers = index.workers.write();
-        for (id, record) in &self.workers {
-            match record {
-                Some(record) => workers.apply(*id, record.clone(), revision),
-                None => workers.remove(*id),
-            }
+fn apply_workers(changes: Vec<(WorkerId, Option<WorkerRecord>)>, index: &Index, revision: Revision) -> bool {
+    if changes.is_empty() {
+        return false;
+    }
+    let (mut workers, mut may_be_work) = (index.workers.write(), false);
+    for (id, record) in changes {
+        if let Some(record) = record {
+            may_be_work |= workers.apply(id, record, revision);
+        } else {
+            workers.remove(id);
+            // What was left to it is for others.
+            may_be_work = true;
         }
     }
+    may_be_work
 }

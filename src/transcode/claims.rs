@@ -4,10 +4,11 @@ use super::batch::{About, Batch};
 use super::claim::{self, Claim, Drawn, Standing};
 use super::error::Error;
 use super::farm::{Decision, Farm};
-use super::index::{Reserved, Wish, WorkerEntry};
+use super::index::{Library, Reserved, Wish, WorkerEntry};
 use super::keys;
 use super::model::{
-    LeaseToken, LogLevel, OfflineAction, TaskId, TaskRecord, TaskUuid, VideoId, VideoStatus, WorkerId, WorkerType,
+    LeaseToken, LogLevel, OfflineAction, TaskId, TaskRecord, TaskUuid, VideoId, VideoStatus, WorkerId, WorkerRecord,
+    WorkerType,
 };
 use super::schedule;
 use super::workers::random;
@@ -42,6 +43,14 @@ impl Drop for Reservation<'_> {
     }
 }
 
+/// Whether a worker is for the videos of a library, at any time.
+fn reaches(worker: &WorkerRecord, name: &str, library: &Library) -> bool {
+    let is_named = worker.libraries.is_empty() || worker.libraries.iter().any(|named| named == name);
+    let labels = &library.rules.require_labels;
+    let is_fit = labels.iter().all(|(label, value)| worker.labels.get(label) == Some(value));
+    !library.record.paused && is_named && is_fit
+}
+
 impl Farm {
     /// Gives the most urgent video that the worker can take to it.
     pub(crate) async fn claim(&self, command: Claim) -> Result<Claimed, Error> {
@@ -68,12 +77,13 @@ impl Farm {
                 }
                 Standing::Resting(until) => return Ok(Claimed::Nothing(until)),
             }
-            let (wish, opening) = self.wish(command, &worker, now);
+            let wish = self.wish(command, &worker, now);
             let reserved = self.index.videos.write().reserve(&wish, now);
             let video = match reserved {
                 Reserved::Video(video) => video,
                 Reserved::Nothing(rested) => {
                     self.settled().await?;
+                    let opening = self.next_library_opening(&worker, now);
                     return Ok(Claimed::Nothing([rested, opening].into_iter().flatten().min()));
                 }
             };
@@ -86,43 +96,36 @@ impl Farm {
         Err(crate::store::Error::Busy("the waiting videos".to_owned()).into())
     }
 
-    /// What the worker takes, and when a library opens that is closed to it now.
-    fn wish(&self, command: &Claim, worker: &WorkerEntry, now: Timestamp) -> (Wish, Option<Timestamp>) {
+    /// What the worker takes.
+    fn wish(&self, command: &Claim, worker: &WorkerEntry, now: Timestamp) -> Wish {
         let record = &worker.record;
         let worker_type =
             command.worker_type.unwrap_or_else(|| WorkerType::try_from(record.worker_type).unwrap_or_default());
-        let (libraries, opening) = self.open_libraries(worker, now);
         let retries = matches!(worker_type, WorkerType::Cpu | WorkerType::Qsv);
-        let wish = Wish {
+        Wish {
             worker: command.worker,
             worker_type,
             wants_vr: command.wants_vr.unwrap_or(record.support_vr),
             max_height: record.max_height,
             codecs: record.codecs.clone(),
-            libraries,
+            libraries: self.open_libraries(worker, now),
             takes_retries: retries || self.settings.policy.retry_on_hardware,
             has_peers: self.has_peers(command.worker, now),
-        };
-        (wish, opening)
+        }
     }
 
-    fn open_libraries(&self, worker: &WorkerEntry, now: Timestamp) -> (Vec<(String, i32)>, Option<Timestamp>) {
-        let record = &worker.record;
-        let (mut open, mut opening) = (Vec::new(), None);
-        for (name, library) in self.index.libraries.read().iter() {
-            let is_reached = record.libraries.is_empty() || record.libraries.iter().any(|reached| reached == name);
-            let labels = &library.rules.require_labels;
-            let is_fit = labels.iter().all(|(label, value)| record.labels.get(label) == Some(value));
-            if library.record.paused || !is_reached || !is_fit {
-                continue;
-            }
-            let times = library.rules.schedule.as_ref().map(super::convert::schedule_record);
-            match schedule::next_opening(times.as_ref(), now) {
-                None => open.push((name.to_owned(), library.rules.priority)),
-                Some(time) => opening = Some(opening.map_or(time, |earlier: Timestamp| earlier.min(time))),
-            }
-        }
-        (open, opening)
+    fn open_libraries(&self, worker: &WorkerEntry, now: Timestamp) -> Vec<(String, i32)> {
+        let libraries = self.index.libraries.read();
+        let reached = libraries.iter().filter(|(name, library)| reaches(&worker.record, name, library));
+        let open = reached.filter(|(_, library)| schedule::is_open(library.times.as_ref(), now));
+        open.map(|(name, library)| (name.to_owned(), library.rules.priority)).collect()
+    }
+
+    /// When a library opens that is closed to a worker now.
+    fn next_library_opening(&self, worker: &WorkerEntry, now: Timestamp) -> Option<Timestamp> {
+        let libraries = self.index.libraries.read();
+        let reached = libraries.iter().filter(|(name, library)| reaches(&worker.record, name, library));
+        reached.filter_map(|(_, library)| schedule::next_opening(library.times.as_ref(), now)).min()
     }
 
     /// Whether another worker could take what this one failed at.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,9 @@ use super::settings::Settings;
 use super::{keys, load};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Key, Revision, Step, Store, update};
+
+/// Long lists that are made at a time.
+const LONG_LOOKS: usize = 2;
 
 /// The commands of the farm. Each returns once what it changed, and what it read, survives a power loss.
 ///
@@ -35,6 +38,8 @@ pub struct Farm {
     /// The highest revision that it has followed, though others before it may be on their way.
     pub(super) highest_applied: Arc<AtomicU64>,
     pub(super) sessions: Arc<Sessions>,
+    /// Who makes a long list has one of these.
+    pub(super) long_looks: Arc<Semaphore>,
     pub(super) scanner: Arc<std::sync::OnceLock<Scanner>>,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
@@ -81,6 +86,7 @@ impl Farm {
             applied: Arc::default(),
             highest_applied: Arc::default(),
             sessions: Arc::default(),
+            long_looks: Arc::new(Semaphore::new(LONG_LOOKS)),
             scanner: Arc::default(),
             tasks,
             shutdown,

@@ -1,5 +1,7 @@
 //! The commands that list.
 
+use std::sync::Arc;
+
 use steward_proto::transcode::v1::SortOrder;
 
 use super::error::Error;
@@ -9,6 +11,7 @@ use super::index::{
 };
 use super::keys;
 use super::model::{LogId, LogRecord, TaskId, TaskRecord, VideoId, VideoRecord};
+use crate::clock::Timestamp;
 
 /// More rows than this are looked at on a thread of its own, so that no other request waits for it.
 const SHORT_LIST: usize = 5_000;
@@ -31,6 +34,14 @@ pub(crate) struct Listed<T> {
     pub(crate) next: Option<Position>,
 }
 
+/// What the tasks of a time came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outcomes {
+    pub(crate) completed: i32,
+    pub(crate) failed: i32,
+    pub(crate) saved_bytes: i64,
+}
+
 impl Farm {
     /// Videos whose files are there.
     pub(crate) async fn list_videos(
@@ -40,7 +51,7 @@ impl Farm {
     ) -> Result<Listed<(VideoId, VideoRecord)>, Error> {
         let rows = self.index.videos.read().len();
         let picked = self
-            .pick(rows, move |index| {
+            .look(rows, move |index| {
                 let rows = index.videos.read().matching(&filter, page.sort);
                 pick(rows, page.order, page.start, page.size)
             })
@@ -59,13 +70,13 @@ impl Farm {
         filter: TaskFilter,
         page: PageOf<TaskSort>,
     ) -> Result<Listed<(TaskId, TaskRecord)>, Error> {
-        let rows = self.index.tasks.read().len();
+        // In the order of paths, that of all videos may have to be made first.
+        let paths = if page.sort == TaskSort::Path { self.index.videos.read().len() } else { 0 };
+        let rows = paths.max(self.index.tasks.read().len());
         let picked = self
-            .pick(rows, move |index| {
-                let rows = {
-                    let videos = (page.sort == TaskSort::Path).then(|| index.videos.read());
-                    index.tasks.read().matching(&filter, page.sort, videos.as_deref())
-                };
+            .look(rows, move |index| {
+                let paths = (page.sort == TaskSort::Path).then(|| index.videos.read().path_ranks());
+                let rows = index.tasks.read().matching(&filter, page.sort, paths.as_deref());
                 pick(rows, page.order, page.start, page.size)
             })
             .await?;
@@ -84,7 +95,7 @@ impl Farm {
     ) -> Result<Listed<(LogId, LogRecord)>, Error> {
         let rows = self.index.logs.read().len();
         let picked = self
-            .pick(rows, move |index| {
+            .look(rows, move |index| {
                 let rows = index.logs.read().matching(&filter, page.sort);
                 pick(rows, page.order, page.start, page.size)
             })
@@ -97,13 +108,45 @@ impl Farm {
         self.listed(&picked, logs).await
     }
 
-    async fn pick(&self, rows: usize, choose: impl FnOnce(&Index) -> Picked + Send + 'static) -> Result<Picked, Error> {
+    /// Looks at so many rows. Long looks are few at a time: each needs memory in proportion to its rows.
+    async fn look<T: Send + 'static>(
+        &self,
+        rows: usize,
+        look: impl FnOnce(&Index) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         if rows <= SHORT_LIST {
-            return Ok(choose(&self.index));
+            return Ok(look(&self.index));
         }
-        let index = std::sync::Arc::clone(&self.index);
-        let chosen = tokio::task::spawn_blocking(move || choose(&index)).await;
-        chosen.map_err(|error| Error::Internal(format!("a list broke off: {error}")))
+        let permit = Arc::clone(&self.long_looks).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::ShuttingDown)?;
+        let index = Arc::clone(&self.index);
+        let looked = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            look(&index)
+        });
+        looked.await.map_err(|error| Error::Internal(format!("a list broke off: {error}")))
+    }
+
+    /// What the tasks came to that ended on each of some days, and how many are in progress. A day is from one of these
+    /// times to the next; they are in order.
+    pub(crate) async fn outcomes_by_day(&self, starts: Vec<Timestamp>) -> Result<(Vec<Outcomes>, usize), Error> {
+        let rows = self.index.tasks.read().len();
+        self.look(rows, move |index| {
+            let tasks = index.tasks.read();
+            let mut days = vec![Outcomes::default(); starts.len().saturating_sub(1)];
+            for ended in tasks.ended() {
+                let day = starts.partition_point(|start| *start <= ended.at).checked_sub(1);
+                let Some(day) = day.and_then(|day| days.get_mut(day)) else { continue };
+                if ended.is_completed {
+                    day.completed = day.completed.saturating_add(1);
+                    day.saved_bytes = day.saved_bytes.saturating_add(ended.saved);
+                } else {
+                    day.failed = day.failed.saturating_add(1);
+                }
+            }
+            (days, tasks.active_count())
+        })
+        .await
     }
 
     async fn listed<T>(&self, picked: &Picked, rows: Vec<T>) -> Result<Listed<T>, Error> {
@@ -121,7 +164,5 @@ impl Farm {
     }
 }
 
-/// Smallest first.
-pub(super) const ASCENDING: SortOrder = SortOrder::Asc;
 /// Greatest first.
 pub(super) const DESCENDING: SortOrder = SortOrder::Desc;

@@ -1,6 +1,7 @@
 //! What is measured of the farm.
 
 use super::farm::Farm;
+use super::index::WorkerEntry;
 use super::model::VideoStatus;
 
 /// The words of the states of videos, as labels.
@@ -17,13 +18,19 @@ impl Farm {
     /// Brings the gauges up to date.
     pub(super) fn measure(&self) {
         let (mut busy, mut idle, mut offline) = (0, 0, 0);
-        for view in self.all_workers() {
-            match (view.is_offline, view.tasks.is_empty()) {
+        let now = self.clock.now();
+        let is_offline = |entry: &WorkerEntry| !entry.record.is_online || self.is_silent(entry, now);
+        let workers: Vec<_> = self.index.workers.read().iter().map(|(id, entry)| (id, is_offline(entry))).collect();
+        let tasks = self.index.tasks.read();
+        for (id, is_offline) in workers {
+            match (is_offline, tasks.is_busy(id)) {
                 (true, _) => offline += 1,
-                (false, true) => idle += 1,
-                (false, false) => busy += 1,
+                (false, false) => idle += 1,
+                (false, true) => busy += 1,
             }
         }
+        metrics::gauge!("steward_transcode_tasks_in_progress").set(float(tasks.active_count()));
+        drop(tasks);
         for (state, count) in [("busy", busy), ("idle", idle), ("offline", offline)] {
             metrics::gauge!("steward_transcode_workers", "state" => state).set(f64::from(count));
         }
@@ -32,8 +39,6 @@ impl Farm {
             metrics::gauge!("steward_transcode_videos", "status" => word).set(float(videos.count_of(status)));
         }
         metrics::gauge!("steward_transcode_claimable_videos").set(float(videos.waiting()));
-        drop(videos);
-        metrics::gauge!("steward_transcode_tasks_in_progress").set(float(self.index.tasks.read().active_count()));
     }
 }
 

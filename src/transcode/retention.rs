@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 
 use super::batch::Batch;
 use super::error::Error;
@@ -22,12 +23,28 @@ const IN_ONE_ACTIVATION: usize = 9_000;
 #[derive(Debug)]
 pub struct RetentionEngine {
     farm: Farm,
+    /// Looks for results that nobody goes on with. A library may be on a mount that hangs, so nothing waits for it.
+    cleaning: Option<JoinHandle<()>>,
 }
 
 impl RetentionEngine {
     /// For this farm.
     pub fn new(farm: Farm) -> Self {
-        RetentionEngine { farm }
+        RetentionEngine { farm, cleaning: None }
+    }
+
+    /// Removes results that nobody goes on with, unless the last look for them still runs.
+    fn begin_cleaning(&mut self, now: Timestamp) {
+        if self.cleaning.as_ref().is_some_and(|cleaning| !cleaning.is_finished()) {
+            return;
+        }
+        let farm = self.farm.clone();
+        self.cleaning = Some(self.farm.tasks.spawn(async move {
+            tokio::select! {
+                () = farm.shutdown.cancelled() => {}
+                () = farm.remove_stale_results(now) => {}
+            }
+        }));
     }
 }
 
@@ -46,9 +63,8 @@ impl Engine for RetentionEngine {
 
     async fn activate(&mut self) -> Result<Option<Timestamp>, Error> {
         let now = self.farm.clock.now();
-        self.farm.measure();
         let removed = self.farm.remove_old_logs(now).await? + self.farm.remove_old_tasks(now).await?;
-        self.farm.remove_stale_results(now).await;
+        self.begin_cleaning(now);
         let rest = if removed >= IN_ONE_ACTIVATION { Duration::ZERO } else { self.farm.settings.sweep_interval };
         Ok(Some(self.farm.clock.now().plus(rest)))
     }
@@ -95,8 +111,10 @@ impl Farm {
         let cutoff = cutoff(now, self.settings.task_retention);
         let tasks = self.index.tasks.read();
         let excess = excess(tasks.len() - tasks.active_count(), self.settings.max_tasks);
-        let old = tasks.ended().enumerate();
-        let old = old.filter(|(place, task)| *place < excess || cutoff.is_some_and(|cutoff| task.at < cutoff));
+        let is_before = |time: Timestamp| cutoff.is_some_and(|cutoff| time < cutoff);
+        // What began after the time ended after it.
+        let old = tasks.ended().enumerate().take_while(|(place, task)| *place < excess || is_before(task.started));
+        let old = old.filter(|(place, task)| *place < excess || is_before(task.at));
         old.take(IN_ONE_ACTIVATION).map(|(_, task)| task.id).collect()
     }
 

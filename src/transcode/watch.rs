@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::error::Error;
 use super::farm::Farm;
-use super::index::{LogFilter, LogSort, Start, TaskFilter, TaskSort};
+use super::index::{LogFilter, LogSort, Start, TaskFilter};
 use super::lists::PageOf;
 use super::load::decode;
 use super::model::{LogId, LogLevel, LogRecord, TaskId, TaskRecord, TaskUuid, VideoId, VideoRecord, is_in_progress};
@@ -16,8 +16,8 @@ use crate::store::{ChangeKind, ChangeSet, Key, Record, Revision, Table};
 
 /// Messages that wait for a slow reader; then the watch waits too.
 const BUFFER: usize = 64;
-/// Tasks that are read at a time for a snapshot.
-const SNAPSHOT_PAGE: usize = 500;
+/// Rows that are looked at at a time for a snapshot of tasks.
+const SNAPSHOT_ROWS: usize = 5_000;
 
 /// What a watch sends to its reader.
 pub(crate) type Steps<T> = mpsc::Receiver<Result<T, Error>>;
@@ -148,19 +148,17 @@ impl Farm {
     }
 
     async fn feed_all_tasks(&self, watch: &WatchTasks, sender: &Sender<TaskStep>) -> Result<(), Error> {
-        let mut start = Start::Skip(0);
-        loop {
-            let page = PageOf { sort: TaskSort::Start, order: super::lists::ASCENDING, start, size: SNAPSHOT_PAGE };
-            let listed = self.list_tasks(watch.filter.clone(), page).await?;
-            for (id, task) in listed.rows {
+        let mut last = Some(TaskId(0));
+        while let Some(behind) = last {
+            let (ids, next) = self.index.tasks.read().behind(behind, &watch.filter, SNAPSHOT_ROWS);
+            for id in ids {
+                let Some(task) = self.task(id).await?.filter(|task| watch.is_wanted(&task.record)) else { continue };
                 // A reader that has gone is noticed by the caller.
-                let _ = sender.send(Ok(TaskStep::Snapshot(id, Box::new(task)))).await;
+                let _ = sender.send(Ok(TaskStep::Snapshot(id, Box::new(task.record)))).await;
             }
-            match listed.next {
-                Some(next) => start = Start::After(next),
-                None => return Ok(()),
-            }
+            last = next;
         }
+        Ok(())
     }
 
     /// Watches videos.

@@ -35,8 +35,8 @@ fn assert_same_workers(kept: &Index, loaded: &Index) {
 fn assert_same_tasks(kept: &Index, loaded: &Index) {
     let filter = TaskFilter::default();
     let rows = |index: &Index, sort| {
-        let videos = index.videos.read();
-        index.tasks.read().matching(&filter, sort, Some(&videos))
+        let paths = index.videos.read().path_ranks();
+        index.tasks.read().matching(&filter, sort, Some(&paths))
     };
     for sort in [TaskSort::Start, TaskSort::Progress, TaskSort::Status, TaskSort::Elapsed] {
         assert_eq!(rows(kept, sort), rows(loaded, sort), "{sort:?}");

@@ -215,3 +215,47 @@ fn a_video_that_is_released_twice_waits_once() {
     assert!(!videos.release(VideoId(1), now), "nobody has it");
     assert_eq!(videos.waiting(), 1);
 }
+
+#[test]
+fn it_is_news_when_a_video_is_to_be_had_and_not_when_it_is_taken_or_spoken_of() {
+    let (mut videos, now) = (Videos::default(), Timestamp::from_nanos(seconds(0)));
+    let video = |status: VideoStatus| VideoRecord {
+        path: "films/a.mp4".to_owned(),
+        status: status as i32,
+        exist: true,
+        ..VideoRecord::default()
+    };
+    let rests = VideoRecord { not_before_nanos: seconds(60), ..video(VideoStatus::Failed) };
+    let steps = [
+        (video(VideoStatus::NotNeeded), false),
+        (video(VideoStatus::Waiting), true),
+        (VideoRecord { update_nanos: seconds(5), ..video(VideoStatus::Waiting) }, false),
+        (VideoRecord { height: 720, ..video(VideoStatus::Waiting) }, true),
+        (video(VideoStatus::Claimed), false),
+        (video(VideoStatus::Transcoding), false),
+        // Who found nothing has to know until when it rests.
+        (rests.clone(), true),
+        (VideoRecord { not_before_nanos: seconds(30), ..rests }, true),
+        (VideoRecord { held: true, ..video(VideoStatus::Failed) }, false),
+        (video(VideoStatus::Completed), false),
+    ];
+    for ((record, is_news), revision) in steps.into_iter().zip(1..) {
+        assert_eq!(videos.apply(VideoId(1), &record, Revision(revision), now), is_news, "{record:?}");
+    }
+    assert!(!videos.apply(VideoId(1), &video(VideoStatus::Waiting), Revision(1), now), "it is an old record");
+}
+
+#[test]
+fn a_video_is_found_by_the_fingerprint_that_it_has_and_not_by_the_one_that_it_had() {
+    let (mut videos, now) = (Videos::default(), Timestamp::from_nanos(seconds(0)));
+    let video = |fingerprint: u8| VideoRecord {
+        path: "films/a.mp4".to_owned(),
+        fingerprint: vec![fingerprint; 16].into(),
+        ..VideoRecord::default()
+    };
+    videos.apply(VideoId(1), &video(7), Revision(1), now);
+    videos.apply(VideoId(1), &video(8), Revision(2), now);
+    assert_eq!([7, 8].map(|fingerprint| videos.like(&[fingerprint; 16])), [None, Some(VideoId(1))]);
+    videos.remove(VideoId(1));
+    assert_eq!((videos.like(&[8; 16]), videos.at_path("films/a.mp4"), videos.len()), (None, None, 0));
+}

@@ -64,6 +64,13 @@ impl<T> Dense<T> {
         let base = self.base;
         self.rows.iter().zip(base..).filter_map(|(row, number)| row.as_ref().map(|row| (number, row)))
     }
+
+    /// The rows behind a number, likewise.
+    pub(super) fn behind(&self, last: i32) -> impl Iterator<Item = (i32, &T)> {
+        let first = last.saturating_add(1).max(self.base);
+        let start = self.position(first).unwrap_or(0).min(self.rows.len());
+        self.rows.range(start..).zip(first..).filter_map(|(row, number)| row.as_ref().map(|row| (number, row)))
+    }
 }
 
 #[cfg(test)]
@@ -82,5 +89,8 @@ mod tests {
         assert_eq!(dense.remove(3), None);
         assert_eq!((dense.base, dense.len()), (5, 4));
         assert_eq!(dense.iter().map(|(number, _)| number).collect::<Vec<_>>(), [5, 6, 7, 8]);
+        let behind = |last| dense.behind(last).map(|(number, row)| (number, *row)).collect::<Vec<_>>();
+        assert_eq!((behind(6), behind(-3).len()), (vec![(7, 70), (8, 80)], 4));
+        assert!(behind(8).is_empty() && behind(i32::MAX).is_empty());
     }
 }

@@ -7,8 +7,9 @@ use prost::Message as _;
 use steward_proto::transcode::v1::Rules;
 
 use crate::store::Revision;
+use crate::transcode::convert;
 use crate::transcode::library;
-use crate::transcode::model::LibraryRecord;
+use crate::transcode::model::{LibraryRecord, ScheduleRecord};
 
 /// A library as it is.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Library {
     pub(crate) rules: Rules,
     /// As they are used.
     pub(crate) compiled: Arc<library::Rules>,
+    /// When its videos are given out.
+    pub(crate) times: Option<ScheduleRecord>,
     pub(crate) revision: Revision,
 }
 
@@ -36,7 +39,8 @@ impl Libraries {
         // What cannot be read was written by a later version: the defaults go on.
         let rules = Rules::decode(record.rules.clone()).unwrap_or_default();
         let compiled = Arc::new(library::Rules::new(&rules).unwrap_or_default());
-        self.by_name.insert(name.to_owned(), Library { record, rules, compiled, revision });
+        let times = rules.schedule.as_ref().map(convert::schedule_record);
+        self.by_name.insert(name.to_owned(), Library { record, rules, compiled, times, revision });
     }
 
     pub(crate) fn remove(&mut self, name: &str) {

@@ -1,7 +1,7 @@
 //! The log: rows for filters and sorts.
 
 use super::dense::Dense;
-use super::pick::{Position, signed_key};
+use super::pick::{Numbers, Position, signed_key};
 use crate::clock::Timestamp;
 use crate::transcode::model::{LogId, LogLevel, LogRecord, TaskId};
 
@@ -91,14 +91,15 @@ impl Logs {
             LogSort::Id => signed_key(i64::from(id)),
             LogSort::Level => u64::from(row.level),
         };
-        let rows = self.rows.iter().filter(|(_, row)| accepts(filter, row));
+        let levels: Numbers = filter.levels.iter().map(|level| *level as i32).collect();
+        let rows = self.rows.iter().filter(|(_, row)| levels.has(row.level) && accepts(filter, row));
         rows.map(|(id, row)| Position { key: key(id, row), number: id }).collect()
     }
 }
 
+/// Whether a row is as the filter says, its level aside.
 fn accepts(filter: &LogFilter, row: &Row) -> bool {
-    (filter.levels.is_empty() || filter.levels.iter().any(|level| *level as i32 == i32::from(row.level)))
-        && filter.start.is_none_or(|start| start.nanos() <= row.time)
+    filter.start.is_none_or(|start| start.nanos() <= row.time)
         && filter.end.is_none_or(|end| row.time <= end.nanos())
         && filter.task.is_none_or(|task| task.0 == row.task)
 }

@@ -1,74 +1,75 @@
-//! The order of paths, as numbers that can be compared without reading the paths.
+//! Paths and their order.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
-/// The numbers that a path behind the last one is given have this distance.
-const STEP: u64 = 1 << 32;
+use parking_lot::Mutex;
 
-/// Paths with their ids, and labels that are in the order of the paths.
+/// Paths with their ids.
+///
+/// The order is told as numbers that can be compared without reading the paths. They are made when a list asks for them
+/// and kept until a path comes: who puts many paths pays nothing for them.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    by_path: BTreeMap<Arc<str>, Entry>,
+    by_path: BTreeMap<Arc<str>, i32>,
+    ranks: Mutex<Option<Arc<Ranks>>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    id: i32,
-    label: u64,
+/// The places of paths in their order, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Ranks {
+    by_id: Vec<u32>,
 }
 
-/// What became of the labels when a path was put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Labelled {
-    /// The path has this one, and the others are as they were.
-    One(u64),
-    /// There was no room between its neighbours, so all paths have new ones.
-    All,
+impl Ranks {
+    /// The place of the path of an id; the last, when it has none.
+    pub(super) fn of(&self, id: i32) -> u64 {
+        let place = usize::try_from(id).ok().and_then(|id| self.by_id.get(id));
+        place.map_or(u64::MAX, |rank| u64::from(*rank))
+    }
 }
 
 impl Paths {
     pub(super) fn id(&self, path: &str) -> Option<i32> {
-        self.by_path.get(path).map(|entry| entry.id)
+        self.by_path.get(path).copied()
     }
 
-    /// Puts a path that is not there, or gives it another id.
-    pub(super) fn put(&mut self, path: &Arc<str>, id: i32) -> Labelled {
-        if let Some(entry) = self.by_path.get_mut(&**path) {
-            entry.id = id;
-            return Labelled::One(entry.label);
+    /// Puts a path, or gives it another id.
+    pub(super) fn put(&mut self, path: &Arc<str>, id: i32) {
+        if let Some(holder) = self.by_path.get_mut(&**path) {
+            if *holder == id {
+                return;
+            }
+            *holder = id;
+        } else {
+            self.by_path.insert(Arc::clone(path), id);
         }
-        let below = self.by_path.range::<str, _>((Bound::Unbounded, Bound::Excluded(&**path))).next_back();
-        let above = self.by_path.range::<str, _>((Bound::Excluded(&**path), Bound::Unbounded)).next();
-        let low = below.map_or(0, |(_, entry)| entry.label);
-        let label = match above {
-            None => low.checked_add(STEP),
-            Some((_, entry)) => (entry.label - low > 1).then(|| low + (entry.label - low) / 2),
-        };
-        self.by_path.insert(Arc::clone(path), Entry { id, label: label.unwrap_or(0) });
-        if let Some(label) = label {
-            return Labelled::One(label);
-        }
-        self.relabel();
-        Labelled::All
+        *self.ranks.get_mut() = None;
     }
 
-    fn relabel(&mut self) {
-        for (entry, place) in self.by_path.values_mut().zip(1..) {
-            entry.label = place * STEP;
-        }
-    }
-
+    /// Forgets a path that an id has. The others keep their order, and so their places.
     pub(super) fn remove(&mut self, path: &str, id: i32) {
         if self.id(path) == Some(id) {
             self.by_path.remove(path);
         }
     }
 
-    /// All ids with their labels.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (i32, u64)> {
-        self.by_path.values().map(|entry| (entry.id, entry.label))
+    /// The order as it is. Who comes while it is made waits for it, so that it is made once.
+    pub(super) fn ranks(&self) -> Arc<Ranks> {
+        let mut ranks = self.ranks.lock();
+        Arc::clone(ranks.get_or_insert_with(|| Arc::new(self.order())))
+    }
+
+    fn order(&self) -> Ranks {
+        let mut by_id = Vec::new();
+        for (id, rank) in self.by_path.values().zip(0..) {
+            let Ok(place) = usize::try_from(*id) else { continue };
+            if by_id.len() <= place {
+                by_id.resize(place + 1, u32::MAX);
+            }
+            by_id[place] = rank;
+        }
+        Ranks { by_id }
     }
 }
 
@@ -80,32 +81,41 @@ mod tests {
 
     proptest! {
         #[test]
-        fn labels_keep_the_order_of_the_paths(paths in proptest::collection::vec("[a-c]{1,6}", 1..120)) {
-            let mut all = Paths::default();
-            let mut labels = BTreeMap::new();
-            for (path, id) in paths.iter().zip(1..) {
-                match all.put(&path.as_str().into(), id) {
-                    Labelled::One(label) => {
-                        labels.insert(path.clone(), label);
-                    }
-                    Labelled::All => labels = all.by_path.iter().map(|(p, e)| (p.to_string(), e.label)).collect(),
+        fn places_are_in_the_order_of_the_paths_whatever_came_in_between(
+            steps in prop::collection::vec(("[a-c]{1,3}", 1..9i32, any::<bool>()), 1..120),
+        ) {
+            let (mut paths, mut model) = (Paths::default(), BTreeMap::new());
+            for (path, id, is_put) in steps {
+                if is_put {
+                    paths.put(&path.as_str().into(), id);
+                    model.retain(|_, holder| *holder != id);
+                    model.insert(path, id);
+                    // As the index does, which knows where a video was.
+                    let others: Vec<Arc<str>> = paths.by_path.keys().cloned().collect();
+                    others.iter().filter(|other| !model.contains_key(&***other)).for_each(|other| paths.remove(other, id));
+                } else {
+                    model.retain(|other, holder| *other != path || *holder != id);
+                    paths.remove(&path, id);
                 }
+                let ranks = paths.ranks();
+                let places: Vec<u64> = model.values().map(|id| ranks.of(*id)).collect();
+                prop_assert!(places.is_sorted_by(|a, b| a < b), "{:?} {:?}", model, places);
+                prop_assert!(!places.contains(&u64::MAX));
             }
-            prop_assert!(labels.values().is_sorted_by(|a, b| a < b));
         }
     }
 
     #[test]
-    fn paths_that_crowd_at_one_place_are_labelled_anew() {
+    fn the_order_is_made_again_when_a_path_comes_and_only_then() {
         let mut paths = Paths::default();
-        paths.put(&"a".into(), 1);
-        let mut name = "b".to_owned();
-        let mut is_relabelled = false;
-        for id in 2..100 {
-            is_relabelled |= paths.put(&name.as_str().into(), id) == Labelled::All;
-            name.insert(0, 'a');
+        for (path, id) in [("a", 1), ("b", 2), ("c", 3)] {
+            paths.put(&path.into(), id);
         }
-        assert!(is_relabelled);
-        assert!(paths.labels().map(|(_, label)| label).is_sorted());
+        let first = paths.ranks();
+        paths.put(&"b".into(), 2);
+        paths.remove("a", 1);
+        assert!(Arc::ptr_eq(&first, &paths.ranks()));
+        paths.put(&"aa".into(), 4);
+        assert_eq!([4, 2, 3].map(|id| paths.ranks().of(id)), [0, 1, 2]);
     }
 }

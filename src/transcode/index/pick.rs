@@ -71,6 +71,28 @@ pub(super) fn signed_key(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
+/// The numbers of an enum that a list has, or all when none is named.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers {
+    bits: u32,
+    is_some: bool,
+}
+
+impl FromIterator<i32> for Numbers {
+    fn from_iter<I: IntoIterator<Item = i32>>(numbers: I) -> Self {
+        numbers.into_iter().fold(Numbers::default(), |all, number| {
+            let bit = u32::try_from(number).ok().and_then(|number| 1_u32.checked_shl(number)).unwrap_or(0);
+            Numbers { bits: all.bits | bit, is_some: true }
+        })
+    }
+}
+
+impl Numbers {
+    pub(super) fn has(self, number: u8) -> bool {
+        !self.is_some || 1_u32.checked_shl(u32::from(number)).is_some_and(|bit| self.bits & bit != 0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -104,6 +126,16 @@ mod tests {
             let past = pick(rows.clone(), order, Start::Skip(rows.len() + 7), size);
             prop_assert_eq!((past.rows.len(), past.has_more), (0, false));
         }
+    }
+
+    #[test]
+    fn numbers_are_those_that_are_named_or_all() {
+        let (none, some) = (Numbers::default(), [0, 3, 3, -1, 40].into_iter().collect::<Numbers>());
+        assert!([0, 3, 40, 255].into_iter().all(|number| none.has(number)));
+        assert_eq!(
+            [0, 1, 3, 31, 32, 40, 255].map(|number| some.has(number)),
+            [true, false, true, false, false, false, false]
+        );
     }
 
     #[test]

@@ -193,8 +193,8 @@ proptest! {
             prop_assert_eq!(videos.in_library(library), expected.in_library(library));
         }
         prop_assert_eq!(videos.waiting(), expected.waiting());
-        for status in (0..=6).filter_map(|number| VideoStatus::try_from(number).ok()) {
-            prop_assert_eq!(videos.count_of(status), expected.count_of(status));
+        for status in (0..7).filter_map(|status| VideoStatus::try_from(status).ok()) {
+            prop_assert_eq!(videos.count_of(status), expected.count_of(status), "{:?}", status);
         }
         for sort in VIDEO_SORTS {
             let rows = |videos: &Videos| listed(videos.matching(&VideoFilter::default(), sort), SortOrder::Asc);
@@ -246,6 +246,12 @@ proptest! {
         }
         let open = records.values().filter(|task| crate::transcode::model::is_in_progress(task)).count();
         prop_assert_eq!((tasks.active_count(), tasks.ended().count()), (open, records.len() - open));
+        for worker in (1..6).map(WorkerId) {
+            let is_its = |(_, active): &(TaskId, super::Active)| active.worker == worker;
+            let its: Vec<TaskId> = tasks.active().filter(is_its).map(|(id, _)| id).collect();
+            prop_assert_eq!(tasks.is_busy(worker), !its.is_empty());
+            prop_assert_eq!(tasks.of_worker(worker), its);
+        }
         let filter = TaskFilter { statuses: statuses.clone(), worker: worker.map(WorkerId), video: video.map(VideoId) };
         records.retain(|_, task| {
             (statuses.is_empty() || statuses.iter().any(|status| *status as i32 == task.status))
@@ -264,9 +270,16 @@ proptest! {
             TaskSort::Path];
         for (sort, order) in sorts.into_iter().flat_map(|sort| ORDERS.map(|order| (sort, order))) {
             let expected = sorted(&records, order, |a, b| compare(sort, a, b));
-            let found = listed(tasks.matching(&filter, sort, Some(&rows)), order);
+            let found = listed(tasks.matching(&filter, sort, Some(&rows.path_ranks())), order);
             prop_assert_eq!(found, expected, "{:?} {:?}", sort, order);
         }
+        let (mut behind, mut parts) = (Some(TaskId(0)), Vec::new());
+        while let Some(last) = behind {
+            let (part, next) = tasks.behind(last, &filter, 7);
+            parts.extend(part.into_iter().map(|id| id.0));
+            behind = next;
+        }
+        prop_assert!(parts.iter().eq(records.keys()), "{:?}", parts);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Tasks: rows for filters and sorts, UUIDs, and those in progress.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::dense::Dense;
-use super::pick::{Position, float_key, signed_key};
-use super::videos::Videos;
+use super::paths::Ranks;
+use super::pick::{Numbers, Position, float_key, signed_key};
 use crate::clock::Timestamp;
 use crate::store::Revision;
 use crate::transcode::model::{TaskId, TaskRecord, TaskStatus, TaskUuid, VideoId, WorkerId, is_in_progress};
@@ -23,6 +23,13 @@ struct Row {
     worker: i32,
     video: i32,
     status: u8,
+}
+
+impl Row {
+    fn is_in_progress(&self) -> bool {
+        let status = TaskStatus::try_from(i32::from(self.status));
+        matches!(status, Ok(TaskStatus::Created | TaskStatus::Running))
+    }
 }
 
 /// A task in progress.
@@ -57,6 +64,7 @@ pub(crate) enum TaskSort {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {
     pub(crate) id: TaskId,
+    pub(crate) started: Timestamp,
     pub(crate) at: Timestamp,
     pub(crate) is_completed: bool,
     pub(crate) saved: i64,
@@ -68,6 +76,8 @@ pub(crate) struct Tasks {
     rows: Dense<Row>,
     by_uuid: HashMap<TaskUuid, i32>,
     active: BTreeMap<TaskId, Active>,
+    /// Those in progress, by their worker.
+    by_worker: HashMap<WorkerId, BTreeSet<TaskId>>,
     worker_names: HashMap<i32, Arc<str>>,
     next_id: i32,
 }
@@ -78,6 +88,7 @@ impl Default for Tasks {
             rows: Dense::default(),
             by_uuid: HashMap::new(),
             active: BTreeMap::new(),
+            by_worker: HashMap::new(),
             worker_names: HashMap::new(),
             next_id: 1,
         }
@@ -102,19 +113,19 @@ impl Tasks {
         self.next_id - 1
     }
 
-    /// Takes over a record as it is since `revision`.
-    pub(crate) fn apply(&mut self, id: TaskId, record: &TaskRecord, revision: Revision) {
+    /// Takes over a record as it is since `revision`. Says whether the task has ended by that.
+    pub(crate) fn apply(&mut self, id: TaskId, record: &TaskRecord, revision: Revision) -> bool {
         self.note_highest(id.0);
         if self.rows.get(id.0).is_some_and(|row| row.revision > revision) {
-            return;
+            return false;
         }
         let uuid = TaskUuid::of(&record.uuid);
         self.by_uuid.insert(uuid, id.0);
+        let was_active = self.end(id);
         if is_in_progress(record) {
-            let updated = Timestamp::from_nanos(record.update_nanos);
-            self.active.insert(id, Active { worker: WorkerId(record.worker_id), updated });
-        } else {
-            self.active.remove(&id);
+            let (worker, updated) = (WorkerId(record.worker_id), Timestamp::from_nanos(record.update_nanos));
+            self.active.insert(id, Active { worker, updated });
+            self.by_worker.entry(worker).or_default().insert(id);
         }
         if self.worker_names.get(&record.worker_id).is_none_or(|name| **name != *record.worker_name) {
             self.worker_names.insert(record.worker_id, record.worker_name.as_str().into());
@@ -135,14 +146,28 @@ impl Tasks {
             video: record.video_id,
             status: u8::try_from(record.status).unwrap_or(0),
         };
+        let has_ended = was_active && !row.is_in_progress();
         self.rows.put(id.0, row);
+        has_ended
+    }
+
+    /// Takes a task from those in progress. Says whether it was one.
+    fn end(&mut self, id: TaskId) -> bool {
+        let Some(active) = self.active.remove(&id) else { return false };
+        if let Some(tasks) = self.by_worker.get_mut(&active.worker) {
+            tasks.remove(&id);
+            if tasks.is_empty() {
+                self.by_worker.remove(&active.worker);
+            }
+        }
+        true
     }
 
     /// Forgets a task that retention removed.
     pub(crate) fn remove(&mut self, id: TaskId) {
         if let Some(row) = self.rows.remove(id.0) {
             self.by_uuid.remove(&row.uuid);
-            self.active.remove(&id);
+            self.end(id);
         }
     }
 
@@ -178,22 +203,37 @@ impl Tasks {
 
     /// The tasks of a worker that are in progress.
     pub(crate) fn of_worker(&self, worker: WorkerId) -> Vec<TaskId> {
-        self.active().filter(|(_, active)| active.worker == worker).map(|(id, _)| id).collect()
+        self.by_worker.get(&worker).into_iter().flatten().copied().collect()
     }
 
-    /// Ended tasks, the oldest first.
+    /// Whether a worker has tasks in progress.
+    pub(crate) fn is_busy(&self, worker: WorkerId) -> bool {
+        self.by_worker.contains_key(&worker)
+    }
+
+    /// Ended tasks, those first that began first.
     pub(crate) fn ended(&self) -> impl Iterator<Item = Ended> {
-        let ended = self.rows.iter().filter(|(id, _)| !self.active.contains_key(&TaskId(*id)));
+        let ended = self.rows.iter().filter(|(_, row)| !row.is_in_progress());
         ended.map(|(id, row)| Ended {
             id: TaskId(id),
+            started: Timestamp::from_nanos(row.start),
             at: Timestamp::from_nanos(row.end),
             is_completed: i32::from(row.status) == TaskStatus::Completed as i32,
             saved: row.saved,
         })
     }
 
-    /// The rows that a list has, not yet in order. `videos` has the order of the paths.
-    pub(crate) fn matching(&self, filter: &TaskFilter, sort: TaskSort, videos: Option<&Videos>) -> Vec<Position> {
+    /// The tasks of a filter behind a number, of so many that are looked at; and behind which number to go on.
+    pub(crate) fn behind(&self, last: TaskId, filter: &TaskFilter, look_at: usize) -> (Vec<TaskId>, Option<TaskId>) {
+        let (statuses, mut seen) = (statuses(filter), None);
+        let mut rows = self.rows.behind(last.0);
+        let wanted = rows.by_ref().take(look_at).inspect(|(id, _)| seen = Some(TaskId(*id)));
+        let wanted = wanted.filter(|(_, row)| accepts(filter, statuses, row)).map(|(id, _)| TaskId(id)).collect();
+        (wanted, seen.filter(|_| rows.next().is_some()))
+    }
+
+    /// The rows that a list has, not yet in order. `paths` is the order of the videos' paths.
+    pub(crate) fn matching(&self, filter: &TaskFilter, sort: TaskSort, paths: Option<&Ranks>) -> Vec<Position> {
         let names = if sort == TaskSort::WorkerName { self.name_ranks() } else { HashMap::new() };
         let key = |row: &Row| match sort {
             TaskSort::Start => signed_key(row.start),
@@ -201,9 +241,10 @@ impl Tasks {
             TaskSort::Status => u64::from(row.status),
             TaskSort::WorkerName => names.get(&row.worker).copied().unwrap_or(u64::MAX),
             TaskSort::Elapsed => signed_key(i64::from(row.elapsed)),
-            TaskSort::Path => videos.map_or(0, |videos| videos.path_label(VideoId(row.video))),
+            TaskSort::Path => paths.map_or(0, |paths| paths.of(row.video)),
         };
-        let rows = self.rows.iter().filter(|(_, row)| accepts(filter, row));
+        let statuses = statuses(filter);
+        let rows = self.rows.iter().filter(|(_, row)| accepts(filter, statuses, row));
         rows.map(|(id, row)| Position { key: key(row), number: id }).collect()
     }
 
@@ -215,8 +256,12 @@ impl Tasks {
     }
 }
 
-fn accepts(filter: &TaskFilter, row: &Row) -> bool {
-    (filter.statuses.is_empty() || filter.statuses.iter().any(|status| *status as i32 == i32::from(row.status)))
+fn statuses(filter: &TaskFilter) -> Numbers {
+    filter.statuses.iter().map(|status| *status as i32).collect()
+}
+
+fn accepts(filter: &TaskFilter, statuses: Numbers, row: &Row) -> bool {
+    statuses.has(row.status)
         && filter.worker.is_none_or(|worker| worker.0 == row.worker)
         && filter.video.is_none_or(|video| video.0 == row.video)
 }

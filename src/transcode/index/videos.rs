@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::candidates::{Candidates, Terms, Wish};
 use super::names::Names;
-use super::paths::{Labelled, Paths};
-use super::pick::{self, Position, signed_key};
+use super::paths::{Paths, Ranks};
+use super::pick::{self, Numbers, Position, signed_key};
 use crate::clock::Timestamp;
 use crate::store::Revision;
 use crate::transcode::model::{VideoId, VideoRecord, VideoStatus, library_of};
@@ -19,8 +19,8 @@ const HELD: u8 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     revision: Revision,
-    /// In the order of the paths.
-    label: u64,
+    /// What videos are matched by; 0: nothing.
+    fingerprint: u64,
     size: i64,
     modified: i64,
     pub(super) not_before: i64,
@@ -55,6 +55,15 @@ impl Row {
     fn is_candidate(&self) -> bool {
         let is_waiting = i32::from(self.status) == VideoStatus::Waiting as i32;
         self.exists() && self.flags & HELD == 0 && (is_waiting || self.is_failed())
+    }
+
+    /// Somebody who found no work may find this, which `before` was not, or not for all, or not yet.
+    fn may_be_news(&self, before: Option<&Row>) -> bool {
+        let matters = |row: &Row| {
+            let picture = (row.codec, row.width, row.height, row.fps.to_bits(), row.flags);
+            (row.library, row.status, row.not_before, row.last_worker, picture)
+        };
+        self.is_candidate() && before.is_none_or(|before| matters(before) != matters(self))
     }
 }
 
@@ -148,9 +157,9 @@ impl Default for Videos {
     }
 }
 
-/// Videos are matched by this part of the fingerprint, and the record has the whole.
-fn fingerprint_key(fingerprint: &[u8]) -> Option<u64> {
-    fingerprint.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
+/// Videos are matched by this part of the fingerprint, and the record has the whole. 0: there is none.
+fn fingerprint_key(fingerprint: &[u8]) -> u64 {
+    fingerprint.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 fn clamp_u16(number: i32) -> u16 {
@@ -170,41 +179,31 @@ impl Videos {
         VideoId(id)
     }
 
-    /// Takes over a record as it is since `revision`.
-    pub(crate) fn apply(&mut self, id: VideoId, record: &VideoRecord, revision: Revision, now: Timestamp) {
-        let Some(place) = usize::try_from(id.0).ok().and_then(|number| number.checked_sub(1)) else { return };
+    /// Takes over a record as it is since `revision`. Says whether somebody who found no work should look again.
+    pub(crate) fn apply(&mut self, id: VideoId, record: &VideoRecord, revision: Revision, now: Timestamp) -> bool {
+        let Some(place) = usize::try_from(id.0).ok().and_then(|number| number.checked_sub(1)) else { return false };
         if self.rows.len() <= place {
             self.rows.resize(place + 1, None);
             self.path_of.resize(place + 1, None);
         }
         self.next_id = self.next_id.max(id.0.saturating_add(1));
-        if self.rows[place].is_some_and(|row| row.revision > revision) {
-            return;
+        let before = self.rows[place];
+        if before.is_some_and(|row| row.revision > revision) {
+            return false;
         }
-        if let Some(old) = self.rows[place] {
-            self.candidates.remove(id.0, &old, self.h264);
-            self.count(old, -1);
+        if let Some(before) = &before {
+            self.candidates.remove(id.0, before, self.h264);
+            self.count(before, -1);
         }
-        let path = match self.path_of[place].take() {
-            Some(path) if *path == *record.path => path,
-            old => {
-                if let Some(old) = old {
-                    self.paths.remove(&old, id.0);
-                }
-                Arc::from(record.path.as_str())
-            }
-        };
-        let label = self.label(&path, id, revision);
-        self.path_of[place] = Some(path);
-        if let Some(key) = fingerprint_key(&record.fingerprint) {
-            self.by_fingerprint.insert(key, id.0);
-        }
-        let row = self.row_of(record, revision, label);
+        self.take_path(id, place, &record.path, revision);
+        let row = self.row_of(record, revision);
+        self.take_fingerprint(id, before.map_or(0, |before| before.fingerprint), row.fingerprint);
         self.len += usize::from(self.rows[place].replace(row).is_none());
-        self.count(row, 1);
+        self.count(&row, 1);
         if row.is_candidate() && !self.reserved.contains(&id.0) {
             self.candidates.add(id.0, &row, self.h264, now);
         }
+        row.may_be_news(before.as_ref())
     }
 
     /// Forgets a video.
@@ -213,42 +212,48 @@ impl Videos {
         let Some(row) = self.rows.get_mut(place).and_then(Option::take) else { return };
         self.len -= 1;
         self.candidates.remove(id.0, &row, self.h264);
-        self.count(row, -1);
+        self.count(&row, -1);
+        self.take_fingerprint(id, row.fingerprint, 0);
         if let Some(path) = self.path_of[place].take() {
             self.paths.remove(&path, id.0);
         }
     }
 
-    /// The label of a path, which belongs to this video from now on.
-    fn label(&mut self, path: &Arc<str>, id: VideoId, revision: Revision) -> u64 {
-        let holder = self.paths.id(path).and_then(|holder| self.row(VideoId(holder)));
-        if let Some(holder) = holder.filter(|holder| holder.revision > revision) {
-            // The path was left to another video since, and the news of that is on its way.
-            return holder.label;
-        }
-        if let Labelled::One(label) = self.paths.put(path, id.0) {
-            return label;
-        }
-        let mut own = 0;
-        for (other, label) in self.paths.labels() {
-            if other == id.0 {
-                own = label;
-            } else if let Some(row) =
-                usize::try_from(other - 1).ok().and_then(|place| self.rows.get_mut(place)?.as_mut())
-            {
-                row.label = label;
+    /// Gives a video its path, and takes the one from it that it had.
+    fn take_path(&mut self, id: VideoId, place: usize, path: &str, revision: Revision) {
+        let path = match self.path_of[place].take() {
+            Some(own) if *own == *path => own,
+            old => {
+                if let Some(old) = old {
+                    self.paths.remove(&old, id.0);
+                }
+                Arc::from(path)
             }
+        };
+        let holder = self.paths.id(&path).and_then(|holder| self.row(VideoId(holder)));
+        // Else the path was left to another video since, and the news of that is on its way.
+        if holder.is_none_or(|holder| holder.revision <= revision) {
+            self.paths.put(&path, id.0);
         }
-        own
+        self.path_of[place] = Some(path);
     }
 
-    fn row_of(&mut self, record: &VideoRecord, revision: Revision, label: u64) -> Row {
+    fn take_fingerprint(&mut self, id: VideoId, before: u64, now: u64) {
+        if before != now && self.by_fingerprint.get(&before) == Some(&id.0) {
+            self.by_fingerprint.remove(&before);
+        }
+        if now != 0 {
+            self.by_fingerprint.insert(now, id.0);
+        }
+    }
+
+    fn row_of(&mut self, record: &VideoRecord, revision: Revision) -> Row {
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         #[expect(clippy::cast_possible_truncation, reason = "frames a second have few digits")]
         let fps = record.fps as f32;
         Row {
             revision,
-            label,
+            fingerprint: fingerprint_key(&record.fingerprint),
             size: record.size_bytes,
             modified: record.modify_nanos,
             not_before: record.not_before_nanos,
@@ -266,7 +271,7 @@ impl Videos {
         }
     }
 
-    fn count(&mut self, row: Row, by: i32) {
+    fn count(&mut self, row: &Row, by: i32) {
         if !row.exists() {
             return;
         }
@@ -335,7 +340,7 @@ impl Videos {
 
     /// A video whose file may be the same, by its fingerprint.
     pub(crate) fn like(&self, fingerprint: &[u8]) -> Option<VideoId> {
-        self.by_fingerprint.get(&fingerprint_key(fingerprint)?).copied().map(VideoId)
+        self.by_fingerprint.get(&fingerprint_key(fingerprint)).copied().map(VideoId)
     }
 
     /// What a scan asks of a path.
@@ -367,9 +372,9 @@ impl Videos {
         self.len
     }
 
-    /// The path's place in the order of all paths.
-    pub(super) fn path_label(&self, id: VideoId) -> u64 {
-        self.row(id).map_or(0, |row| row.label)
+    /// The places of all paths in their order.
+    pub(crate) fn path_ranks(&self) -> Arc<Ranks> {
+        self.paths.ranks()
     }
 
     /// The rows that a list has, not yet in order.
@@ -379,7 +384,10 @@ impl Videos {
         match sort {
             VideoSort::Updated => self.positions(&test, |row, _| u64::from(row.updated)),
             VideoSort::Id => self.positions(&test, |_, id| signed_key(i64::from(id))),
-            VideoSort::Path => self.positions(&test, |row, _| row.label),
+            VideoSort::Path => {
+                let paths = self.paths.ranks();
+                self.positions(&test, |_, id| paths.of(id))
+            }
             VideoSort::Codec => {
                 self.positions(&test, |row, _| ranks.get(usize::from(row.codec)).copied().unwrap_or(u64::MAX))
             }
@@ -408,8 +416,7 @@ enum Library {
 /// A filter in the words of the rows.
 #[derive(Debug)]
 struct Test {
-    /// A bit for each number of a status.
-    statuses: u16,
+    statuses: Numbers,
     is_vr: Option<bool>,
     codecs: Option<HashSet<u16>>,
     bitrate: (u32, u32),
@@ -419,7 +426,6 @@ struct Test {
 
 impl Test {
     fn new(videos: &Videos, filter: &VideoFilter) -> Self {
-        let statuses = filter.statuses.iter().fold(0, |bits, status| bits | 1 << (*status as u16));
         let codecs = (!filter.codecs.is_empty()).then(|| {
             let asked = |codec: &str| filter.codecs.iter().any(|wanted| wanted.eq_ignore_ascii_case(codec));
             videos.codecs.matching(asked).into_iter().collect()
@@ -428,7 +434,7 @@ impl Test {
         // Nothing is below zero, so an upper limit below it lets nothing pass.
         let is_empty = filter.max_bitrate.is_some_and(|most| most < 0);
         Test {
-            statuses: if statuses == 0 { u16::MAX } else { statuses },
+            statuses: filter.statuses.iter().map(|status| *status as i32).collect(),
             is_vr: filter.is_vr,
             codecs,
             bitrate: if is_empty {
@@ -447,7 +453,7 @@ impl Test {
 
     fn accepts(&self, row: &Row) -> bool {
         row.exists()
-            && self.statuses & (1 << row.status) != 0
+            && self.statuses.has(row.status)
             && self.is_vr.is_none_or(|is_vr| is_vr == row.is_vr())
             && self.codecs.as_ref().is_none_or(|codecs| codecs.contains(&row.codec))
             && (self.bitrate.0..=self.bitrate.1).contains(&row.bitrate)

@@ -1,6 +1,6 @@
 //! Workers: there are few, so their whole records are here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -27,12 +27,13 @@ impl WorkerEntry {
 #[derive(Debug)]
 pub(crate) struct Workers {
     by_id: BTreeMap<WorkerId, WorkerEntry>,
+    by_name: HashMap<String, WorkerId>,
     next_id: i32,
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        Workers { by_id: BTreeMap::new(), next_id: 1 }
+        Workers { by_id: BTreeMap::new(), by_name: HashMap::new(), next_id: 1 }
     }
 }
 
@@ -54,20 +55,39 @@ impl Workers {
         self.next_id - 1
     }
 
-    /// Takes over a record as it is since `revision`.
-    pub(crate) fn apply(&mut self, id: WorkerId, record: WorkerRecord, revision: Revision) {
+    /// Takes over a record as it is since `revision`. Says whether more than its sign of life is new.
+    pub(crate) fn apply(&mut self, id: WorkerId, record: WorkerRecord, revision: Revision) -> bool {
         self.note_highest(id.0);
-        let heartbeat = Timestamp::from_nanos(record.heartbeat_nanos);
-        match self.by_id.get_mut(&id) {
-            Some(entry) if entry.revision > revision => {}
-            Some(entry) => {
-                entry.heartbeat = entry.heartbeat.max(heartbeat);
-                entry.record = record;
-                entry.revision = revision;
-            }
-            None => {
-                self.by_id.insert(id, WorkerEntry { record, revision, heartbeat });
-            }
+        let before = self.by_id.get(&id);
+        if before.is_some_and(|entry| entry.revision > revision) {
+            return false;
+        }
+        let beat = record.heartbeat_nanos;
+        let is_changed =
+            before.is_none_or(|entry| WorkerRecord { heartbeat_nanos: beat, ..entry.record.clone() } != record);
+        let beat = Timestamp::from_nanos(beat);
+        let heartbeat = before.map_or(beat, |entry| entry.heartbeat.max(beat));
+        if before.is_none_or(|entry| entry.record.name != record.name) {
+            self.take_name(id, &record.name, revision);
+        }
+        self.by_id.insert(id, WorkerEntry { record, revision, heartbeat });
+        is_changed
+    }
+
+    /// Gives a worker its name, and takes the one from it that it had.
+    fn take_name(&mut self, id: WorkerId, name: &str, revision: Revision) {
+        self.forget_name(id);
+        let holder = self.find(name).and_then(|holder| self.by_id.get(&holder));
+        // Else the name was left to another worker since, and the news of that is on its way.
+        if holder.is_none_or(|holder| holder.revision <= revision) {
+            self.by_name.insert(name.to_owned(), id);
+        }
+    }
+
+    fn forget_name(&mut self, id: WorkerId) {
+        let Some(entry) = self.by_id.get(&id) else { return };
+        if self.by_name.get(&entry.record.name) == Some(&id) {
+            self.by_name.remove(&entry.record.name);
         }
     }
 
@@ -79,6 +99,7 @@ impl Workers {
     }
 
     pub(crate) fn remove(&mut self, id: WorkerId) {
+        self.forget_name(id);
         self.by_id.remove(&id);
     }
 
@@ -87,10 +108,46 @@ impl Workers {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<WorkerId> {
-        self.by_id.iter().find(|(_, entry)| entry.record.name == name).map(|(id, _)| *id)
+        self.by_name.get(name).copied()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &WorkerEntry)> {
         self.by_id.iter().map(|(id, entry)| (*id, entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(name: &str) -> WorkerRecord {
+        WorkerRecord { name: name.to_owned(), ..WorkerRecord::default() }
+    }
+
+    #[test]
+    fn a_name_leads_to_the_worker_that_has_it_in_whatever_order_the_news_come() {
+        // The first is named anew, and a second takes its name.
+        let news = [(1, "a", 1), (1, "b", 2), (2, "a", 3)];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut workers = Workers::default();
+            for (id, name, revision) in order.map(|place| news[place]) {
+                workers.apply(WorkerId(id), worker(name), Revision(revision));
+            }
+            assert_eq!(["a", "b"].map(|name| workers.find(name)), [Some(WorkerId(2)), Some(WorkerId(1))], "{order:?}");
+            workers.remove(WorkerId(1));
+            assert_eq!(["a", "b"].map(|name| workers.find(name)), [Some(WorkerId(2)), None]);
+        }
+    }
+
+    #[test]
+    fn a_kept_heartbeat_is_no_news_but_an_end_is() {
+        let mut workers = Workers::default();
+        let beats = |nanos: i64| WorkerRecord { heartbeat_nanos: nanos, is_online: true, ..worker("a") };
+        assert!(workers.apply(WorkerId(1), beats(5), Revision(1)));
+        assert!(!workers.apply(WorkerId(1), beats(9), Revision(2)));
+        assert!(workers.apply(WorkerId(1), WorkerRecord { is_online: false, ..beats(9) }, Revision(3)));
+        assert!(!workers.apply(WorkerId(1), beats(5), Revision(2)), "it is an old record");
+        let beat = workers.get(WorkerId(1)).map(|entry| entry.heartbeat.nanos());
+        assert_eq!(beat, Some(9));
     }
 }

@@ -20,10 +20,14 @@ const MAX_NAME_CHARS: usize = 255;
 const MAX_WORD_BYTES: usize = 64;
 /// The most labels, codecs and libraries of a worker, and windows of a schedule.
 const MAX_WORDS: usize = 16;
+/// The most values that a filter names.
+pub(super) const MAX_NAMED: usize = 64;
 /// The most tasks of a worker at a time.
 pub(super) const MAX_SLOTS: i32 = 64;
 /// The bounds of a priority.
 const PRIORITY: std::ops::RangeInclusive<i32> = -1000..=1000;
+/// The bounds of the attempts that a video has.
+const ATTEMPTS: std::ops::RangeInclusive<i32> = 1..=1000;
 /// The longest drain, and other waits of days.
 pub(super) const DRAIN: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(30 * 24));
 /// The longest wait for work in one call.
@@ -96,11 +100,40 @@ impl Fields {
     }
 
     pub(super) fn labels(&mut self, labels: HashMap<String, String>) -> HashMap<String, String> {
+        self.bounded_labels("labels", &labels);
+        labels
+    }
+
+    fn bounded_labels(&mut self, field: &'static str, labels: &HashMap<String, String>) {
         let is_long = |text: &String| text.len() > MAX_WORD_BYTES;
         if labels.len() > MAX_WORDS || labels.iter().any(|(label, value)| is_long(label) || is_long(value)) {
-            self.reject("labels", format!("are more than {MAX_WORDS}, or longer than {MAX_WORD_BYTES} bytes"));
+            self.reject(field, format!("are more than {MAX_WORDS}, or longer than {MAX_WORD_BYTES} bytes"));
         }
-        labels
+    }
+
+    /// The rules of a library about who works on a video and when.
+    pub(super) fn rules_of_work(&mut self, rules: &api::Rules) {
+        if !PRIORITY.contains(&rules.priority) {
+            self.reject("library.rules.priority", "has to be between -1000 and 1000");
+        }
+        if rules.max_attempts.is_some_and(|attempts| !ATTEMPTS.contains(&attempts)) {
+            self.reject("library.rules.max_attempts", "has to be between 1 and 1000");
+        }
+        self.bounded_labels("library.rules.require_labels", &rules.require_labels);
+        if let Some(schedule) = &rules.schedule {
+            self.schedule("library.rules.schedule", schedule);
+        }
+    }
+
+    /// The values of an enum that a filter names, each once.
+    pub(super) fn several<E: TryFrom<i32> + Default + Ord>(&mut self, field: &'static str, numbers: &[i32]) -> Vec<E> {
+        if numbers.len() > MAX_NAMED {
+            self.reject(field, format!("have {} values; the limit is {MAX_NAMED}", numbers.len()));
+        }
+        let mut values: Vec<E> = numbers.iter().take(MAX_NAMED).map(|number| self.known(field, *number)).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
     }
 
     fn words(&mut self, field: &'static str, words: &[String]) {
@@ -174,4 +207,45 @@ impl Fields {
 pub(super) fn is_video_path(path: &str) -> bool {
     let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     !library_of(path).is_empty() && path.split('/').all(is_plain) && !path.contains('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcode::model::TaskStatus;
+
+    fn is_accepted(read: impl FnOnce(&mut Fields)) -> bool {
+        let mut fields = Fields::default();
+        read(&mut fields);
+        fields.check().is_ok()
+    }
+
+    #[test]
+    fn a_filter_names_each_value_once_and_not_without_end() {
+        let mut fields = Fields::default();
+        let values: Vec<TaskStatus> = fields.several("statuses", &[4, 1, 4, 1]);
+        assert_eq!(values, [TaskStatus::Created, TaskStatus::Failed]);
+        assert!(fields.check().is_ok());
+        let reads = |numbers: &[i32]| is_accepted(|fields| _ = fields.several::<TaskStatus>("statuses", numbers));
+        assert!(reads(&[1; MAX_NAMED]) && !reads(&[1; MAX_NAMED + 1]) && !reads(&[99]));
+    }
+
+    #[test]
+    fn the_rules_of_work_have_bounds() {
+        let reads = |rules: &api::Rules| is_accepted(|fields| fields.rules_of_work(rules));
+        for (priority, attempts, is_fine) in [
+            (-1000, 1, true),
+            (1000, 1000, true),
+            (1001, 1, false),
+            (i32::MIN, 1, false),
+            (0, 0, false),
+            (0, 1001, false),
+        ] {
+            let rules = api::Rules { priority, max_attempts: Some(attempts), ..api::Rules::default() };
+            assert_eq!(reads(&rules), is_fine, "{priority} {attempts}");
+        }
+        let labels = |count: usize| (0..count).map(|number| (number.to_string(), String::new())).collect();
+        let rules = |count| api::Rules { require_labels: labels(count), ..api::Rules::default() };
+        assert!(reads(&rules(MAX_WORDS)) && !reads(&rules(MAX_WORDS + 1)));
+    }
 }

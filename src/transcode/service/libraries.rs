@@ -38,9 +38,7 @@ impl FarmServer {
                 fields.reject(field, problem);
             }
         }
-        if let Some(schedule) = &rules.schedule {
-            fields.schedule("library.rules.schedule", schedule);
-        }
+        fields.rules_of_work(&rules);
         let scan_interval = fields.duration("library.scan_interval", library.scan_interval, INTERVAL);
         if scan_interval.is_some_and(|interval| !interval.is_zero() && interval < SHORTEST_INTERVAL) {
             fields.reject("library.scan_interval", "is shorter than a second");

@@ -38,7 +38,7 @@ impl FarmServer {
         let order = fields.known("order", request.order);
         let task = fields.optional_task_uuid(&request.task_id);
         let filter = LogFilter {
-            levels: fields.levels(&request.levels),
+            levels: fields.several("levels", &request.levels),
             start: fields.timestamp("start_time", request.start_time),
             end: fields.timestamp("end_time", request.end_time),
             task: None,
@@ -70,7 +70,7 @@ impl FarmServer {
             fields.reject("backlog", format!("has to be between 0 and {MAX_BACKLOG}"));
         }
         let watch = WatchLogs {
-            levels: fields.levels(&request.levels),
+            levels: fields.several("levels", &request.levels),
             task: fields.optional_task_uuid(&request.task_id),
             backlog: usize::try_from(request.backlog).unwrap_or(0),
             from: fields.revision(request.from_revision),
@@ -92,10 +92,6 @@ impl Fields {
             self.reject("log_level", "is required");
         }
         level
-    }
-
-    fn levels(&mut self, levels: &[i32]) -> Vec<LogLevel> {
-        levels.iter().map(|level| self.known("levels", *level)).collect()
     }
 
     fn timestamp(&mut self, field: &'static str, time: Option<prost_types::Timestamp>) -> Option<Timestamp> {

@@ -1,6 +1,5 @@
 //! `TaskService`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -21,7 +20,7 @@ use crate::transcode::claim::Claim;
 use crate::transcode::claims::Claimed;
 use crate::transcode::convert::{self, Secrets, revision, total};
 use crate::transcode::index::{TaskFilter, TaskSort};
-use crate::transcode::lists::PageOf;
+use crate::transcode::lists::{Outcomes, PageOf};
 use crate::transcode::model::{TaskStatus, VideoId, WorkerId, WorkerType};
 use crate::transcode::schedule;
 use crate::transcode::transition::Report;
@@ -104,7 +103,7 @@ impl FarmServer {
         };
         let order = fields.known("order", request.order);
         let filter = TaskFilter {
-            statuses: fields.statuses(&request.statuses),
+            statuses: fields.several("statuses", &request.statuses),
             worker: (request.worker_id != 0).then_some(WorkerId(request.worker_id)),
             video: (request.video_id != 0).then_some(VideoId(request.video_id)),
         };
@@ -180,24 +179,12 @@ impl FarmServer {
             TimeZone::UTC
         });
         fields.check()?;
-        let mut counts = empty_days(date_of(self.farm.clock.now(), &zone), days);
-        let in_progress = {
-            let tasks = self.farm.index.tasks.read();
-            for ended in tasks.ended() {
-                let Some(day) = counts.get_mut(&date_of(ended.at, &zone)) else { continue };
-                if ended.is_completed {
-                    day.completed += 1;
-                    day.saved_bytes = day.saved_bytes.saturating_add(ended.saved);
-                } else {
-                    day.failed += 1;
-                }
-            }
-            total(tasks.active_count())
-        };
+        let (dates, starts) = days_of(self.farm.clock.now(), &zone, days);
+        let (outcomes, in_progress) = self.farm.outcomes_by_day(starts).await?;
         self.farm.settled().await?;
         Ok(api::GetTaskStatsResponse {
-            days: counts.into_values().collect(),
-            in_progress,
+            days: dates.into_iter().zip(outcomes).map(|(date, day)| task_day(date, day)).collect(),
+            in_progress: total(in_progress),
             waiting_videos: total(self.farm.index.videos.read().waiting()),
         })
     }
@@ -205,7 +192,7 @@ impl FarmServer {
     fn open_watch_tasks(&self, request: &api::WatchTasksRequest) -> Result<Answers<api::WatchTasksResponse>, Failure> {
         let mut fields = Fields::default();
         let watch = WatchTasks {
-            filter: TaskFilter { statuses: fields.statuses(&request.statuses), ..TaskFilter::default() },
+            filter: TaskFilter { statuses: fields.several("statuses", &request.statuses), ..TaskFilter::default() },
             task: fields.optional_task_uuid(&request.task_id),
             only_in_progress: request.only_in_progress,
             from: fields.revision(request.from_revision),
@@ -219,22 +206,24 @@ impl FarmServer {
     }
 }
 
-impl Fields {
-    fn statuses(&mut self, statuses: &[i32]) -> Vec<TaskStatus> {
-        statuses.iter().map(|status| self.known("statuses", *status)).collect()
-    }
-}
-
-fn date_of(time: Timestamp, zone: &TimeZone) -> Date {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(time.nanos())).unwrap_or_default();
-    time.to_zoned(zone.clone()).date()
-}
-
-/// So many days up to today, without any tasks.
-fn empty_days(today: Date, days: i32) -> BTreeMap<Date, api::TaskDay> {
+/// So many days up to today, and when each of them begins; the last beginning is that of tomorrow.
+fn days_of(now: Timestamp, zone: &TimeZone, days: i32) -> (Vec<Date>, Vec<Timestamp>) {
+    let now = jiff::Timestamp::from_nanosecond(i128::from(now.nanos())).unwrap_or_default();
+    let today = now.to_zoned(zone.clone()).date();
     let first = today.saturating_sub(jiff::Span::new().days(i64::from(days) - 1));
+    let start = |date: Date| {
+        let start = date.to_zoned(zone.clone()).map_or(i128::from(i64::MAX), |start| start.timestamp().as_nanosecond());
+        Timestamp::from_nanos(i64::try_from(start).unwrap_or(i64::MAX))
+    };
     let dates = std::iter::successors(Some(first), |date| date.tomorrow().ok()).take_while(|date| *date <= today);
-    dates.map(|date| (date, api::TaskDay { date: date.to_string(), ..api::TaskDay::default() })).collect()
+    let dates: Vec<Date> = dates.collect();
+    let starts = dates.iter().copied().chain(today.tomorrow().ok()).map(start).collect();
+    (dates, starts)
+}
+
+fn task_day(date: Date, day: Outcomes) -> api::TaskDay {
+    let Outcomes { completed, failed, saved_bytes } = day;
+    api::TaskDay { date: date.to_string(), completed, failed, saved_bytes }
 }
 
 fn task_response(step: TaskStep) -> api::WatchTasksResponse {
@@ -303,5 +292,20 @@ impl TaskService for FarmServer {
         request: Request<api::WatchTasksRequest>,
     ) -> Result<Response<Self::WatchTasksStream>, Status> {
         answer(self.open_watch_tasks(request.get_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_begin_where_the_clocks_say_so() {
+        let zone = schedule::time_zone("Europe/Berlin").expect("a zone");
+        // In the night to the 29th, the clocks jump.
+        let (dates, starts) = days_of(Timestamp::from_nanos(1_774_828_800_000_000_000), &zone, 2);
+        assert_eq!(dates.iter().map(Date::to_string).collect::<Vec<_>>(), ["2026-03-29", "2026-03-30"]);
+        let seconds: Vec<i64> = starts.iter().map(|start| start.nanos() / 1_000_000_000).collect();
+        assert_eq!(seconds, [1_774_738_800, 1_774_738_800 + 23 * 3600, 1_774_738_800 + 47 * 3600]);
     }
 }

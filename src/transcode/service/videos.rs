@@ -7,6 +7,7 @@ use steward_proto::transcode::v1 as api;
 use steward_proto::transcode::v1::video_service_server::VideoService;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::fields::MAX_NAMED;
 use super::page::{self, Asked};
 use super::{Answers, FarmServer, answer, stream};
 use crate::error::Failure;
@@ -31,9 +32,9 @@ impl FarmServer {
         let sort = fields.video_sort(&request.sort_by);
         let order = fields.known("order", request.order);
         let filter = VideoFilter {
-            statuses: request.statuses.iter().map(|status| fields.known("statuses", *status)).collect(),
+            statuses: fields.several("statuses", &request.statuses),
             is_vr: request.is_vr,
-            codecs: request.codecs.clone(),
+            codecs: fields.codecs(&request.codecs),
             min_bitrate: request.min_bitrate_k,
             max_bitrate: request.max_bitrate_k,
             min_size: request.min_size_bytes,
@@ -121,6 +122,14 @@ impl Fields {
                 VideoSort::Updated
             }
         }
+    }
+
+    /// Codecs of a filter. Those that no video can have are wrong too, so that what is compared is short.
+    fn codecs(&mut self, codecs: &[String]) -> Vec<String> {
+        if codecs.len() > MAX_NAMED || codecs.iter().any(|codec| codec.len() > MAX_WORD_BYTES) {
+            self.reject("codecs", format!("have to be at most {MAX_NAMED} of at most {MAX_WORD_BYTES} bytes"));
+        }
+        codecs.iter().take(MAX_NAMED).cloned().collect()
     }
 
     /// A video whose properties the caller has found.
