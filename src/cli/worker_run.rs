@@ -17,6 +17,9 @@ use crate::config::{Log, LogFormat};
 use crate::telemetry;
 use crate::worker::{self, Decoding, Delivery, End, Kind, Libraries, Order, Profile, Settings};
 
+/// As of a program that was ended by SIGTERM.
+const EXIT_UNTIDY: i32 = 143;
+
 /// What a worker is told.
 #[derive(Args, Clone, Debug)]
 pub struct WorkerRunArgs {
@@ -168,13 +171,13 @@ async fn shut_down(command: Option<String>) -> Result<Exit, Error> {
     Ok(Exit::of_command(status))
 }
 
-/// What signals mean: SIGTERM to finish and, once more, to stop; SIGINT to stop.
+/// What signals mean: SIGTERM to finish and, once more, to stop; SIGINT to stop. The third ends the worker as it is.
 fn listen() -> std::io::Result<mpsc::UnboundedReceiver<Order>> {
     let (orders, received) = mpsc::unbounded_channel();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Ends with the process: signals stay caught once they are.
     tokio::spawn(async move {
-        loop {
+        for _ in 0..2 {
             let order = tokio::select! {
                 _ = terminate.recv() => Order::Finish,
                 _ = interrupt.recv() => Order::Quit,
@@ -183,6 +186,12 @@ fn listen() -> std::io::Result<mpsc::UnboundedReceiver<Order>> {
                 return;
             }
         }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Something hangs, and the next start puts right what is left.
+        std::process::exit(EXIT_UNTIDY);
     });
     Ok(received)
 }
@@ -203,6 +212,9 @@ impl WorkerRunArgs {
         let libraries = Libraries::new(libraries.collect::<Result<Vec<_>, String>>()?);
         if libraries.is_empty() && delivery != Delivery::Transfer {
             return Err("say where the libraries are: --library NAME=PATH for each; or --transfer".to_owned());
+        }
+        if let Delivery::Directory(directory) = &delivery {
+            refuse_overlap(directory, &libraries)?;
         }
         Ok(Settings {
             name: self.name.unwrap_or_else(identity::host),
@@ -229,6 +241,25 @@ impl WorkerRunArgs {
 /// What is written down about files must mean the same after a restart elsewhere.
 fn absolute(option: &str, path: &Path) -> Result<PathBuf, String> {
     std::path::absolute(path).map_err(|error| format!("{option}: {}: {error}", path.display()))
+}
+
+/// Results in a library would be found there as new videos; a library among the results, likewise.
+fn refuse_overlap(output: &Path, libraries: &Libraries) -> Result<(), String> {
+    let output = resolved(output);
+    for (name, root) in libraries.iter() {
+        let root = resolved(root);
+        if output.starts_with(&root) || root.starts_with(&output) {
+            return Err(format!("--output: {} and the library {name:?} are in one another", output.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Without symbolic links, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    path.ancestors()
+        .find_map(|existing| Some(existing.canonicalize().ok()?.join(path.strip_prefix(existing).ok()?)))
+        .unwrap_or_else(|| path.to_owned())
 }
 
 fn parse_name(name: &str) -> Result<String, &'static str> {
@@ -292,6 +323,21 @@ mod tests {
         assert_eq!(settings.libraries.iter().collect::<Vec<_>>(), [("a", here.join("films").as_path())]);
         assert_eq!(settings.delivery, Delivery::Directory(here.join("out")));
         assert_eq!(settings.labels["gpu"], "a2000");
+    }
+
+    #[test]
+    fn results_and_libraries_are_kept_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let films = directory.path().join("films");
+        std::fs::create_dir(&films).unwrap();
+        std::os::unix::fs::symlink(&films, directory.path().join("link")).unwrap();
+        let library = format!("films={}", films.display());
+        let output = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        for wrong in ["films", "films/out/deep", "link/out", ""] {
+            let error = settings(&["--library", &library, "--output", &output(wrong)]).unwrap_err();
+            assert!(error.contains("--output") && error.contains("films"), "{error}");
+        }
+        assert!(settings(&["--library", &library, "--output", &output("films2")]).is_ok());
     }
 
     #[test]

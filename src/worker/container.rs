@@ -111,6 +111,7 @@ mod tests {
             index: u32::try_from(index).unwrap(),
             kind: *kind,
             codec: (*codec).to_owned(),
+            end: None,
         };
         Media { streams: streams.iter().enumerate().map(stream).collect(), ..Media::default() }
     }

@@ -1,5 +1,6 @@
 //! What a worker does with what the server and the operator tell it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::crew::{Crew, Ended, Fate};
+use super::encoder;
 use super::failure::blocking;
 use super::link::Link;
+use super::recovery::Leftovers;
 use super::session::{Event, Session, is_worth_a_retry};
 use super::settings::Settings;
-use super::state::State;
+use super::state::{self, State};
 use super::task::{Assignment, Context};
-use super::{encoder, recovery};
 use crate::cli::connect::Server;
 use crate::cli::error::{self as cli_error, Error};
 use crate::clock::SystemClock;
@@ -57,23 +59,33 @@ pub(crate) async fn work(
     orders: mpsc::UnboundedReceiver<Order>,
 ) -> Result<End, String> {
     let directory = settings.state.clone();
-    let state = blocking(move || Ok(open_state(&directory))).await.map_err(|error| error.to_string())??;
+    let opened = blocking(move || Ok(open_state(&directory))).await.map_err(|error| error.to_string())?;
+    let (state, leftovers, ends) = opened?;
     let encoder = encoder::find(settings.kind, &settings.ffmpeg).await?;
     info!(worker = %settings.name, encoder = encoder.name, slots = settings.slots, "ready to work");
     announce_server(server).await?;
     let link = Arc::new(Link::new());
+    for (task_id, end) in ends {
+        info!(task = %task_id, "the server may not know the end of this task yet");
+        link.finish_late(&task_id, end);
+    }
     let (events, heard) = mpsc::channel(EVENTS_AHEAD);
     let registration = settings.registration(state.token(&settings.name));
-    let session = Session { server: server.clone(), link: link.clone(), registration, events };
+    let session = Session { server: server.clone(), link: link.clone(), state: state.clone(), registration, events };
     let (channel, clock) = (server.connect_lazy(), SystemClock::default());
-    let context = Arc::new(Context { settings, encoder, state, link, channel, clock });
+    let context = Arc::new(Context { settings, encoder, state, leftovers, link, channel, clock });
     Control::new(context).run(session, heard, orders).await
 }
 
-fn open_state(directory: &Path) -> Result<State, String> {
+/// What an earlier worker has left in the state directory.
+type Opened = (Arc<State>, Leftovers, Vec<(String, state::End)>);
+
+fn open_state(directory: &Path) -> Result<Opened, String> {
     let state = State::open(directory)?;
-    recovery::recover(&state).map_err(|error| format!("cannot clean up after an earlier worker: {error}"))?;
-    Ok(state)
+    let failure = |error: io::Error| format!("cannot read what an earlier worker has left: {error}");
+    let leftovers = Leftovers::recover(&state).map_err(failure)?;
+    let ends = state.ends().map_err(failure)?;
+    Ok((Arc::new(state), leftovers, ends))
 }
 
 /// Tells a person when there is no server yet. Fails only when waiting for one makes no sense.
@@ -168,9 +180,12 @@ impl Control {
             loop {
                 tokio::select! {
                     () = link.settled() => return true,
-                    // Read, so that the session goes on. Work that comes now is not begun: the end of the session gives
-                    // it back.
-                    event = heard.recv() => if event.is_none() { return false },
+                    // Read, so that the session goes on.
+                    event = heard.recv() => match event {
+                        Some(Event::Said(message)) => self.turn_down(*message),
+                        Some(Event::Connected(_) | Event::Lost(_)) => {}
+                        None => return false,
+                    },
                     order = orders.recv() => if order.is_none_or(|order| order == Order::Quit) { return false },
                 }
             }
@@ -178,6 +193,21 @@ impl Control {
         if !timeout(limit, settled).await.unwrap_or(false) {
             warn!("the server may not know how the last tasks ended");
         }
+    }
+
+    /// Gives work back that comes too late.
+    fn turn_down(&self, message: Message) {
+        let Message::Assign(assign) = message else { return };
+        let Some(assignment) = Assignment::read(assign) else { return };
+        self.context.link.hold(&assignment.task_id, &assignment.lease_token);
+        let mut finished = pb::TaskFinished {
+            task_id: assignment.task_id,
+            error_message: "the worker is about to end".to_owned(),
+            declined: true,
+            ..pb::TaskFinished::default()
+        };
+        finished.set_status(pb::TaskStatus::Failed);
+        self.context.link.finish(finished);
     }
 
     async fn hear(&mut self, event: Event) -> Result<(), String> {

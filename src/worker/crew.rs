@@ -101,7 +101,7 @@ impl Crew {
             Ok((id, result)) => (id, result),
             Err(failure) => (failure.id(), Err(Failure::Worker(panic_text(&failure)))),
         };
-        let is_machines_fault = matches!(result, Err(Failure::Worker(_)));
+        let is_machines_fault = matches!(result, Err(Failure::Worker(_) | Failure::Spent(_)));
         if let Some(running) = self.running.remove(&id) {
             self.say(&running, result);
         }
@@ -113,7 +113,9 @@ impl Crew {
         match &result {
             Ok(done) => info!(%task, ?elapsed, before = done.source_bytes, after = done.output_bytes, "task completed"),
             Err(Failure::Stopped) => info!(%task, "task stopped"),
-            Err(Failure::Video(reason) | Failure::Worker(reason)) => warn!(%task, %reason, "task failed"),
+            Err(Failure::Video(reason) | Failure::Worker(reason) | Failure::Spent(reason)) => {
+                warn!(%task, %reason, "task failed")
+            }
         }
         match verdict(task, elapsed, running.fate.as_ref(), result) {
             Some(finished) => self.context.link.finish(finished),
@@ -162,7 +164,7 @@ fn verdict(
             "the worker was stopped".clone_into(&mut finished.error_message);
             finished.declined = true;
         }
-        (Err(Failure::Video(message)), _) => finished.error_message = message,
+        (Err(Failure::Video(message) | Failure::Spent(message)), _) => finished.error_message = message,
         (Err(Failure::Worker(message)), _) => {
             finished.error_message = message;
             finished.declined = true;
@@ -193,6 +195,7 @@ mod tests {
         assert_eq!(told(None, Ok(Done::default())), completed);
         assert_eq!(told(None, Err(Failure::video("bad"))), failed("bad", false));
         assert_eq!(told(None, Err(Failure::worker("full"))), failed("full", true));
+        assert_eq!(told(None, Err(Failure::Spent("full".to_owned()))), failed("full", false));
         let cancelled = Some(Fate::Cancelled("no more".to_owned()));
         assert_eq!(told(cancelled.as_ref(), Err(Failure::Stopped)), failed("cancelled: no more", false));
         assert_eq!(told(Some(&Fate::Quit), Err(Failure::Stopped)), failed("the worker was stopped", true));

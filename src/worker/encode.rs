@@ -51,7 +51,7 @@ pub(super) async fn decode(
     let decoded = follow(ffmpeg, &arguments, duration, Phase::Decoding, stop, report).await;
     decoded.map_err(|failure| match failure {
         Failure::Video(message) => Failure::Video(format!("the result cannot be decoded: {message}")),
-        Failure::Stopped | Failure::Worker(_) => failure,
+        Failure::Stopped | Failure::Worker(_) | Failure::Spent(_) => failure,
     })
 }
 

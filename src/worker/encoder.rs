@@ -59,7 +59,7 @@ pub(super) async fn find(kind: Kind, ffmpeg: &Path) -> Result<Encoder, String> {
 fn text(failure: Failure) -> String {
     match failure {
         Failure::Stopped => "it was stopped".to_owned(),
-        Failure::Video(message) | Failure::Worker(message) => message,
+        Failure::Video(message) | Failure::Worker(message) | Failure::Spent(message) => message,
     }
 }
 

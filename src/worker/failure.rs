@@ -10,8 +10,12 @@ pub(super) enum Failure {
     Stopped,
     /// The video cannot be transcoded, or its result is no good.
     Video(String),
-    /// The fault is this machine's: another worker may do better, and the video loses no attempt.
+    /// The fault is this machine's, noticed before the work began: another worker may do better, and the video loses no
+    /// attempt.
     Worker(String),
+    /// The fault is this machine's, noticed after the work began. It takes an attempt: a video that brings down every
+    /// machine must not go around for ever.
+    Spent(String),
 }
 
 impl Failure {

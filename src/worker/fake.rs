@@ -30,6 +30,10 @@ pub(super) struct State {
     pub(super) farewell_count: usize,
     /// Nothing is acknowledged.
     pub(super) holds_acks: bool,
+    /// Ends of tasks are not acknowledged.
+    pub(super) holds_ends: bool,
+    /// Tasks that the server no longer knows.
+    pub(super) lost: Vec<String>,
     /// The next sessions are refused, each so.
     pub(super) refusals: Vec<Status>,
     /// To the worker of the newest session.
@@ -122,11 +126,22 @@ impl Fake {
 
     /// Waits for the worker to be free, and assigns the task of this number.
     pub(super) async fn assign(&self, number: u8, video_path: &str) {
+        self.assign_scanned(number, video_path, 0).await;
+    }
+
+    /// The same for a video that had so many bytes when it was scanned.
+    pub(super) async fn assign_scanned(&self, number: u8, video_path: &str, source_bytes: i64) {
         self.until(|state| state.free_slots().is_some_and(|slots| slots > 0)).await;
+        self.assign_now(number, video_path, source_bytes);
+    }
+
+    /// The same, whether the worker is free or not.
+    pub(super) fn assign_now(&self, number: u8, video_path: &str, source_bytes: i64) {
         let task = pb::Task {
             task_id: task_id(number),
             lease_token: format!("lease-{number}"),
             video_path: video_path.to_owned(),
+            source_bytes,
             ..pb::Task::default()
         };
         self.tell(Message::Assign(pb::Assign { task: Some(task), allow_larger: false, duration: 0.0 }));

@@ -7,6 +7,8 @@ use steward_proto::transcode::v1::session_request::Message;
 
 /// So many lines for the log are kept at most while there is no connection. Ends of tasks are all kept.
 const KEPT_LINES: usize = 1000;
+/// So many tasks can be claimed at the beginning of a connection.
+const CLAIMED_TASKS: usize = 64;
 
 /// The state of a conversation that outlives its connections.
 #[derive(Debug, Default)]
@@ -34,11 +36,18 @@ impl Outbox {
     pub(super) fn drop_task(&mut self, task_id: &str) {
         self.held.remove(task_id);
         self.progress.remove(task_id);
+        self.kept.retain(|request| !is_progress_of(task_id, request));
     }
 
-    /// A task has ended.
+    /// Whether the task is the worker's.
+    pub(super) fn holds(&self, task_id: &str) -> bool {
+        self.held.contains_key(task_id)
+    }
+
+    /// A task has ended. Nothing is said of one that is not the worker's any more.
     pub(super) fn finish(&mut self, mut finished: pb::TaskFinished) {
-        finished.lease_token = self.held.get(&finished.task_id).cloned().unwrap_or_default();
+        let Some(lease_token) = self.held.get(&finished.task_id) else { return };
+        finished.lease_token.clone_from(lease_token);
         self.drop_task(&finished.task_id);
         self.keep(Message::Finished(finished));
     }
@@ -60,6 +69,26 @@ impl Outbox {
         let Some(lease_token) = self.held.get(&progress.task_id) else { return };
         progress.lease_token.clone_from(lease_token);
         self.progress.insert(progress.task_id.clone(), progress);
+    }
+
+    /// Says how far a task is so that it is acknowledged. Returns the number of the message, if the task is the worker's.
+    pub(super) fn confirm(&mut self, mut progress: pb::TaskProgress) -> Option<u64> {
+        progress.lease_token.clone_from(self.held.get(&progress.task_id)?);
+        self.progress.remove(&progress.task_id);
+        self.keep(Message::Progress(progress));
+        Some(self.latest_seq)
+    }
+
+    /// Whether a message waits for its acknowledgement.
+    pub(super) fn keeps(&self, seq: u64) -> bool {
+        self.kept.iter().any(|request| request.seq == seq)
+    }
+
+    /// The task whose end a message tells.
+    pub(super) fn end_in(&self, seq: u64) -> Option<String> {
+        let request = self.kept.iter().find(|request| request.seq == seq)?;
+        let Some(Message::Finished(finished)) = &request.message else { return None };
+        Some(finished.task_id.clone())
     }
 
     /// Replaces what was to be said of free slots.
@@ -110,13 +139,18 @@ impl Outbox {
             task_id: task_id.clone(),
             lease_token: lease_token.clone(),
         };
-        self.held.iter().chain(ended).map(task).collect()
+        // More would be refused. What is not claimed is told by its end all the same.
+        self.held.iter().chain(ended).map(task).take(CLAIMED_TASKS).collect()
     }
 
     fn keep(&mut self, message: Message) {
         self.latest_seq += 1;
         self.kept.push_back(pb::SessionRequest { seq: self.latest_seq, message: Some(message) });
     }
+}
+
+fn is_progress_of(task_id: &str, request: &pb::SessionRequest) -> bool {
+    matches!(&request.message, Some(Message::Progress(progress)) if progress.task_id == task_id)
 }
 
 #[cfg(test)]
@@ -181,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn a_confirmation_is_asked_for_again_until_it_comes_or_the_task_is_lost() {
+        let mut outbox = Outbox::default();
+        outbox.hold("t", "lease");
+        let seq = outbox.confirm(progress("t", 9.0)).unwrap();
+        assert_eq!(said(&mut outbox), [(seq, "t 9".to_owned())]);
+        outbox.rewind();
+        assert_eq!(said(&mut outbox), [(seq, "t 9".to_owned())]);
+        assert!(outbox.keeps(seq));
+        outbox.drop_task("t");
+        assert!(!outbox.keeps(seq) && !outbox.holds("t"));
+        assert_eq!(outbox.confirm(progress("t", 9.0)), None);
+        outbox.finish(finished("t"));
+        assert_eq!(outbox.unacknowledged(), 0);
+    }
+
+    #[test]
     fn a_task_is_claimed_until_the_server_knows_its_end() {
         let mut outbox = Outbox::default();
         outbox.hold("a", "1");
@@ -197,13 +247,14 @@ mod tests {
     #[test]
     fn a_long_absence_of_the_server_takes_little_memory_and_no_end() {
         let mut outbox = Outbox::default();
+        outbox.hold("t", "lease");
         outbox.finish(finished("t"));
         for number in 0..3 * KEPT_LINES {
             outbox.log(line(&number.to_string()));
         }
         assert_eq!(outbox.unacknowledged(), KEPT_LINES + 1);
         let said = said(&mut outbox);
-        assert_eq!(said[0].1, "finished t ");
+        assert_eq!(said[0].1, "finished t lease");
         assert_eq!(said[1].1, (2 * KEPT_LINES).to_string());
     }
 }

@@ -5,13 +5,21 @@
 //! worker dies before the second rename.
 
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
 use super::failure::Failure;
 use super::library::{Located, OWN_DIRECTORY};
-use super::state::{Replacement, State, Traces, sync_parent};
+use super::recovery;
+use super::report::Pulse;
+use super::state::{End, Placing, Replacement, State, Traces, sync_parent};
+
+const COPY_BYTES: usize = 1 << 20;
 
 /// A source as it was when its task began.
 #[derive(Clone, Debug)]
@@ -63,18 +71,91 @@ pub(super) fn create_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives a result the name `place`, instead of whatever has it. It lasts when this returns.
-pub(super) fn put(result: &Path, place: &Path) -> Result<(), Failure> {
-    let put = || {
-        File::open(result)?.sync_all()?;
-        fs::rename(result, place)?;
-        sync_parent(place)
-    };
-    put().map_err(Failure::io(format!("cannot put the result at {}", place.display())))
+/// Makes a directory below `root`, and goes through no symbolic link: one could lead out of the library.
+fn create_directory_below(root: &Path, path: &Path) -> io::Result<()> {
+    let mut directory = root.to_owned();
+    let below = path.strip_prefix(root).map_err(|_| io::Error::other("it is not in its library"))?;
+    for name in below {
+        directory.push(name);
+        create_directory(&directory)?;
+        if !directory.symlink_metadata()?.is_dir() {
+            return Err(io::Error::other(format!("{} is a symbolic link", directory.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file another name, which is nobody's.
+pub(super) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from) {
+        // Not every file system can do that in one step.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            if to.symlink_metadata().is_ok() {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        result => result,
+    }
+}
+
+/// Brings a result that grew elsewhere beside its place, under its own name, and makes it last.
+pub(super) fn stage(result: &Path, place: &Path, pulse: &Pulse, stop: &CancellationToken) -> Result<PathBuf, Failure> {
+    let failure = |path: &Path| Failure::io(format!("cannot write the result to {}", path.display()));
+    if result.parent() == place.parent() {
+        File::open(result).and_then(|file| file.sync_all()).map_err(failure(result))?;
+        return Ok(result.to_owned());
+    }
+    let staged = place.with_file_name(result.file_name().unwrap_or_default());
+    if fs::rename(result, &staged).is_err() {
+        copy(result, &staged, pulse, stop).map_err(failure(&staged))?;
+    }
+    if stop.is_cancelled() {
+        return Err(Failure::Stopped);
+    }
+    File::open(&staged).and_then(|file| file.sync_all()).map_err(failure(&staged))?;
+    Ok(staged)
+}
+
+/// Stops early when it is told to.
+fn copy(from: &Path, to: &Path, pulse: &Pulse, stop: &CancellationToken) -> io::Result<()> {
+    let (mut source, mut copy) = (File::open(from)?, File::create(to)?);
+    let mut buffer = vec![0; COPY_BYTES];
+    while !stop.is_cancelled() {
+        let length = source.read(&mut buffer)?;
+        if length == 0 {
+            return fs::remove_file(from);
+        }
+        copy.write_all(&buffer[..length])?;
+        pulse.add(length);
+    }
+    Ok(())
+}
+
+/// Gives a result the name `place`, which has to be free. It lasts when this returns.
+pub(super) fn put(state: &State, task_id: &str, result: &Path, place: &Path, end: &End) -> Result<(), Failure> {
+    let failure = || format!("cannot put the result at {}", place.display());
+    let result_inode = result.metadata().map_err(Failure::io("the result is gone"))?.ino();
+    let placing = Placing { place: place.to_owned(), result_inode, end: end.clone() };
+    let traces = Traces { temporary: vec![result.to_owned()], replacement: None, placing: Some(placing) };
+    state.note(task_id, &traces).map_err(Failure::io("cannot write to the state directory"))?;
+    rename_to_free(result, place).map_err(Failure::io(failure()))?;
+    make_last(place);
+    Ok(())
+}
+
+/// For what is there already: whoever reads it finds it, and to say that it failed would be wrong.
+fn make_last(place: &Path) {
+    if let Err(error) = sync_parent(place) {
+        warn!(place = %place.display(), %error, "the result is in its place, but may not survive a power loss");
+    }
 }
 
 /// How a file gets a second name: [`fs::hard_link`], or what a test has in its place.
 pub(super) type Link = fn(&Path, &Path) -> io::Result<()>;
+
+/// How a file gets another name, and takes it from the file that has it: [`fs::rename`], or what a test has in its place.
+pub(super) type Rename = fn(&Path, &Path) -> io::Result<()>;
 
 /// A result and the original that it takes the place of.
 #[derive(Clone, Copy, Debug)]
@@ -86,57 +167,70 @@ pub(super) struct Exchange<'a> {
     pub(super) place: &'a Path,
     /// Where the original goes, or beside it with a number.
     pub(super) trash: &'a Path,
+    /// The directory of the library.
+    pub(super) root: &'a Path,
+    /// What is to be said once the result has its place.
+    pub(super) end: &'a End,
     pub(super) link: Link,
+    pub(super) rename: Rename,
 }
 
 impl Exchange<'_> {
-    /// Does it. When it fails, the original is where it was.
+    /// Does it. When it fails, the original is where it was, or what is noted says how to bring it there.
     pub(super) fn carry_out(self, state: &State, task_id: &str) -> Result<(), Failure> {
         self.original.check()?;
-        let prepared = inherit(self.original, self.result).and_then(|()| File::open(self.result)?.sync_all());
-        prepared.map_err(Failure::io("the result cannot be made to last"))?;
+        inherit(self.original, self.result).map_err(Failure::io("the result cannot get the mode of its original"))?;
         let parent = self.trash.parent().unwrap_or(Path::new("/"));
-        create_directory(parent).map_err(Failure::io(format!("cannot make the trash {}", parent.display())))?;
+        let made = create_directory_below(self.root, parent);
+        made.map_err(Failure::io(format!("cannot make the trash {}", parent.display())))?;
         let trash = free_name(self.trash);
-        let traces = self.traces(&trash).map_err(Failure::io("the result is gone"))?;
+        let (traces, replacement) = self.traces(&trash).map_err(Failure::io("the result is gone"))?;
         state.note(task_id, &traces).map_err(Failure::io("cannot write to the state directory"))?;
         let discarded = self.discard(&trash);
-        let is_linked =
-            discarded.map_err(Failure::io(format!("cannot put {} into the trash", self.original.path.display())))?;
+        discarded.map_err(Failure::io(format!("cannot put {} into the trash", self.original.path.display())))?;
         if let Err(error) = sync_parent(&trash).and_then(|()| self.take_place()) {
-            let undone = if is_linked { fs::remove_file(&trash) } else { fs::rename(&trash, &self.original.path) };
+            // What failed may have happened all the same, as on a network: only what is there counts.
+            let undone = recovery::settle(&replacement);
+            if undone.is_ok() && recovery::has_inode(self.place, replacement.result_inode) {
+                warn!(place = %self.place.display(), %error, "the result is in its place, though that was denied");
+                return Ok(());
+            }
             let undone =
                 undone.err().map_or_else(String::new, |error| format!("; the original is in the trash: {error}"));
             return Err(Failure::worker(format!("cannot put the result at {}: {error}{undone}", self.place.display())));
         }
         // From here on there is nothing to undo: the result has its place.
-        let lasting = sync_parent(self.place);
-        lasting.map_err(Failure::io(format!("the result may not last at {}", self.place.display())))
+        make_last(self.place);
+        Ok(())
     }
 
-    fn traces(&self, trash: &Path) -> io::Result<Traces> {
+    fn traces(&self, trash: &Path) -> io::Result<(Traces, Replacement)> {
+        let result_inode = self.result.metadata()?.ino();
         let replacement = Replacement {
             original: self.original.path.clone(),
             trash: trash.to_owned(),
             place: self.place.to_owned(),
-            result_inode: self.result.metadata()?.ino(),
+            result_inode,
         };
-        Ok(Traces { temporary: vec![self.result.to_owned()], replacement: Some(replacement) })
+        let placing = Placing { place: self.place.to_owned(), result_inode, end: self.end.clone() };
+        let temporary = vec![self.result.to_owned()];
+        let traces = Traces { temporary, replacement: Some(replacement.clone()), placing: Some(placing) };
+        Ok((traces, replacement))
     }
 
-    /// Brings the original into the trash. True when it has its place, too.
-    fn discard(&self, trash: &Path) -> io::Result<bool> {
+    /// Brings the original into the trash, by a link where that is possible.
+    fn discard(&self, trash: &Path) -> io::Result<()> {
         match (self.link)(&self.original.path, trash) {
-            Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-            Err(_) => fs::rename(&self.original.path, trash).map(|()| false),
+            Err(_) => rename_to_free(&self.original.path, trash),
+            Ok(()) => Ok(()),
         }
     }
 
     /// When it fails, the result is where it was.
     fn take_place(&self) -> io::Result<()> {
         if self.place == self.original.path {
-            return fs::rename(self.result, self.place);
+            return (self.rename)(self.result, self.place);
         }
         self.rename_to_free_place()?;
         match fs::remove_file(&self.original.path) {
@@ -158,8 +252,7 @@ impl Exchange<'_> {
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-            Err(_) if self.place.symlink_metadata().is_ok() => Err(ErrorKind::AlreadyExists.into()),
-            Err(_) => fs::rename(self.result, self.place),
+            Err(_) => rename_to_free(self.result, self.place),
         }
     }
 }

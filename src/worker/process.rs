@@ -17,6 +17,8 @@ use super::tail::Tail;
 
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long it may take to be gone after it was killed.
+const KILLED_GRACE: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 8192;
 
 /// Runs a program until it ends well. `on_output` gets its standard output as it comes; its last words are in the
@@ -119,7 +121,9 @@ impl Group {
         // It may have ended by itself; then the signal finds nobody.
         let _ = timeout(GRACE, self.wait()).await;
         self.send(Signal::KILL);
-        self.wait().await.map(drop)
+        // A process that waits for a disk that hangs cannot even be killed.
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "it was killed and does not end");
+        timeout(KILLED_GRACE, self.wait()).await.map_err(late)?.map(drop)
     }
 
     fn send(&self, signal: Signal) {

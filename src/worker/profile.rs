@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     fn media() -> Media {
-        let stream = |index, kind, codec: &str| Stream { index, kind, codec: codec.to_owned() };
+        let stream = |index, kind, codec: &str| Stream { index, kind, codec: codec.to_owned(), end: None };
         let streams = vec![
             stream(0, StreamKind::Video, "h264"),
             stream(1, StreamKind::Audio, "aac"),
@@ -186,7 +186,7 @@ mod tests {
             stream(3, StreamKind::Subtitle, "mov_text"),
             stream(4, StreamKind::Picture, "png"),
         ];
-        Media { streams, bit_rate: Some(3_000_000), duration: Some(9.0) }
+        Media { streams, bit_rate: Some(3_000_000), duration: Some(9.0), ..Media::default() }
     }
 
     fn line(container: Container, quality: Quality, audio: &str) -> String {

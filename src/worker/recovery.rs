@@ -1,5 +1,6 @@
-//! Puts right what a worker that died has left behind. All of it blocks.
+//! Puts right what a task has left behind: of a worker that died, or of one that could not do it. All of it blocks.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -7,33 +8,78 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tracing::{info, warn};
 
+use super::place::rename_to_free;
 use super::profile::file_argument;
-use super::state::{Replacement, State, Traces};
+use super::state::{End, Replacement, State, Traces};
 
-/// Ends what still runs, brings originals back that have lost their place, and removes files that are worth nothing.
-pub(super) fn recover(state: &State) -> io::Result<()> {
-    for (task_id, traces) in state.left_behind()? {
-        if !is_reachable(&traces) {
-            warn!(task = %task_id, "cannot clean up after a task: its disk is not there; left for the next start");
-            continue;
-        }
-        clear(&traces)?;
-        state.forget(&task_id)?;
-        info!(task = %task_id, "cleaned up after a task of an earlier worker");
-    }
-    Ok(())
+/// The tasks whose traces could not be put right yet.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    task_ids: Mutex<BTreeSet<String>>,
+    /// Held while they are tried again: two at a time would be in each other's way.
+    turn: Mutex<()>,
 }
 
-/// Does that for one task, whether it is of a worker that died or has just ended.
-pub(super) fn clear(traces: &Traces) -> io::Result<()> {
+impl Leftovers {
+    /// Puts right what a worker that died has left behind. What cannot be put right now is tried again later.
+    pub(super) fn recover(state: &State) -> io::Result<Self> {
+        let leftovers = Leftovers::default();
+        for (task_id, _) in state.left_behind()? {
+            if leftovers.put_right(state, &task_id).is_ok() {
+                info!(task = %task_id, "cleaned up after a task of an earlier worker");
+            }
+        }
+        Ok(leftovers)
+    }
+
+    /// Tries again. Returns the tasks that turned out to have come to a good end.
+    pub(super) fn retry(&self, state: &State) -> Vec<(String, End)> {
+        let _turn = self.turn.lock();
+        let left: Vec<String> = self.task_ids.lock().iter().cloned().collect();
+        let ended = left.into_iter().filter_map(|task_id| {
+            let end = self.put_right(state, &task_id).ok()??;
+            Some((task_id, end))
+        });
+        ended.collect()
+    }
+
+    /// Cleans up after a task that runs no more. Returns its end if its result has its place.
+    pub(super) fn put_right(&self, state: &State, task_id: &str) -> io::Result<Option<End>> {
+        let result = put_right(state, task_id);
+        let mut left = self.task_ids.lock();
+        match &result {
+            Ok(_) => {
+                left.remove(task_id);
+            }
+            Err(error) => {
+                if left.insert(task_id.to_owned()) {
+                    warn!(task = %task_id, %error, "something of a task is left on the disk; it is tried again later");
+                }
+            }
+        }
+        result
+    }
+}
+
+/// Ends what still runs, brings the original back if it has lost its place, and removes files that are worth nothing.
+fn put_right(state: &State, task_id: &str) -> io::Result<Option<End>> {
+    let Some(traces) = state.traces(task_id)? else { return Ok(None) };
+    // They may write to a disk that only seems to be gone.
+    traces.temporary.iter().for_each(|file| end_writers(file));
+    check_reachable(&traces)?;
     if let Some(replacement) = &traces.replacement {
         settle(replacement)?;
     }
+    let placing = traces.placing.filter(|placing| has_inode(&placing.place, placing.result_inode));
+    let end = placing.map(|placing| placing.end);
+    if let Some(end) = &end {
+        state.keep_end(task_id, end)?;
+    }
     for file in &traces.temporary {
-        end_writers(file);
         match fs::remove_file(file) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(io::Error::new(error.kind(), format!("cannot remove {}: {error}", file.display())));
@@ -41,26 +87,41 @@ pub(super) fn clear(traces: &Traces) -> io::Result<()> {
             _ => {}
         }
     }
-    Ok(())
+    state.forget(task_id)?;
+    Ok(end)
 }
 
 /// Whether the directories are there: what is not seen on a disk that is not mounted is not gone.
-fn is_reachable(traces: &Traces) -> bool {
+fn check_reachable(traces: &Traces) -> io::Result<()> {
     let originals = traces.replacement.iter().map(|replacement| &replacement.original);
-    let mut directories = traces.temporary.iter().chain(originals).filter_map(|file| file.parent());
-    directories.all(Path::is_dir)
+    let places = traces.placing.iter().map(|placing| &placing.place);
+    let mut directories = traces.temporary.iter().chain(originals).chain(places).filter_map(|file| file.parent());
+    match directories.find(|directory| !directory.is_dir()) {
+        Some(gone) => Err(io::Error::new(ErrorKind::NotFound, format!("{} is not there", gone.display()))),
+        None => Ok(()),
+    }
 }
 
-fn settle(Replacement { original, trash, place, result_inode }: &Replacement) -> io::Result<()> {
-    let Ok(in_trash) = trash.symlink_metadata() else { return Ok(()) };
-    let is_placed = place.symlink_metadata().is_ok_and(|metadata| metadata.ino() == *result_inode);
+pub(super) fn has_inode(path: &Path, inode: u64) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.ino() == inode)
+}
+
+/// Brings a replacement that stopped halfway to one of its ends: the result is in place, or the original is. Never
+/// touches the last name of the original.
+pub(super) fn settle(Replacement { original, trash, place, result_inode }: &Replacement) -> io::Result<()> {
+    let in_trash = match trash.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        in_trash => in_trash?,
+    };
+    let is_placed = has_inode(place, *result_inode);
     match original.symlink_metadata() {
         Ok(now) if (now.dev(), now.ino()) != (in_trash.dev(), in_trash.ino()) => Ok(()),
         Ok(_) => fs::remove_file(if is_placed { original } else { trash }),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         Err(_) if is_placed => Ok(()),
         Err(_) => {
             warn!(video = %original.display(), "brought back from the trash: its result was not in place yet");
-            fs::rename(trash, original)
+            rename_to_free(trash, original)
         }
     }
 }
@@ -84,7 +145,6 @@ fn end_writers(file: &Path) {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::CommandExt as _;
-    use std::path::PathBuf;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -159,10 +219,16 @@ mod tests {
     fn what_is_on_a_disk_that_is_not_there_is_left_for_later() {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(&directory.path().join("state")).unwrap();
-        let traces = Traces { temporary: vec![PathBuf::from("/nowhere/at/all")], replacement: None };
+        let mount = directory.path().join("mount");
+        let traces = Traces { temporary: vec![mount.join("half")], ..Traces::default() };
         state.note("t", &traces).unwrap();
-        recover(&state).unwrap();
+        fs::write(directory.path().join("state/tasks/odd.json"), "no note").unwrap();
+        let leftovers = Leftovers::recover(&state).unwrap();
         assert_eq!(state.left_behind().unwrap(), [("t".to_owned(), traces)]);
+        fs::create_dir(&mount).unwrap();
+        fs::write(mount.join("half"), "half").unwrap();
+        assert_eq!(leftovers.retry(&state), []);
+        assert_eq!((state.left_behind().unwrap(), mount.join("half").exists()), (Vec::new(), false));
     }
 
     #[test]
@@ -176,9 +242,9 @@ mod tests {
         let mut writer = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
         let mut ready = String::new();
         io::BufRead::read_line(&mut io::BufReader::new(writer.stdout.take().unwrap()), &mut ready).unwrap();
-        let traces = Traces { temporary: vec![file.clone(), directory.path().join("never made")], replacement: None };
+        let traces = Traces { temporary: vec![file.clone(), directory.path().join("never made")], ..Traces::default() };
         state.note("t", &traces).unwrap();
-        recover(&state).unwrap();
+        Leftovers::recover(&state).unwrap();
         assert!(!file.exists());
         assert!(!writer.wait().unwrap().success());
         assert_eq!(state.left_behind().unwrap(), []);

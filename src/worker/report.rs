@@ -1,6 +1,8 @@
 //! Tells the server how far a task is, not more often than it wants to know.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use steward_proto::transcode::v1 as pb;
@@ -8,6 +10,18 @@ use steward_proto::transcode::v1 as pb;
 use super::link::Link;
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long work that counts nothing is still taken for alive: a disk may need that to write what it was given.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What long work has done so far, so that it can be told from work that hangs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    pub(super) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
 
 /// The reports of one task.
 #[derive(Debug)]
@@ -48,7 +62,36 @@ impl Report {
             return;
         }
         self.latest = Some(now);
-        self.link.progress(pb::TaskProgress {
+        self.link.progress(self.progress(stage));
+    }
+
+    /// Returns once the server has said whether the task is still this worker's. Waits for a server that is away.
+    pub(super) async fn confirm(&self, stage: Stage) -> bool {
+        self.link.confirm(self.progress(stage)).await
+    }
+
+    /// Reports while something else is done, for as long as that does not hang.
+    pub(super) async fn during<T>(&mut self, stage: Stage, pulse: &Pulse, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut seen = (0, Instant::now());
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(INTERVAL) => {
+                    let count = pulse.0.load(Ordering::Relaxed);
+                    if count != seen.0 {
+                        seen = (count, Instant::now());
+                    }
+                    if seen.1.elapsed() < PATIENCE {
+                        self.tell(stage);
+                    }
+                }
+            }
+        }
+    }
+
+    fn progress(&self, stage: Stage) -> pb::TaskProgress {
+        pb::TaskProgress {
             task_id: self.task_id.clone(),
             // The link knows it.
             lease_token: String::new(),
@@ -58,7 +101,7 @@ impl Report {
             fps: stage.fps,
             speed: stage.speed,
             output_bytes: stage.bytes,
-        });
+        }
     }
 
     /// A line for the log of the farm.

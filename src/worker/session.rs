@@ -12,8 +12,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
+use tracing::warn;
 
+use super::failure::blocking;
 use super::link::Link;
+use super::state::State;
 use crate::cli::backoff::Backoff;
 use crate::cli::connect::Server;
 use crate::cli::error;
@@ -24,6 +27,8 @@ const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 /// When the server says nothing of heartbeats, or nonsense.
 const USUAL_INTERVAL: Duration = Duration::from_secs(5);
+/// A session of this length shows that the server is well.
+const STEADY: Duration = Duration::from_secs(5);
 const MESSAGES_AHEAD: usize = 16;
 
 /// What the session has to tell.
@@ -42,6 +47,7 @@ pub(super) enum Event {
 pub(super) struct Session {
     pub(super) server: Server,
     pub(super) link: Arc<Link>,
+    pub(super) state: Arc<State>,
     /// With the token of an earlier registration, if there is one.
     pub(super) registration: pb::RegisterWorkerRequest,
     pub(super) events: mpsc::Sender<Event>,
@@ -56,8 +62,13 @@ impl Session {
                 None => return,
                 Some(Err(status)) => status,
                 Some(Ok((outgoing, incoming, interval))) => {
-                    backoff = Backoff::new();
-                    match self.converse(outgoing, incoming, interval, &stop).await {
+                    let opened = Instant::now();
+                    let ended = self.converse(outgoing, incoming, interval, &stop).await;
+                    // A server that ends each session at once must not be asked without a pause.
+                    if opened.elapsed() >= STEADY {
+                        backoff = Backoff::new();
+                    }
+                    match ended {
                         Ok(()) => return,
                         Err(status) => status,
                     }
@@ -138,11 +149,27 @@ impl Session {
 
     async fn hear(&self, message: Option<Message>) {
         match message {
-            Some(Message::Ack(ack)) => self.link.acknowledge(ack.seq),
+            Some(Message::Ack(ack)) => self.hear_ack(ack.seq).await,
+            Some(Message::LeaseLost(lost)) => {
+                // Before the acknowledgement that may follow: who waits for that must know it.
+                self.link.drop_task(&lost.task_id);
+                self.tell(Event::Said(Box::new(Message::LeaseLost(lost)))).await;
+            }
             Some(message) => self.tell(Event::Said(Box::new(message))).await,
             // Of a newer server.
             None => {}
         }
+    }
+
+    async fn hear_ack(&self, seq: u64) {
+        if let Some(task_id) = self.link.end_in(seq) {
+            let state = self.state.clone();
+            let forgotten = blocking(move || state.forget_end(&task_id)).await;
+            if let Err(error) = forgotten {
+                warn!(%error, "the server knows the end of a task, but will be told it again after a restart");
+            }
+        }
+        self.link.acknowledge(seq);
     }
 
     async fn tell(&self, event: Event) {

@@ -66,10 +66,11 @@ pub(super) async fn recover(
     what: &str,
     backoff: &mut Backoff,
 ) -> Result<(), Failure> {
-    let is_broken_off = error::reason(status).as_deref() == Some("WRONG_OFFSET");
+    let reason = error::reason(status);
+    let is_broken_off = matches!(reason.as_deref(), Some("WRONG_OFFSET" | "WRONG_DIGEST"));
     if !error::is_transient(status) && !is_broken_off {
         let message = format!("{what}: {}", error::describe(status));
-        let is_about_the_video = error::reason(status).as_deref() == Some("RESULT_REFUSED");
+        let is_about_the_video = reason.as_deref() == Some("RESULT_REFUSED");
         return Err(if is_about_the_video { Failure::Video(message) } else { Failure::Worker(message) });
     }
     if backoff.is_fresh() {
@@ -81,17 +82,25 @@ pub(super) async fn recover(
     }
 }
 
+/// How much of the source is here.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fetched {
+    bytes: i64,
+    /// As the server said first.
+    total: Option<i64>,
+}
+
 /// Fetches the source. A connection that breaks is made again, and goes on where it was.
 async fn fetch(attempt: &mut Attempt<'_>, source: &Path) -> Result<(), Failure> {
-    let mut offset = 0;
+    let mut fetched = Fetched::default();
     let mut backoff = Backoff::new();
     loop {
-        let before = offset;
-        match fetch_from(attempt, source, &mut offset).await {
+        let before = fetched.bytes;
+        match fetch_from(attempt, source, &mut fetched).await {
             Ok(()) => return Ok(()),
             Err(Interrupted::Failed(failure)) => return Err(failure),
             Err(Interrupted::Broken(status)) => {
-                if offset > before {
+                if fetched.bytes > before {
                     backoff = Backoff::new();
                 }
                 recover(attempt, &status, "cannot fetch the video", &mut backoff).await?;
@@ -117,11 +126,11 @@ impl From<Status> for Interrupted {
     }
 }
 
-async fn fetch_from(attempt: &mut Attempt<'_>, source: &Path, offset: &mut i64) -> Result<(), Interrupted> {
+async fn fetch_from(attempt: &mut Attempt<'_>, source: &Path, fetched: &mut Fetched) -> Result<(), Interrupted> {
     let request = pb::ReadSourceRequest {
         task_id: attempt.assignment.task_id.clone(),
         lease_token: attempt.assignment.lease_token.clone(),
-        offset: *offset,
+        offset: fetched.bytes,
         ..pb::ReadSourceRequest::default()
     };
     let stop = attempt.stop;
@@ -129,24 +138,34 @@ async fn fetch_from(attempt: &mut Attempt<'_>, source: &Path, offset: &mut i64) 
     let stopped = || Interrupted::Failed(Failure::Stopped);
     let opening = stop.run_until_cancelled(videos.read_source(request)).await.ok_or_else(stopped)?;
     let mut parts = opening?.into_inner();
-    let mut total = None;
     loop {
         let part = stop.run_until_cancelled(parts.message()).await.ok_or_else(stopped)??;
         let Some(part) = part else { break };
-        if part.offset != *offset {
-            return Err(Failure::worker(format!("the server sent byte {} for byte {offset}", part.offset)).into());
-        }
-        total = Some(part.total_bytes);
-        *offset += i64::try_from(part.chunk.len()).unwrap_or(i64::MAX);
+        let total = *fetched.total.get_or_insert(part.total_bytes);
+        check_part(&part, fetched.bytes, total)?;
+        fetched.bytes += i64::try_from(part.chunk.len()).unwrap_or(i64::MAX);
         append(source.to_owned(), part.chunk).await?;
         attempt.report.tell(Stage::default());
     }
-    match total {
-        Some(total) if *offset < total => Err(Status::unavailable("the stream ended early").into()),
-        // After a break at the very end there is nothing more to come.
-        Some(_) | None if *offset > 0 => Ok(()),
-        Some(_) | None => Err(Failure::video("the video is empty").into()),
+    match fetched.total {
+        Some(total) if fetched.bytes == total => Ok(()),
+        // However well it ended: only the whole counts.
+        Some(_) => Err(Status::unavailable("the stream ended early").into()),
+        None => Err(Failure::video("the video is empty").into()),
     }
+}
+
+/// Fails when a part is not the next one of the same file.
+fn check_part(part: &pb::ReadSourceResponse, offset: i64, total: i64) -> Result<(), Failure> {
+    if part.total_bytes != total {
+        let message = format!("the video was changed while it was fetched: from {total} to {} bytes", part.total_bytes);
+        return Err(Failure::Worker(message));
+    }
+    let end = i64::try_from(part.chunk.len()).ok().and_then(|length| offset.checked_add(length));
+    if part.offset != offset || end.is_none_or(|end| end > total) {
+        return Err(Failure::worker(format!("the server sent byte {} for byte {offset} of {total}", part.offset)));
+    }
+    Ok(())
 }
 
 async fn append(path: PathBuf, chunk: bytes::Bytes) -> Result<(), Failure> {

@@ -31,11 +31,18 @@ pub(super) struct Measured<'a> {
     pub(super) bytes: u64,
 }
 
-/// How far the lengths of source and result may be apart, in seconds.
+/// How far the lengths of source and result may be apart, in seconds, and so where their video streams end.
 const TOLERANCE: f64 = 2.0;
 
 /// Says what is wrong with the result, with numbers.
-pub(super) fn judge(source: Measured<'_>, result: Measured<'_>, growth: Growth) -> Result<(), String> {
+///
+/// `scanned` is how long the source takes by what the server knows, for a source that does not tell itself.
+pub(super) fn judge(
+    source: Measured<'_>,
+    result: Measured<'_>,
+    scanned: Option<f64>,
+    growth: Growth,
+) -> Result<(), String> {
     let codecs: Vec<&str> = result.media.of_kind(StreamKind::Video).map(|stream| &*stream.codec).collect();
     if !codecs.contains(&"hevc") {
         let found = if codecs.is_empty() { "none".to_owned() } else { codecs.join(", ") };
@@ -45,7 +52,8 @@ pub(super) fn judge(source: Measured<'_>, result: Measured<'_>, growth: Growth) 
     if audio(result) != audio(source) {
         return Err(format!("the result has {} audio streams, the source {}", audio(result), audio(source)));
     }
-    if let Some(expected) = source.media.duration {
+    let expected = source.media.duration.or(scanned);
+    if let Some(expected) = expected {
         let Some(actual) = result.media.duration else {
             return Err(format!("the result does not tell how long it is; the source takes {expected:.2} s"));
         };
@@ -55,8 +63,34 @@ pub(super) fn judge(source: Measured<'_>, result: Measured<'_>, growth: Growth) 
             ));
         }
     }
+    compare_videos(source.media, result.media, expected)?;
     if growth == Growth::Refused && result.bytes >= source.bytes {
         return Err(format!("the result is not smaller: {} bytes, the source {} bytes", result.bytes, source.bytes));
+    }
+    Ok(())
+}
+
+/// Looks where the video streams end, each by itself: ffmpeg ends well when the pictures of a damaged source stop early,
+/// and the length of the whole is then that of its sound.
+fn compare_videos(source: &Media, result: &Media, whole: Option<f64>) -> Result<(), String> {
+    let count = |media: &Media| media.of_kind(StreamKind::Video).count();
+    if count(result) != count(source) {
+        return Err(format!("the result has {} video streams, the source {}", count(result), count(source)));
+    }
+    for (before, after) in source.of_kind(StreamKind::Video).zip(result.of_kind(StreamKind::Video)) {
+        let Some(expected) = before.end.or(whole) else { continue };
+        // Results are of containers that always tell.
+        let Some(actual) = after.end else {
+            return Err(format!(
+                "the result does not tell where its video ends; that of the source, at {expected:.2} s"
+            ));
+        };
+        if (actual - expected).abs() > TOLERANCE {
+            return Err(format!(
+                "the video of the result ends at {actual:.2} s, that of the source at {expected:.2} s: more than \
+                 {TOLERANCE} s apart"
+            ));
+        }
     }
     Ok(())
 }
@@ -84,15 +118,15 @@ mod tests {
     use crate::worker::media::Stream;
 
     fn media(codec: &str, audio: usize, duration: Option<f64>) -> Media {
-        let stream = |kind, codec: &str| Stream { index: 0, kind, codec: codec.to_owned() };
+        let stream = |kind, codec: &str| Stream { index: 0, kind, codec: codec.to_owned(), end: duration };
         let mut streams = vec![stream(StreamKind::Video, codec)];
         streams.extend((0..audio).map(|_| stream(StreamKind::Audio, "aac")));
-        Media { duration, streams, bit_rate: None }
+        Media { duration, streams, ..Media::default() }
     }
 
     fn verdict(result: &Media, bytes: u64, growth: Growth) -> Result<(), String> {
         let source = media("h264", 1, Some(60.0));
-        judge(Measured { media: &source, bytes: 1000 }, Measured { media: result, bytes }, growth)
+        judge(Measured { media: &source, bytes: 1000 }, Measured { media: result, bytes }, None, growth)
     }
 
     #[test]
@@ -122,6 +156,25 @@ mod tests {
     fn a_source_without_a_length_has_none_to_compare() {
         let (source, result) = (media("h264", 0, None), media("hevc", 0, Some(1.0)));
         let measured = |media, bytes| Measured { media, bytes };
-        assert_eq!(judge(measured(&source, 9), measured(&result, 8), Growth::Refused), Ok(()));
+        let judged = |scanned| judge(measured(&source, 9), measured(&result, 8), scanned, Growth::Refused);
+        assert_eq!(judged(None), Ok(()));
+        assert!(judged(Some(60.0)).unwrap_err().contains("the source 60.00 s"));
+    }
+
+    #[test]
+    fn pictures_that_stop_before_the_sound_are_found_out() {
+        let mut result = media("hevc", 1, Some(60.0));
+        result.streams[0].end = Some(24.1);
+        let expected = "the video of the result ends at 24.10 s, that of the source at 60.00 s: more than 2 s apart";
+        assert_eq!(verdict(&result, 1, Growth::Refused).unwrap_err(), expected);
+        let mut source = media("h264", 1, Some(60.0));
+        source.streams[0].end = None;
+        let judged = |result: &Media| {
+            let measured = |media| Measured { media, bytes: 1 };
+            judge(measured(&source), measured(result), None, Growth::Allowed).unwrap_err()
+        };
+        assert!(judged(&result).contains("ends at 24.10 s"));
+        result.streams[0].end = None;
+        assert!(judged(&result).contains("not tell"));
     }
 }

@@ -52,10 +52,18 @@ impl WorkerService for Sessions {
             while let Ok(Some(request)) = incoming.message().await {
                 let seq = request.seq;
                 let mut acknowledges = false;
+                let mut lost = None;
                 state.send_modify(|state| {
-                    acknowledges = seq != 0 && !state.holds_acks;
+                    if let Some(Said::Progress(progress)) = &request.message {
+                        lost = state.lost.iter().find(|task| **task == progress.task_id).cloned();
+                    }
+                    let is_end = matches!(request.message, Some(Said::Finished(_)));
+                    acknowledges = seq != 0 && !state.holds_acks && !(is_end && state.holds_ends);
                     state.said.push(request);
                 });
+                if let Some(task_id) = lost {
+                    respond(Message::LeaseLost(LeaseLost { task_id, reason: "too late".to_owned() }));
+                }
                 if acknowledges && !respond(Message::Ack(Ack { seq })) {
                     return;
                 }

@@ -202,3 +202,86 @@ async fn a_task_without_a_proper_id_is_passed_over() {
     assert_eq!(scene.fake.end_of(1).await.status(), pb::TaskStatus::Completed);
     worker.finish().await;
 }
+
+#[tokio::test]
+async fn nothing_is_placed_once_the_lease_is_lost() {
+    let scene = Scene::with_video("v.mp4");
+    let before = fs::read(scene.film("v.mp4")).unwrap();
+    let worker = scene.start_with(patient(&scene));
+    scene.fake.assign(1, "films/v.mp4").await;
+    scene.encoding().await;
+    scene.fake.change(|state| state.lost.push(task_id(1)));
+    scene.let_go();
+    scene.fake.until(|state| state.free_slots() == Some(0)).await;
+    scene.fake.until(|state| state.free_slots() == Some(1)).await;
+    worker.finish().await;
+    scene.fake.look(|state| assert!(state.finished().is_empty()));
+    assert_eq!((scene.files(), fs::read(scene.film("v.mp4")).unwrap()), (vec!["v.mp4".to_owned()], before));
+}
+
+#[tokio::test]
+async fn a_result_waits_for_a_server_that_is_away() {
+    let mut scene = Scene::with_video("v.mp4");
+    let before = fs::read(scene.film("v.mp4")).unwrap();
+    scene.fake.change(|state| state.holds_acks = true);
+    let worker = scene.start();
+    scene.fake.assign(1, "films/v.mp4").await;
+    let asks = |state: &crate::worker::fake::State| {
+        state.said.iter().any(|said| said.seq != 0 && matches!(said.message, Some(Said::Progress(_))))
+    };
+    scene.fake.until(asks).await;
+    scene.fake.stop();
+    assert_eq!(fs::read(scene.film("v.mp4")).unwrap(), before);
+    scene.fake.change(|state| state.holds_acks = false);
+    scene.fake.start_again();
+    assert_eq!(scene.fake.end_of(1).await.status(), pb::TaskStatus::Completed);
+    worker.finish().await;
+}
+
+#[tokio::test]
+async fn a_good_end_is_told_by_the_next_worker_if_the_first_one_could_not() {
+    let mut scene = Scene::with_video("v.mp4");
+    let worker = scene.start();
+    scene.fake.assign(1, "films/v.mp4").await;
+    scene.fake.until(|state| !state.progress().is_empty()).await;
+    // Everything but the end is acknowledged.
+    scene.fake.change(|state| state.holds_ends = true);
+    scene.fake.end_of(1).await;
+    scene.fake.stop();
+    worker.order(Order::Quit);
+    assert_eq!(worker.end().await, End::Quit);
+    let before = fs::read(scene.film("v.mp4")).unwrap();
+
+    scene.fake.change(|state| state.holds_ends = false);
+    scene.fake.start_again();
+    let worker = scene.start();
+    scene.fake.until(|state| state.finished().len() == 2).await;
+    worker.finish().await;
+    scene.fake.look(|state| {
+        let ends = state.finished();
+        let both = ends.iter().map(|end| (end.status(), end.lease_token.as_str(), end.output_bytes));
+        let bytes = i64::try_from(before.len()).unwrap();
+        assert!(both.eq([(pb::TaskStatus::Completed, "lease-1", bytes); 2]), "{ends:?}");
+        // It is claimed, so that it does not count as abandoned.
+        let held = pb::HeldTask { task_id: task_id(1), lease_token: "lease-1".to_owned() };
+        assert_eq!(state.hellos.last().unwrap().running, [held]);
+    });
+    assert_eq!(fs::read_dir(scene.path("state/ends")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn work_that_comes_while_the_worker_ends_is_given_back() {
+    let scene = Scene::with_video("v.mp4");
+    scene.fake.change(|state| state.holds_acks = true);
+    let worker = scene.start();
+    scene.fake.assign(1, "films/missing.mp4").await;
+    scene.fake.end_of(1).await;
+    scene.fake.until(|state| state.free_slots() == Some(1)).await;
+    worker.order(Order::Finish);
+    scene.fake.until(|state| state.free_slots() == Some(0)).await;
+    scene.fake.assign_now(2, "films/v.mp4", 0);
+    let end = scene.fake.end_of(2).await;
+    assert!(end.declined && end.lease_token == "lease-2", "{end:?}");
+    worker.order(Order::Quit);
+    worker.end().await;
+}

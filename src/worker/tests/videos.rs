@@ -167,3 +167,79 @@ async fn a_source_of_which_half_is_missing_is_found_out() {
     worker.finish().await;
     assert_eq!(scene.files(), ["long.mp4", "v.mp4"]);
 }
+
+/// Makes nothing of the pictures of a video after `seconds`, as bad sectors do.
+fn spoil_pictures_after(path: &Path, seconds: f64) {
+    let packets = std::process::Command::new(program("ffprobe"))
+        .args(["-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time,size,pos", "-of", "csv=p=0"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    for packet in String::from_utf8(packets.stdout).unwrap().lines() {
+        let fields: Vec<&str> = packet.split(',').collect();
+        let (size, start): (usize, usize) = (fields[1].parse().unwrap(), fields[2].parse().unwrap());
+        if fields[0].parse::<f64>().unwrap() > seconds {
+            bytes[start..start + size].fill(0);
+        }
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_source_whose_pictures_stop_before_its_sound_is_found_out() {
+    let scene = Scene::new();
+    let names = ["v.mp4", "w.mkv"];
+    for name in names {
+        make_video(&scene.film(name), 20, &[]);
+        spoil_pictures_after(&scene.film(name), 8.0);
+    }
+    let before = names.map(|name| fs::read(scene.film(name)).unwrap());
+    let worker = scene.start();
+    for (number, name) in [(1, names[0]), (2, names[1])] {
+        scene.fake.assign(number, &format!("films/{name}")).await;
+        let end = scene.fake.end_of(number).await;
+        assert!(end.error_message.starts_with("the video of the result ends at 8."), "{end:?}");
+        assert!(end.error_message.contains("that of the source at 20.") && !end.declined, "{end:?}");
+    }
+    worker.finish().await;
+    assert_eq!(scene.files(), names);
+    assert_eq!(names.map(|name| fs::read(scene.film(name)).unwrap()), before);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_the_one_that_was_scanned_is_declined() {
+    let scene = Scene::with_video("v.mp4");
+    let worker = scene.start();
+    scene.fake.assign_scanned(1, "films/v.mp4", 7).await;
+    let end = scene.fake.end_of(1).await;
+    assert!(end.declined && end.error_message.contains("not the file that was scanned"), "{end:?}");
+    worker.finish().await;
+    assert_eq!(scene.files(), ["v.mp4"]);
+}
+
+#[tokio::test]
+async fn a_list_of_other_files_is_no_video() {
+    let scene = Scene::with_video("v.mp4");
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nv.mp4\n#EXT-X-ENDLIST\n";
+    fs::write(scene.film("list.mp4"), list).unwrap();
+    let worker = scene.start();
+    scene.fake.assign(1, "films/list.mp4").await;
+    let end = scene.fake.end_of(1).await;
+    assert!(!end.error_message.is_empty() && !end.declined, "{end:?}");
+    worker.finish().await;
+    assert_eq!(scene.files(), ["list.mp4", "v.mp4"]);
+}
+
+#[tokio::test]
+async fn a_result_in_a_directory_is_never_overwritten() {
+    let scene = Scene::with_video("v.mkv");
+    fs::create_dir_all(scene.path("out/films")).unwrap();
+    fs::write(scene.path("out/films/v.mkv"), "mine").unwrap();
+    let worker = scene.start_with(Settings { delivery: Delivery::Directory(scene.path("out")), ..scene.settings() });
+    scene.fake.assign(1, "films/v.mkv").await;
+    let end = scene.fake.end_of(1).await;
+    assert!(end.error_message.contains("there is a file already") && !end.declined, "{end:?}");
+    worker.finish().await;
+    assert_eq!(fs::read(scene.path("out/films/v.mkv")).unwrap(), b"mine");
+}
