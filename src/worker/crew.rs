@@ -114,7 +114,7 @@ impl Crew {
             Ok(done) => info!(%task, ?elapsed, before = done.source_bytes, after = done.output_bytes, "task completed"),
             Err(Failure::Stopped) => info!(%task, "task stopped"),
             Err(Failure::Video(reason) | Failure::Worker(reason) | Failure::Spent(reason)) => {
-                warn!(%task, %reason, "task failed")
+                warn!(%task, %reason, "task failed");
             }
         }
         match verdict(task, elapsed, running.fate.as_ref(), result) {

@@ -15,7 +15,7 @@ use super::profile::file_argument;
 /// A report is some kilobytes; one of this size is a file that was made to do harm.
 const REPORT_BYTES: usize = 16 << 20;
 /// It reads some megabytes at most; a disk that needs longer hangs.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+const PROBE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Formats that name other files, which are not the library's business.
 const LISTS: [&str; 8] = ["applehttp", "concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"];
 

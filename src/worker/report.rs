@@ -11,7 +11,7 @@ use super::link::Link;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long work that counts nothing is still taken for alive: a disk may need that to write what it was given.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// What long work has done so far, so that it can be told from work that hangs.
 #[derive(Clone, Debug, Default)]

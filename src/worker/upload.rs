@@ -112,13 +112,12 @@ async fn send_once(
             Either::Right((answer, _)) => Some(answer),
         }
     };
-    let answer = match early {
-        Some(answer) => answer,
+    let answer = if let Some(answer) = early {
+        answer
+    } else {
         // The server looks at the whole of it, and brings it to its place.
-        None => {
-            let stage = Stage { percent: UPLOAD_PERCENT, ..Stage::default() };
-            attempt.report.during(stage, &Pulse::default(), answer).await
-        }
+        let stage = Stage { percent: UPLOAD_PERCENT, ..Stage::default() };
+        attempt.report.during(stage, &Pulse::default(), answer).await
     };
     answer.map(Response::into_inner).map_err(Broken::There)
 }
