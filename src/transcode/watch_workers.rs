@@ -14,7 +14,7 @@ use super::load::decode;
 use super::model::{TaskId, TaskRecord, WorkerId};
 use super::watch::{Sender, Steps, within};
 use super::workers::WorkerView;
-use crate::store::{ChangeKind, ChangeSet, Key, Record, Revision, Table};
+use crate::store::{Change, ChangeKind, ChangeSet, Key, Record, Revision, Table};
 
 /// How long a change is waited for in the index.
 const INDEX_FOLLOWS_WITHIN: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ impl Farm {
 }
 
 impl Farm {
-    /// Returns once the index has what a commit put.
+    /// Returns once the index has what a commit did.
     async fn reflected(&self, set: &ChangeSet) {
         loop {
             let applied = self.applied.notified();
@@ -103,22 +103,26 @@ impl Farm {
             applied.as_mut().enable();
             // What is not there although later commits are has been removed by one of them.
             let is_past = self.highest_applied.load(Ordering::Acquire) > set.revision.0;
-            let is_known =
-                set.changes.iter().filter(|change| matches!(change.kind, ChangeKind::Put(_))).all(|change| {
-                    let Some(number) = keys::number_of(&change.key) else { return true };
-                    let known = if is_of(&change.key, Table::Worker) {
-                        self.index.workers.read().get(WorkerId(number)).map(|entry| entry.revision)
-                    } else if is_of(&change.key, Table::Task) {
-                        self.index.tasks.read().revision(TaskId(number))
-                    } else {
-                        return true;
-                    };
-                    known.map_or(is_past, |known| known >= set.revision)
-                });
-            if is_known {
+            if set.changes.iter().all(|change| self.is_reflected(change, set.revision, is_past)) {
                 return;
             }
             applied.await;
+        }
+    }
+
+    fn is_reflected(&self, change: &Change, revision: Revision, is_past: bool) -> bool {
+        let Some(number) = keys::number_of(&change.key) else { return true };
+        let known = if is_of(&change.key, Table::Worker) {
+            self.index.workers.read().get(WorkerId(number)).map(|entry| entry.revision)
+        } else if is_of(&change.key, Table::Task) {
+            self.index.tasks.read().revision(TaskId(number))
+        } else {
+            return true;
+        };
+        match change.kind {
+            ChangeKind::Put(_) => known.map_or(is_past, |known| known >= revision),
+            ChangeKind::Delete => known.is_none(),
+            ChangeKind::Emit(_) => true,
         }
     }
 }

@@ -77,7 +77,7 @@ async fn a_worker_goes_on_while_its_server_crashes() {
     let film = site.film("long.mp4");
     site.studio.long_h264(&film).await;
     site.add_library().await;
-    let worker = site.worker("w1", &["--preset", "slow"]);
+    let worker = site.worker("w1", &["--preset", "fast"]);
     let task = site.see_progress().await;
     let encoders = encoders_of(worker.id());
 
