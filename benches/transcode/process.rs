@@ -10,6 +10,9 @@ use tokio::net::TcpStream;
 
 use crate::BoxError;
 
+/// How often something is looked for, ten times a second.
+const ATTEMPTS: usize = 300;
+
 /// A running server; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
@@ -36,6 +39,15 @@ impl Process {
             // It may have ended by itself.
             let _ = kill_process(pid, signal);
         }
+        // Started in the background of a shell, some ignore an interrupt.
+        for _ in 0..ATTEMPTS {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        // It may have ended by itself.
+        let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
@@ -53,7 +65,6 @@ pub(crate) fn free_address() -> Result<SocketAddr, BoxError> {
 
 /// Waits until something listens.
 pub(crate) async fn listening(address: SocketAddr) -> Result<(), BoxError> {
-    const ATTEMPTS: usize = 300;
     for _ in 0..ATTEMPTS {
         if TcpStream::connect(address).await.is_ok() {
             return Ok(());
