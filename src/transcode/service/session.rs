@@ -1,5 +1,7 @@
 //! `WorkerService.Session`: one stream in the place of all other calls of a worker.
 
+mod hear;
+
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -11,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
-use super::fields::is_video_path;
 use super::{Answers, FarmServer};
 use crate::clock::Timestamp;
 use crate::error::{Category, Failure};
@@ -23,8 +24,7 @@ use crate::transcode::convert::{self, Secrets};
 use crate::transcode::error::Error;
 use crate::transcode::farm::Farm;
 use crate::transcode::model::{
-    MAX_PATH_BYTES, OfflineAction, RegisterOutcome, TaskId, TaskRecord, TaskStatus, TaskUuid, VideoId, WorkerId,
-    library_of,
+    OfflineAction, RegisterOutcome, TaskId, TaskRecord, TaskStatus, TaskUuid, VideoId, WorkerId, library_of,
 };
 use crate::transcode::reports::Claimant;
 use crate::transcode::sessions::Notice;
@@ -364,107 +364,6 @@ impl Session {
         };
         if let Err(error) = self.farm.report(uuid, Claimant::Worker(self.worker), report).await {
             tracing::warn!(task = %uuid, %error, "a task that nobody got is not handed back yet");
-        }
-    }
-
-    /// Does what the worker says, and acknowledges it once it is durable.
-    async fn hear(&mut self, request: api::SessionRequest) -> Result<Result<(), Over>, Failure> {
-        match self.farm.beat(self.worker).await {
-            Ok(()) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let Some(message) = request.message else { return Ok(self.acknowledge(request.seq).await) };
-        let outcome = match message {
-            Said::Hello(_) => Err(Failure::invalid([("hello", "a session has begun already".to_owned())])),
-            Said::Ping(_) => Ok(()),
-            Said::Ready(ready) => self.hear_ready(ready),
-            Said::Progress(progress) => return self.hear_progress(progress, request.seq).await,
-            Said::Finished(finished) => return self.hear_finished(finished, request.seq).await,
-            Said::Log(line) => self.hear_log(line).await,
-        };
-        outcome?;
-        Ok(self.acknowledge(request.seq).await)
-    }
-
-    fn hear_ready(&mut self, ready: api::Ready) -> Result<(), Failure> {
-        let mut fields = Fields::default();
-        if !(0..=super::fields::MAX_SLOTS).contains(&ready.free_slots) {
-            fields.reject("free_slots", format!("has to be between 0 and {}", super::fields::MAX_SLOTS));
-        }
-        let dest_path = fields.dest_path(ready.dest_path);
-        fields.check()?;
-        self.free_slots = ready.free_slots;
-        self.dest_path = dest_path;
-        self.rests_until = None;
-        Ok(())
-    }
-
-    async fn hear_progress(&mut self, progress: api::TaskProgress, seq: u64) -> Result<Result<(), Over>, Failure> {
-        let report = Report {
-            status: TaskStatus::Running,
-            progress: progress.progress,
-            elapsed_time: Some(progress.elapsed_time),
-            remaining_time: progress.remaining_time,
-            fps: progress.fps,
-            speed: progress.speed,
-            output_bytes: progress.output_bytes,
-            ..Report::default()
-        };
-        self.report(&progress.task_id, &progress.lease_token, report, seq).await
-    }
-
-    async fn hear_finished(&mut self, finished: api::TaskFinished, seq: u64) -> Result<Result<(), Over>, Failure> {
-        let mut fields = Fields::default();
-        let status: TaskStatus = fields.known("status", finished.status);
-        if !matches!(status, TaskStatus::Completed | TaskStatus::Failed) {
-            fields.reject("status", "has to be completed or failed");
-        }
-        fields.check()?;
-        // A path that cannot be is no reason to throw the work away: the next scan finds the file.
-        let is_path = is_video_path(&finished.output_path) && finished.output_path.len() <= MAX_PATH_BYTES;
-        let report = Report {
-            status,
-            progress: if status == TaskStatus::Completed { 100.0 } else { f64::NAN },
-            elapsed_time: Some(finished.elapsed_time),
-            error_message: Some(finished.error_message),
-            output_bytes: finished.output_bytes,
-            output_path: is_path.then_some(finished.output_path),
-            is_declined: finished.declined,
-            ..Report::default()
-        };
-        self.report(&finished.task_id, &finished.lease_token, report, seq).await
-    }
-
-    /// A report on a task. One that is no longer the worker's is told as such, and the session goes on.
-    async fn report(&mut self, task: &str, token: &str, report: Report, seq: u64) -> Result<Result<(), Over>, Failure> {
-        let mut fields = Fields::default();
-        let uuid = fields.task_uuid(task);
-        let claimant = fields.claimant(token, self.worker.0);
-        fields.check()?;
-        let is_progress = report.status == TaskStatus::Running;
-        let lost = match self.farm.report(uuid, claimant, report).await {
-            Ok(reported) if is_progress && !reported.is_applied => Some("the task has ended".to_owned()),
-            Ok(_) => None,
-            Err(error @ (Error::NotTaskOwner(_) | Error::TaskNotFound(_))) => Some(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(reason) = lost
-            && self.tell(Notice::LeaseLost { task: uuid, reason }).await.is_err()
-        {
-            return Ok(Err(Over));
-        }
-        Ok(self.acknowledge(seq).await)
-    }
-
-    async fn hear_log(&self, line: api::LogLine) -> Result<(), Failure> {
-        let mut fields = Fields::default();
-        let uuid = fields.task_uuid(&line.task_id);
-        let level = fields.level(line.log_level);
-        fields.check()?;
-        match self.farm.log_task(uuid, level, line.log_message).await {
-            // Retention may have removed the task: its line is of no use any more.
-            Ok(_) | Err(Error::TaskNotFound(_)) => Ok(()),
-            Err(error) => Err(error.into()),
         }
     }
 }
