@@ -15,4 +15,5 @@ pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod transcode;
+pub mod volume;
 pub mod worker;
