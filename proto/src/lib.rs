@@ -36,5 +36,13 @@ pub mod transcode {
     }
 }
 
+/// Generated from `proto/steward/volume/v1`.
+pub mod volume {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.volume.v1");
+    }
+}
+
 /// The encoded `FileDescriptorSet` of all packages, comments included.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
