@@ -32,6 +32,8 @@ pub enum Category {
     OutOfRange,
     /// Not now; the same request may do later.
     Unavailable,
+    /// What was stored cannot be read any more.
+    DataLoss,
     /// The server is at fault. The message stays here; the caller gets none of it.
     Internal,
 }
@@ -49,6 +51,7 @@ impl Category {
             Category::ResourceExhausted => tonic::Code::ResourceExhausted,
             Category::OutOfRange => tonic::Code::OutOfRange,
             Category::Unavailable => tonic::Code::Unavailable,
+            Category::DataLoss => tonic::Code::DataLoss,
             Category::Internal => tonic::Code::Internal,
         }
     }

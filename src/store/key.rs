@@ -49,6 +49,38 @@ pub enum Table {
     Library = 0x27,
     /// How far the numbers of a table have been given out, by table.
     Sequence = 0x28,
+    /// Volumes and directories, by id.
+    Volume = 0x30,
+    /// Ids of volumes and directories, by the id of their directory and their name.
+    VolumeEntry = 0x31,
+    /// Snapshots of volumes, by UUID.
+    VolumeSnapshot = 0x32,
+    /// UUIDs of snapshots, by volume and number.
+    VolumeSnapshotSeq = 0x33,
+    /// UUIDs of snapshots, by volume and the digest of the name.
+    VolumeSnapshotName = 0x34,
+    /// Clones, by the UUID of the snapshot that they need and their id.
+    VolumeClone = 0x35,
+    /// Layers of volumes, by number.
+    VolumeLayer = 0x36,
+    /// Layers that stand on another, by that one and their own number.
+    VolumeLayerChild = 0x37,
+    /// Operations on volumes, by UUID.
+    VolumeOperation = 0x38,
+    /// UUIDs of operations, by the time of their start.
+    VolumeOperationTime = 0x39,
+    /// Volumes in the trash, by the time of their purge.
+    VolumeTrash = 0x3a,
+    /// Snapshots that end by themselves, by that time.
+    VolumeSnapshotExpiry = 0x3b,
+    /// Snapshot policies, by name.
+    VolumePolicy = 0x3c,
+    /// Volumes that follow a policy, by its name and their id.
+    VolumePolicyMember = 0x3d,
+    /// What users of volumes have and may have, by name.
+    VolumeUser = 0x3e,
+    /// The highest id of a volume that was given out.
+    VolumeSequence = 0x3f,
 }
 
 /// A key: at most [`super::MAX_KEY_BYTES`], compared as bytes. Also used as a prefix of keys.

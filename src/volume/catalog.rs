@@ -1,0 +1,160 @@
+//! The catalogue: what every command on volumes has at hand.
+//!
+//! A command reads records, decides, and commits; what it has read must still be so (`tx`). Commands that also concern
+//! bytes hold locks, always in this order, so that none waits for another in a circle:
+//!
+//! 1. the locks of the volumes that they concern, by id (`volume_locks`): who opens, closes, snapshots, grows or rolls
+//!    back a volume holds its lock;
+//! 2. the lock of the tree (`tree`): for reading from before a chain is read until it is open or frozen, for writing
+//!    while a layer is replaced by another in the records and in what is open.
+
+use std::fmt::Display;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Notify, RwLock};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::driver::{Driver, LayerId};
+use super::error::Error;
+use super::keys;
+use super::namespace;
+use super::open::Open;
+use super::settings::Settings;
+use super::tx::{self, Tx};
+use super::volume_locks::VolumeLocks;
+use crate::clock::Clock;
+use crate::store::{KeyRange, Revision, Step, Store, Table, update};
+
+/// All volumes, snapshots and operations of a server. Clones share it.
+#[derive(Clone)]
+pub struct Catalog(Arc<Parts>);
+
+/// What the catalogue consists of.
+pub struct Parts {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) driver: Arc<dyn Driver>,
+    pub(super) settings: Settings,
+    pub(super) volume_locks: VolumeLocks,
+    pub(super) tree: RwLock<()>,
+    pub(super) open: Open,
+    /// Somebody may need a layer no more, or the last reader of one has gone.
+    pub(super) tidy: Notify,
+    /// An operation was started, or told to go on.
+    pub(super) operations: Notify,
+    pub(super) tasks: TaskTracker,
+    pub(super) shutdown: CancellationToken,
+    next_layer: AtomicU64,
+}
+
+impl Deref for Catalog {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Catalog {
+    /// The catalogue in `store`, with the bytes that `driver` keeps. Layers that no record knows of, left by a crash, are
+    /// removed. What it starts runs in `tasks`, and ends when `shutdown` is cancelled.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        driver: Arc<dyn Driver>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        shutdown: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Result<Self, Error> {
+        namespace::found(&*store, micros(clock.now())).await?;
+        let next_layer = AtomicU64::new(remove_unknown_layers(&store, &driver).await? + 1);
+        Ok(Catalog(Arc::new(Parts {
+            store,
+            clock,
+            driver,
+            settings,
+            volume_locks: VolumeLocks::default(),
+            tree: RwLock::new(()),
+            open: Open::default(),
+            tidy: Notify::new(),
+            operations: Notify::new(),
+            tasks,
+            shutdown,
+            next_layer,
+        })))
+    }
+
+    /// Runs a command to its end, whether anybody still waits for it or not: one that has put a new top on an open
+    /// volume must not stop before that is recorded.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        command: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let ended = self.tasks.spawn(command).await;
+        ended.map_err(|error| Error::Internal(format!("a command broke off: {error}")))?
+    }
+
+    /// Runs what blocks, such as all that a driver does, on a thread of its own.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Driver) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let driver = Arc::clone(&self.driver);
+        let ended = tokio::task::spawn_blocking(move || work(&*driver)).await;
+        ended.map_err(|error| Error::Internal(format!("work on bytes broke off: {error}")))?.map_err(Error::from)
+    }
+
+    /// Attempts until the changes are committed or there are none.
+    pub(super) async fn decide<'a, T, F, A>(
+        &'a self,
+        what: impl Display,
+        mut attempt: F,
+    ) -> Result<(T, Revision), Error>
+    where
+        F: FnMut(Tx<'a>) -> A,
+        A: Future<Output = Result<Step<T>, Error>>,
+    {
+        update(&*self.store, what, || attempt(Tx::new(&*self.store))).await
+    }
+
+    /// The time, in microseconds since the epoch, as records have it.
+    pub(super) fn now_us(&self) -> u64 {
+        micros(self.clock.now())
+    }
+
+    /// A number for a new layer. It may be left unused.
+    pub(super) fn next_layer(&self) -> LayerId {
+        LayerId(self.next_layer.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Microseconds since the epoch.
+pub(super) fn micros(time: crate::clock::Timestamp) -> u64 {
+    u64::try_from(time.nanos() / 1000).unwrap_or(0)
+}
+
+/// Removes the layers of a driver that no record knows of, and returns the highest number that was ever used.
+async fn remove_unknown_layers(store: &Arc<dyn Store>, driver: &Arc<dyn Driver>) -> Result<u64, Error> {
+    let listing = Arc::clone(driver);
+    let layers = run(move || listing.layers()).await?;
+    let mut highest = 0;
+    for layer in layers {
+        highest = highest.max(layer.0);
+        if store.get(&keys::layer(layer.0)).await?.is_none() {
+            tracing::info!(%layer, "a layer that no record knows of is removed");
+            let driver = Arc::clone(driver);
+            run(move || driver.remove_layer(layer)).await?;
+        }
+    }
+    let known = tx::scan(&**store, KeyRange::prefix(&crate::store::Key::table(Table::VolumeLayer)), usize::MAX).await?;
+    let known = known.last().and_then(|(key, _)| keys::first_number(key)).unwrap_or(0);
+    Ok(highest.max(known))
+}
+
+async fn run<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, Error> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Error::Internal(format!("work on bytes broke off: {error}")))?.map_err(Error::from)
+}
