@@ -14,7 +14,9 @@ mod layer_tree;
 mod namespace;
 mod open;
 mod path;
+mod progress;
 mod settings;
+mod snapshots;
 mod tx;
 mod volume_locks;
 
@@ -23,3 +25,4 @@ pub use self::error::Error;
 pub use self::namespace::{User, Which};
 pub use self::path::VolumePath;
 pub use self::settings::{RootAccess, Settings};
+pub use self::snapshots::{ShownSnapshot, SnapshotFilter, WhichSnapshot};
