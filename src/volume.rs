@@ -13,6 +13,7 @@ mod keys;
 mod layer_tree;
 mod namespace;
 mod open;
+mod operation;
 mod path;
 mod progress;
 mod settings;
