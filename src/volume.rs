@@ -14,12 +14,17 @@ mod layer_tree;
 mod namespace;
 mod open;
 mod path;
+mod service;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod tx;
+mod users;
 mod volume_locks;
 
 pub use self::catalog::Catalog;
 pub use self::error::Error;
 pub use self::namespace::{User, Which};
 pub use self::path::VolumePath;
+pub use self::service::VolumeServer;
 pub use self::settings::{RootAccess, Settings};
