@@ -13,9 +13,12 @@ mod keys;
 mod layer_tree;
 mod namespace;
 mod open;
+mod operation;
 mod path;
+mod progress;
 mod service;
 mod settings;
+mod snapshots;
 #[cfg(test)]
 mod testing;
 mod tx;
@@ -28,3 +31,4 @@ pub use self::namespace::{User, Which};
 pub use self::path::VolumePath;
 pub use self::service::VolumeServer;
 pub use self::settings::{RootAccess, Settings};
+pub use self::snapshots::{ShownSnapshot, SnapshotFilter, WhichSnapshot};

@@ -81,6 +81,8 @@ pub enum Table {
     VolumeUser = 0x3e,
     /// The highest id of a volume that was given out.
     VolumeSequence = 0x3f,
+    /// Operations on volumes that have work to do, by UUID.
+    VolumeOperationActive = 0x40,
 }
 
 /// A key: at most [`super::MAX_KEY_BYTES`], compared as bytes. Also used as a prefix of keys.

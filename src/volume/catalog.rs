@@ -22,6 +22,7 @@ use super::error::Error;
 use super::keys;
 use super::namespace;
 use super::open::Open;
+use super::progress::Progress;
 use super::settings::Settings;
 use super::tx::{self, Tx};
 use super::volume_locks::VolumeLocks;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub(super) volume_locks: VolumeLocks,
     pub(super) tree: RwLock<()>,
     pub(super) open: Open,
+    /// How far the operations are that run.
+    pub(super) progress: Progress,
     /// Somebody may need a layer no more, or the last reader of one has gone.
     pub(super) tidy: Notify,
     /// An operation was started, or told to go on.
@@ -79,6 +82,7 @@ impl Catalog {
             volume_locks: VolumeLocks::default(),
             tree: RwLock::new(()),
             open: Open::default(),
+            progress: Progress::default(),
             tidy: Notify::new(),
             operations: Notify::new(),
             tasks,

@@ -89,6 +89,15 @@ pub(super) fn operation_time(create_us: u64, uuid: Uuid) -> Key {
     KeyBuilder::new(Table::VolumeOperationTime).number(create_us).fixed(uuid.as_bytes()).build()
 }
 
+pub(super) fn operation_active(uuid: Uuid) -> Key {
+    KeyBuilder::new(Table::VolumeOperationActive).fixed(uuid.as_bytes()).build()
+}
+
+/// The UUID in a key of [`operation_active`].
+pub(super) fn active_uuid(key: &Key) -> Option<Uuid> {
+    KeyReader::new(key).fixed::<16>().map(Uuid::from_bytes)
+}
+
 pub(super) fn trash(purge_us: u64, volume: u64) -> Key {
     KeyBuilder::new(Table::VolumeTrash).number(purge_us).number(volume).build()
 }
@@ -150,6 +159,7 @@ mod tests {
         assert_eq!(clone_id(&clone(uuid, 9)), Some(9));
         assert_eq!(second_number(&layer_child(3, 4)), Some(4));
         assert_eq!(timed_uuid(&expiry(5, uuid)), Some(uuid));
+        assert_eq!(active_uuid(&operation_active(uuid)), Some(uuid));
         assert_eq!(member_id(&policy_member("daily", 11)), Some(11));
         assert_eq!(first_number(&volume(12)), Some(12));
     }
