@@ -16,14 +16,19 @@ mod open;
 mod operation;
 mod path;
 mod progress;
+mod service;
 mod settings;
 mod snapshots;
+#[cfg(test)]
+mod testing;
 mod tx;
+mod users;
 mod volume_locks;
 
 pub use self::catalog::Catalog;
 pub use self::error::Error;
 pub use self::namespace::{User, Which};
 pub use self::path::VolumePath;
+pub use self::service::VolumeServer;
 pub use self::settings::{RootAccess, Settings};
 pub use self::snapshots::{ShownSnapshot, SnapshotFilter, WhichSnapshot};
