@@ -81,7 +81,10 @@ impl Catalog {
         .ok_or_else(missing)?;
         user.check(&target.owner, format!("snapshot {}", target.uuid))?;
         if target.volume_id != volume.id || target.is_deleting {
-            return Err(Error::SnapshotInvalid(format!("snapshot {} is not one of {which} to go back to", target.uuid)));
+            return Err(Error::SnapshotInvalid(format!(
+                "snapshot {} is not one of {which} to go back to",
+                target.uuid
+            )));
         }
         if volume.trash.is_some() || !volume.operation.is_empty() {
             return Err(Error::BadState(format!("{which} is in the trash, or being flattened")));

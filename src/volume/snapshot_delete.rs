@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
-use super::namespace::{User, Which};
+use super::namespace::User;
 use super::operation::{State, Type, uuid_of};
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
 use super::tx::Tx;
@@ -50,7 +50,6 @@ impl Catalog {
         which: &WhichSnapshot,
         children: Children,
     ) -> Result<VolumeOperationRecord, Error> {
-        let uuid = uuid_of(&Tx::new(&*self.store).find_snapshot(which, user).await?.uuid)?;
         let operation = Uuid::new_v4();
         let decided = self.decide(which, |mut tx| async move {
             let record = tx.find_snapshot(which, user).await?;
@@ -58,11 +57,6 @@ impl Catalog {
             Ok::<_, Error>(tx.answer(answer))
         });
         let (answer, _) = decided.await?;
-        if children == Children::Flatten {
-            for child in self.children_of_snapshot(uuid, usize::MAX).await? {
-                self.flatten(&User(child.owner), Which::Id(child.id), 0).await?;
-            }
-        }
         self.tidy.notify_one();
         Ok(answer)
     }
