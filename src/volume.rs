@@ -5,7 +5,9 @@
 //! store (`layers`) keeps the bytes; an NBD server (`nbd`) serves an open chain as a [`device::Device`]. `catalog` is
 //! what all commands have at hand.
 
+mod busy_layers;
 mod catalog;
+mod clone;
 pub mod device;
 pub mod driver;
 mod error;
@@ -16,19 +18,26 @@ mod open;
 mod operation;
 mod path;
 mod progress;
+mod rollback;
 mod service;
 mod settings;
+mod snapshot_create;
+mod snapshot_delete;
 mod snapshots;
 #[cfg(test)]
 mod testing;
+mod tidy;
 mod tx;
 mod users;
 mod volume_locks;
 
 pub use self::catalog::Catalog;
+pub use self::clone::{CloneVolume, MadeClone, Source};
 pub use self::error::Error;
 pub use self::namespace::{User, Which};
 pub use self::path::VolumePath;
 pub use self::service::VolumeServer;
 pub use self::settings::{RootAccess, Settings};
+pub use self::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
+pub use self::snapshot_delete::{Children, SnapshotChange};
 pub use self::snapshots::{ShownSnapshot, SnapshotFilter, WhichSnapshot};

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::busy_layers::BusyLayers;
 use super::driver::{Driver, LayerId};
 use super::error::Error;
 use super::keys;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub(super) volume_locks: VolumeLocks,
     pub(super) tree: RwLock<()>,
     pub(super) open: Open,
+    /// Layers that have to stay as they are for now.
+    pub(super) busy_layers: BusyLayers,
     /// How far the operations are that run.
     pub(super) progress: Progress,
     /// Somebody may need a layer no more, or the last reader of one has gone.
@@ -82,6 +85,7 @@ impl Catalog {
             volume_locks: VolumeLocks::default(),
             tree: RwLock::new(()),
             open: Open::default(),
+            busy_layers: BusyLayers::default(),
             progress: Progress::default(),
             tidy: Notify::new(),
             operations: Notify::new(),

@@ -134,8 +134,7 @@ impl Catalog {
             Allowed::Exists(record) => return Ok(Checked::Exists(record)),
             Allowed::Volume(volume) => volume,
         };
-        let new_top =
-            LayerSpec { id: self.next_layer(), size: volume.size_bytes, checksums: volume.checksums };
+        let new_top = LayerSpec { id: self.next_layer(), size: volume.size_bytes, checksums: volume.checksums };
         let old_top = LayerId(volume.top_layer);
         Ok(Checked::New(Member { volume: id, old_top, new_top, uuid: Uuid::new_v4() }))
     }
