@@ -99,8 +99,7 @@ impl Catalog {
     async fn made(&self, tx: &mut Tx<'_>, user: &User, what: &CreateVolume, layer: LayerId) -> Result<Made, Error> {
         let (parent, name) = self.place(tx, user, &what.path).await?;
         if let Some(existing) = tx.at_place(&parent, &name).await? {
-            let is_same =
-                !existing.is_directory && existing.owner == user.0 && existing.size_bytes == what.size_bytes;
+            let is_same = !existing.is_directory && existing.owner == user.0 && existing.size_bytes == what.size_bytes;
             return if is_same { Ok(Made::Known(existing.id)) } else { Err(exists(&what.path)) };
         }
         self.check_size(what.size_bytes)?;
@@ -261,6 +260,7 @@ fn check_stripes(unit: u64, count: u64) -> Result<(), Error> {
     if is_fine {
         return Ok(());
     }
-    let problem = format!("{unit} over {count} does not divide a chunk of {CHUNK_BYTES} bytes into blocks of {BLOCK_BYTES}");
+    let problem =
+        format!("{unit} over {count} does not divide a chunk of {CHUNK_BYTES} bytes into blocks of {BLOCK_BYTES}");
     Err(Error::Invalid { field: "stripe_unit", problem })
 }

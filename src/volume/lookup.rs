@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::vec;
 
+use bytes::Bytes;
 use steward_proto::store::v1::VolumeRecord;
 
 use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
-use super::namespace::{ROOT_ID, TRASH_ID, User, Which, path_of};
+use super::namespace::{Found, ROOT_ID, TRASH_ID, User, Which, path_of};
 use super::operation;
-use super::path::VolumePath;
+use super::path::{MAX_NAME_BYTES, VolumePath};
 use super::progress;
 use super::tx::{self, Tx};
 use super::usage::Space;
@@ -75,7 +76,7 @@ impl VolumeFilter {
 
 /// Where a page of a list begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Begin {
     /// Behind so many.
     Skip(u64),
     /// Behind this one: its path, counted from the directory that is listed.
@@ -115,28 +116,32 @@ impl Catalog {
         user: &User,
         directory: &VolumePath,
         filter: &VolumeFilter,
-        from: From,
+        begin: Begin,
         limit: usize,
         space: WithSpace,
     ) -> Result<VolumePage, Error> {
         let directory = Tx::new(&*self.store).find(&Which::Path(directory.clone()), user).await?.directory()?;
-        let mut walk = Walk::new(self, directory.record.id, directory.path.clone(), filter.recursive);
+        let mut walk = match &begin {
+            // Who counts nothing need not look at what comes before.
+            Begin::After(last) if filter.is_empty() => Walk::behind(self, &directory, last).await?,
+            Begin::Skip(_) | Begin::After(_) => Walk::from_the_start(self, &directory).await?,
+        };
         let (mut volumes, mut last, mut next, mut seen) = (Vec::new(), String::new(), None, 0);
-        while let Some(entry) = walk.next().await? {
-            let is_before = match &from {
-                From::Skip(_) => false,
-                From::After(last) => !is_after(&entry.below, last),
-            };
-            if is_before && filter.is_empty() {
-                seen += 1;
-                continue;
-            }
+        while let Some(entry) = walk.next()? {
             let Some((record, revision)) = self.volume_record(entry.id).await? else { continue };
+            if filter.recursive && record.is_directory && record.id != TRASH_ID {
+                // What is deleted is not among what there is, unless it is asked for.
+                walk.go_into(&entry).await?;
+            }
             if !filter.matches(&record) {
                 continue;
             }
             seen += 1;
-            if is_before || matches!(from, From::Skip(skip) if seen <= skip) {
+            let is_before = match &begin {
+                Begin::Skip(skip) => seen <= *skip,
+                Begin::After(last) => !is_after(&entry.below, last),
+            };
+            if is_before {
                 continue;
             }
             if volumes.len() < limit {
@@ -219,26 +224,33 @@ struct Entry {
     below: String,
 }
 
-/// Goes through the entries of a directory in order, and through those of the directories below.
+/// Goes through the entries of a directory in order, and through those of directories below that it is sent into.
 struct Walk<'a> {
     catalog: &'a Catalog,
-    is_recursive: bool,
-    /// The directories on the way to where the walk is.
-    stack: Vec<(VolumePath, String, vec::IntoIter<(Key, bytes::Bytes)>)>,
-    /// What is to be gone into next, if it is a directory.
-    into: Option<Entry>,
+    /// The directories on the way to where the walk is: the path of each, the same counted from where the walk began, and
+    /// the entries that are left.
+    stack: Vec<(VolumePath, String, vec::IntoIter<(Key, Bytes)>)>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(catalog: &'a Catalog, directory: u64, path: VolumePath, is_recursive: bool) -> Self {
-        let into = Some(Entry { id: directory, path, below: String::new() });
-        Walk { catalog, is_recursive, stack: Vec::new(), into }
+    async fn from_the_start(catalog: &'a Catalog, directory: &Found) -> Result<Self, Error> {
+        Self::over(catalog, directory, KeyRange::prefix(&keys::entries(directory.record.id))).await
     }
 
-    async fn next(&mut self) -> Result<Option<Entry>, Error> {
-        if let Some(entry) = self.into.take() {
-            self.go_into(entry).await?;
-        }
+    async fn behind(catalog: &'a Catalog, directory: &Found, name: &str) -> Result<Self, Error> {
+        // A name that is too long for a key cannot have come from a list.
+        let name = name.get(..name.len().min(MAX_NAME_BYTES)).unwrap_or_default();
+        let range = KeyRange::prefix(&keys::entries(directory.record.id));
+        Self::over(catalog, directory, range.after(&keys::entry(directory.record.id, name))).await
+    }
+
+    async fn over(catalog: &'a Catalog, directory: &Found, range: KeyRange) -> Result<Self, Error> {
+        let mut walk = Walk { catalog, stack: Vec::new() };
+        walk.push(directory.path.clone(), String::new(), range).await?;
+        Ok(walk)
+    }
+
+    fn next(&mut self) -> Result<Option<Entry>, Error> {
         loop {
             let Some((path, below, entries)) = self.stack.last_mut() else { return Ok(None) };
             let Some((key, value)) = entries.next() else {
@@ -249,18 +261,19 @@ impl<'a> Walk<'a> {
                 return Err(Error::Internal(format!("entry {key} is damaged")));
             };
             let below = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-            let entry = Entry { id, path: path.join(&name), below };
-            // What is deleted is not among what there is, unless it is asked for.
-            if self.is_recursive && id != TRASH_ID {
-                self.into = Some(Entry { id, path: entry.path.clone(), below: entry.below.clone() });
-            }
-            return Ok(Some(entry));
+            return Ok(Some(Entry { id, path: path.join(&name), below }));
         }
     }
 
-    async fn go_into(&mut self, entry: Entry) -> Result<(), Error> {
-        let entries = tx::scan(&*self.catalog.store, KeyRange::prefix(&keys::entries(entry.id)), usize::MAX).await?;
-        self.stack.push((entry.path, entry.below, entries.into_iter()));
+    /// The entries of this directory come next.
+    async fn go_into(&mut self, entry: &Entry) -> Result<(), Error> {
+        let range = KeyRange::prefix(&keys::entries(entry.id));
+        self.push(entry.path.clone(), entry.below.clone(), range).await
+    }
+
+    async fn push(&mut self, path: VolumePath, below: String, range: KeyRange) -> Result<(), Error> {
+        let entries = tx::scan(&*self.catalog.store, range, usize::MAX).await?;
+        self.stack.push((path, below, entries.into_iter()));
         Ok(())
     }
 }
