@@ -7,16 +7,21 @@
 
 mod busy_layers;
 mod catalog;
+mod change;
 mod clone;
+mod convert;
+mod create;
 pub mod device;
 pub mod driver;
 mod error;
 mod keys;
 mod layer_tree;
+mod lookup;
 mod namespace;
 mod open;
 mod operation;
 mod path;
+mod policies;
 mod progress;
 mod rollback;
 mod service;
@@ -27,13 +32,18 @@ mod snapshots;
 #[cfg(test)]
 mod testing;
 mod tidy;
+mod trash;
 mod tx;
+mod usage;
 mod users;
 mod volume_locks;
 
 pub use self::catalog::Catalog;
+pub use self::change::VolumeChange;
 pub use self::clone::{CloneVolume, MadeClone, Source};
+pub use self::create::CreateVolume;
 pub use self::error::Error;
+pub use self::lookup::{Begin, ShownVolume, VolumeFilter, VolumePage, WithSpace};
 pub use self::namespace::{User, Which};
 pub use self::path::VolumePath;
 pub use self::service::VolumeServer;
@@ -41,3 +51,5 @@ pub use self::settings::{RootAccess, Settings};
 pub use self::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
 pub use self::snapshot_delete::{Children, SnapshotChange};
 pub use self::snapshots::{ShownSnapshot, SnapshotFilter, WhichSnapshot};
+pub use self::trash::TrashEngine;
+pub use self::usage::{Quota, Space, UserUsage};
