@@ -5,17 +5,22 @@
 //! store (`layers`) keeps the bytes; an NBD server (`nbd`) serves an open chain as a [`device::Device`]. `catalog` is
 //! what all commands have at hand.
 
+mod busy_layers;
 mod catalog;
 pub mod device;
 pub mod driver;
 mod error;
+mod flatten;
 mod keys;
 mod layer_tree;
 mod namespace;
 mod open;
 mod operation;
+mod operations;
+mod pace;
 mod path;
 mod progress;
+pub mod runner;
 mod settings;
 mod snapshots;
 mod tx;

@@ -17,11 +17,13 @@ use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::busy_layers::BusyLayers;
 use super::driver::{Driver, LayerId};
 use super::error::Error;
 use super::keys;
 use super::namespace;
 use super::open::Open;
+use super::pace::Paces;
 use super::progress::Progress;
 use super::settings::Settings;
 use super::tx::{self, Tx};
@@ -44,6 +46,10 @@ pub struct Parts {
     pub(super) open: Open,
     /// How far the operations are that run.
     pub(super) progress: Progress,
+    /// Those of them that give clones their bytes.
+    pub(super) paces: Paces,
+    /// Layers that an operation reads: they stay where they are.
+    pub(super) busy_layers: BusyLayers,
     /// Somebody may need a layer no more, or the last reader of one has gone.
     pub(super) tidy: Notify,
     /// An operation was started, or told to go on.
@@ -83,6 +89,8 @@ impl Catalog {
             tree: RwLock::new(()),
             open: Open::default(),
             progress: Progress::default(),
+            paces: Paces::default(),
+            busy_layers: BusyLayers::default(),
             tidy: Notify::new(),
             operations: Notify::new(),
             tasks,

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::keys;
+use super::snapshots::uuid_of;
 use super::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Store, Table};
 
@@ -29,15 +30,10 @@ pub(super) fn is_active(record: &VolumeOperationRecord) -> bool {
     matches!(kind(record), Type::Flatten | Type::Clone) && record.into_layer != 0 && !has_ended(record)
 }
 
-/// Ends it. Returns what it was, for those who do more with it.
+/// Ends it.
 pub(super) fn end(record: &mut VolumeOperationRecord, how: State, now_us: u64) {
     record.state = how.into();
     record.end_us = now_us;
-}
-
-/// The UUID that a record has as text.
-pub(super) fn uuid_of(text: &str) -> Result<Uuid, Error> {
-    Uuid::parse_str(text).map_err(|_| Error::Internal(format!("{text:?} in a record is no UUID")))
 }
 
 /// The operations that have work to do, at most `limit`.
