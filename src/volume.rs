@@ -7,6 +7,7 @@
 
 mod busy_layers;
 mod catalog;
+mod clone;
 pub mod device;
 pub mod driver;
 mod error;
@@ -20,15 +21,28 @@ mod operations;
 mod pace;
 mod path;
 mod progress;
-pub mod runner;
+mod rollback;
+mod runner;
+mod service;
 mod settings;
+mod snapshot_create;
+mod snapshot_delete;
 mod snapshots;
+#[cfg(test)]
+mod testing;
+mod tidy;
 mod tx;
+mod users;
 mod volume_locks;
 
 pub use self::catalog::Catalog;
+pub use self::clone::{CloneVolume, MadeClone, Source};
 pub use self::error::Error;
 pub use self::namespace::{User, Which};
 pub use self::path::VolumePath;
+pub use self::runner::Runner;
+pub use self::service::VolumeServer;
 pub use self::settings::{RootAccess, Settings};
+pub use self::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
+pub use self::snapshot_delete::{Children, SnapshotChange};
 pub use self::snapshots::{ShownSnapshot, SnapshotFilter, WhichSnapshot};

@@ -44,12 +44,12 @@ pub struct Parts {
     pub(super) volume_locks: VolumeLocks,
     pub(super) tree: RwLock<()>,
     pub(super) open: Open,
+    /// Layers that have to stay as they are for now.
+    pub(super) busy_layers: BusyLayers,
     /// How far the operations are that run.
     pub(super) progress: Progress,
     /// Those of them that give clones their bytes.
     pub(super) paces: Paces,
-    /// Layers that an operation reads: they stay where they are.
-    pub(super) busy_layers: BusyLayers,
     /// Somebody may need a layer no more, or the last reader of one has gone.
     pub(super) tidy: Notify,
     /// An operation was started, or told to go on.
@@ -88,9 +88,9 @@ impl Catalog {
             volume_locks: VolumeLocks::default(),
             tree: RwLock::new(()),
             open: Open::default(),
+            busy_layers: BusyLayers::default(),
             progress: Progress::default(),
             paces: Paces::default(),
-            busy_layers: BusyLayers::default(),
             tidy: Notify::new(),
             operations: Notify::new(),
             tasks,

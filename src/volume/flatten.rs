@@ -107,8 +107,7 @@ impl Tx<'_> {
             create_us: plan.now_us,
             ..VolumeOperationRecord::default()
         };
-        let flat = self.flat_layer(&volume, &operation).await?;
-        self.add_layer(&flat).await?;
+        self.add_flat_layer(&volume, &operation).await?;
         if let Some(mut clone) = self.named_operation(&volume.clone_operation).await?
             && state(&clone) == State::MetaInstalled
         {
@@ -122,22 +121,23 @@ impl Tx<'_> {
         Ok((Some(operation), volume))
     }
 
-    /// The layer that is to take the place of the parent's under a clone.
-    async fn flat_layer(
+    /// Adds the layer that is to take the place of the parent's under a clone, for the operation that fills it.
+    pub(super) async fn add_flat_layer(
         &mut self,
         volume: &VolumeRecord,
         operation: &VolumeOperationRecord,
-    ) -> Result<LayerRecord, Error> {
+    ) -> Result<(), Error> {
         let base = self.layer(volume.base_layer).await?;
         // What the clone grew beyond its parent is its own.
         let size_bytes = if base.parent == 0 { base.size_bytes } else { self.layer(base.parent).await?.size_bytes };
-        Ok(LayerRecord {
+        let flat = LayerRecord {
             id: operation.into_layer,
             size_bytes,
             checksums: volume.checksums,
             operation: operation.uuid.clone(),
             ..LayerRecord::default()
-        })
+        };
+        self.add_layer(&flat).await
     }
 
     /// Puts the flat layer into the place of the parent's layers, in the records: the volume needs no parent any more.

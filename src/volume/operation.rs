@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::keys;
-use super::snapshots::uuid_of;
 use super::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Store, Table};
 
@@ -34,6 +33,11 @@ pub(super) fn is_active(record: &VolumeOperationRecord) -> bool {
 pub(super) fn end(record: &mut VolumeOperationRecord, how: State, now_us: u64) {
     record.state = how.into();
     record.end_us = now_us;
+}
+
+/// The UUID that a record has as text.
+pub(super) fn uuid_of(text: &str) -> Result<Uuid, Error> {
+    Uuid::parse_str(text).map_err(|_| Error::Internal(format!("{text:?} in a record is no UUID")))
 }
 
 /// The operations that have work to do, at most `limit`.

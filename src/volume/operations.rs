@@ -11,9 +11,8 @@ use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
 use super::namespace::{User, record_of};
-use super::operation::{State, Type, has_ended, is_active, kind, state};
+use super::operation::{State, Type, has_ended, is_active, kind, state, uuid_of};
 use super::progress;
-use super::snapshots::uuid_of;
 use super::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 

@@ -9,6 +9,7 @@ use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
 use super::namespace::{Found, User, Which, path_of, record_of};
+use super::operation::uuid_of;
 use super::path::VolumePath;
 use super::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
@@ -76,11 +77,6 @@ impl SnapshotFilter {
             && self.is_deleting.is_none_or(|is_deleting| is_deleting == record.is_deleting)
             && self.group.as_ref().is_none_or(|group| *group == record.group)
     }
-}
-
-/// The UUID in a record.
-pub(super) fn uuid_of(text: &str) -> Result<Uuid, Error> {
-    Uuid::parse_str(text).map_err(|_| Error::Internal(format!("{text:?} is in a record and is not a UUID")))
 }
 
 impl Tx<'_> {

@@ -1,0 +1,195 @@
+//! Deletes and changes snapshots.
+//!
+//! A deletion takes the name off the layer at once; the space is given back by the tidy engine, which removes the
+//! records when that is done.
+
+use std::collections::HashMap;
+
+use steward_proto::store::v1::{VolumeOperationRecord, VolumeSnapshotRecord};
+use uuid::Uuid;
+
+use super::catalog::Catalog;
+use super::error::Error;
+use super::keys;
+use super::namespace::User;
+use super::operation::{State, Type, uuid_of};
+use super::snapshots::{ShownSnapshot, WhichSnapshot};
+use super::tx::Tx;
+use crate::clock::Timestamp;
+
+/// What to do when clones need a snapshot that is to be deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Children {
+    /// Refuse.
+    #[default]
+    Fail,
+    /// Delete it as soon as the last of them needs it no more.
+    Defer,
+    /// Flatten them, then delete it.
+    Flatten,
+}
+
+/// What to change about a snapshot; what is not set stays.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotChange {
+    /// Whether it can be deleted.
+    pub protected: Option<bool>,
+    /// Until when nobody can delete it; never earlier than before.
+    pub locked_until: Option<Timestamp>,
+    /// When it is deleted by itself; the epoch: never.
+    pub expire: Option<Timestamp>,
+    /// Its labels.
+    pub labels: Option<HashMap<String, String>>,
+}
+
+impl Catalog {
+    /// Deletes a snapshot. One that is being deleted already is answered with that operation.
+    pub async fn delete_snapshot(
+        &self,
+        user: &User,
+        which: &WhichSnapshot,
+        children: Children,
+    ) -> Result<VolumeOperationRecord, Error> {
+        let operation = Uuid::new_v4();
+        let decided = self.decide(which, |mut tx| async move {
+            let record = tx.find_snapshot(which, user).await?;
+            let answer = self.begin_deletion(&mut tx, user, record, operation, children).await?;
+            Ok::<_, Error>(tx.answer(answer))
+        });
+        let (answer, _) = decided.await?;
+        self.tidy.notify_one();
+        Ok(answer)
+    }
+
+    async fn begin_deletion(
+        &self,
+        tx: &mut Tx<'_>,
+        user: &User,
+        mut record: VolumeSnapshotRecord,
+        operation: Uuid,
+        children: Children,
+    ) -> Result<VolumeOperationRecord, Error> {
+        if record.is_deleting {
+            let running = tx.named_operation(&record.operation).await?;
+            return running.ok_or_else(|| Error::NotFound(format!("snapshot {}", record.uuid)));
+        }
+        self.check_deletable(&record, children)?;
+        let operation = VolumeOperationRecord {
+            uuid: operation.to_string(),
+            r#type: Type::DeleteSnapshot.into(),
+            state: if record.child_count == 0 { State::Running } else { State::Queued }.into(),
+            owner: user.0.clone(),
+            source: record.uuid.clone(),
+            snapshot: record.uuid.clone(),
+            target_id: record.volume_id,
+            create_us: self.now_us(),
+            ..VolumeOperationRecord::default()
+        };
+        tx.add_operation(&operation)?;
+        record.operation.clone_from(&operation.uuid);
+        record.is_deleting = true;
+        if record.child_count == 0 {
+            tx.let_go(&mut record).await?;
+        }
+        tx.put_snapshot(&record)?;
+        Ok(operation)
+    }
+
+    fn check_deletable(&self, record: &VolumeSnapshotRecord, children: Children) -> Result<(), Error> {
+        let name = || format!("snapshot {} ({:?})", record.uuid, record.name);
+        if record.protected || record.locked_until_us > self.now_us() {
+            return Err(Error::Protected(name()));
+        }
+        if record.child_count > 0 && children == Children::Fail {
+            let problem = format!("{} is needed by {} clones", name(), record.child_count);
+            return Err(Error::SnapshotInUse(problem));
+        }
+        if self.open.is_snapshot_used(uuid_of(&record.uuid)?) {
+            return Err(Error::SnapshotInUse(format!("somebody has {} open", name())));
+        }
+        Ok(())
+    }
+
+    /// Refuses to take back a snapshot: making one takes but a moment, so it is done by the time anybody asks.
+    pub async fn cancel_snapshot(&self, user: &User, which: &WhichSnapshot) -> Result<(), Error> {
+        match Tx::new(&*self.store).find_snapshot(which, user).await {
+            Ok(_) | Err(Error::NotFound(_)) => Err(Error::NotCancellable(which.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes protection, labels, or the end of a snapshot.
+    pub async fn update_snapshot(
+        &self,
+        user: &User,
+        which: &WhichSnapshot,
+        change: &SnapshotChange,
+    ) -> Result<ShownSnapshot, Error> {
+        let decided = self.decide(which, |mut tx| async move {
+            let mut record = tx.find_snapshot(which, user).await?;
+            if record.is_deleting {
+                return Err(Error::BadState(format!("{which} is being deleted")));
+            }
+            apply(&mut tx, &mut record, change, which)?;
+            tx.put_snapshot(&record)?;
+            Ok(tx.answer(record))
+        });
+        let (record, _) = decided.await?;
+        self.show_snapshot(record).await
+    }
+
+    /// Removes the records of a snapshot whose layer has been taken care of, and ends the operation that deleted it.
+    pub(super) async fn forget_snapshot(&self, tx: &mut Tx<'_>, snapshot: &str) -> Result<(), Error> {
+        let uuid = uuid_of(snapshot)?;
+        let Some(record) = tx.snapshot(uuid).await? else { return Ok(()) };
+        tx.delete(keys::snapshot(uuid));
+        tx.delete(keys::snapshot_seq(record.volume_id, record.seq));
+        tx.delete(keys::snapshot_name(record.volume_id, &record.name));
+        if let Some(mut volume) = tx.volume(record.volume_id).await? {
+            volume.snapshot_count = volume.snapshot_count.saturating_sub(1);
+            tx.put_volume(&volume);
+        }
+        if !record.hidden {
+            tx.charge(&record.owner, super::users::Charge { snapshots: -1, ..Default::default() }).await?;
+        }
+        if let Some(mut operation) = tx.named_operation(&record.operation).await? {
+            if let Some((done, total)) = self.progress.of(&operation.uuid) {
+                (operation.bytes_done, operation.bytes_total) = (done, total);
+            }
+            super::operation::end(&mut operation, State::Succeeded, self.now_us());
+            tx.put_operation(&operation)?;
+        }
+        Ok(())
+    }
+}
+
+fn apply(
+    tx: &mut Tx<'_>,
+    record: &mut VolumeSnapshotRecord,
+    change: &SnapshotChange,
+    which: &WhichSnapshot,
+) -> Result<(), Error> {
+    if let Some(protected) = change.protected {
+        record.protected = protected;
+    }
+    if let Some(labels) = &change.labels {
+        record.labels.clone_from(labels);
+    }
+    if let Some(until) = change.locked_until.map(super::catalog::micros) {
+        if until < record.locked_until_us {
+            return Err(Error::Protected(format!("{which}: a lock cannot be made shorter; it")));
+        }
+        record.locked_until_us = until;
+    }
+    if let Some(expire) = change.expire.map(super::catalog::micros) {
+        let uuid = uuid_of(&record.uuid)?;
+        if record.expire_us != 0 {
+            tx.delete(keys::expiry(record.expire_us, uuid));
+        }
+        record.expire_us = expire;
+        if expire != 0 {
+            tx.put_bytes(keys::expiry(expire, uuid), Vec::new());
+        }
+    }
+    Ok(())
+}
