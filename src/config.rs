@@ -7,6 +7,7 @@ mod gateway;
 mod listen;
 mod restic;
 mod transcode;
+mod volumes;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
 pub use self::restic::{Access, Restic, ResticUser};
 pub use self::transcode::{ListShape, PathStyle, Transcode};
+pub use self::volumes::{Messages, Volumes};
 use crate::lock;
 
 /// Everything that can be set.
@@ -36,6 +38,8 @@ pub struct Config {
     pub restic: Restic,
     /// The transcoding farm.
     pub transcode: Transcode,
+    /// Volumes.
+    pub volumes: Volumes,
     /// Who callers are.
     pub auth: Auth,
     /// The certificate of the HTTP ports.

@@ -90,6 +90,10 @@ struct ServeArgs {
     /// Where backup repositories alone are served over HTTP: `host:port`, `:port` or `unix:/path`. [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     restic_listen: Option<String>,
+    /// Where volumes are served over NBD: `host:port`, `:port` or `unix:/path`, several with commas between; empty:
+    /// nowhere. [default: 127.0.0.1:10809]
+    #[arg(long, value_name = "ADDR")]
+    nbd: Option<String>,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -137,6 +141,9 @@ impl ServeArgs {
         }
         if let Some(listen) = &self.restic_listen {
             flags.push(("restic.listen", listen.clone()));
+        }
+        if let Some(nbd) = &self.nbd {
+            flags.push(("volumes.nbd", nbd.clone()));
         }
         self.common.load(flags)
     }

@@ -22,9 +22,18 @@ pub(crate) struct Steward {
 pub(crate) async fn start(data: &Path) -> Result<Steward, BoxError> {
     std::fs::create_dir_all(data)?;
     let (grpc, http) = (free_address()?, free_address()?);
-    let args =
-        ["serve", "--data", &data.display().to_string(), "--grpc", &grpc.to_string(), "--http", &http.to_string()]
-            .map(str::to_owned);
+    let args = [
+        "serve",
+        "--nbd",
+        "",
+        "--data",
+        &data.display().to_string(),
+        "--grpc",
+        &grpc.to_string(),
+        "--http",
+        &http.to_string(),
+    ]
+    .map(str::to_owned);
     let log = data.join("server.log");
     let peer = Peer::start(env!("CARGO_BIN_EXE_steward"), &args, &log, http, "steward_store_flushes_total ")?;
     retry(|| async { http::Connection::open(http).await.map(drop) }).await?;

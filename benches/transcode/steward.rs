@@ -47,7 +47,7 @@ impl Steward {
         std::fs::create_dir_all(&library)?;
         let (grpc, http) = (free_address()?, free_address()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_steward"));
-        command.args(["serve", "--grpc", &grpc.to_string(), "--http", &http.to_string(), "--data"]);
+        command.args(["serve", "--nbd", "", "--grpc", &grpc.to_string(), "--http", &http.to_string(), "--data"]);
         command.arg(directory.join("data"));
         let settings = [
             ("HEARTBEAT_TIMEOUT", "1d"),

@@ -89,6 +89,9 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.check_ranges()?;
         self.transcode.check()?;
+        if let Some((setting, problem)) = self.volumes.problem() {
+            return Err(Error::Invalid { setting, problem: problem.to_owned() });
+        }
         self.tls.check()?;
         self.check_addresses()
     }
@@ -116,6 +119,8 @@ impl Config {
             ("transcode.log_retention", self.transcode.log_retention),
             ("transcode.task_retention", self.transcode.task_retention),
             ("transcode.sweep_interval", self.transcode.sweep_interval),
+            ("volumes.trash_retention", self.volumes.trash_retention),
+            ("volumes.operation_retention", self.volumes.operation_retention),
         ] {
             if value > LONGEST {
                 return invalid(setting, "is longer than a year");
@@ -137,7 +142,14 @@ impl Config {
     }
 
     fn check_addresses(&self) -> Result<(), Error> {
-        if self.server.insecure || self.auth.is_asked_for() {
+        if self.server.insecure {
+            return Ok(());
+        }
+        // Nobody signs in over NBD.
+        if let Some(address) = self.volumes.nbd.iter().find(|address| address.is_exposed()) {
+            return Err(Error::Exposed { setting: "volumes.nbd", address: address.clone() });
+        }
+        if self.auth.is_asked_for() {
             return Ok(());
         }
         let addresses = [
@@ -206,6 +218,9 @@ mod tests {
             load(&[(setting, address), ("auth.proxy_header", "X-User")]).expect("a proxy asks them");
         }
         load(&[("restic.listen", "unix:/run/restic.sock")]).expect("nobody else can reach it");
+        let exposed = load(&[("volumes.nbd", "unix:/run/nbd.sock, 0.0.0.0:10809"), ("auth.htpasswd", "/users")]);
+        assert!(matches!(exposed, Err(Error::Exposed { setting: "volumes.nbd", .. })), "{exposed:?}");
+        assert!(load(&[("volumes.nbd", "")]).expect("nowhere").volumes.nbd.is_empty());
     }
 
     #[test]

@@ -81,6 +81,26 @@ impl<'de> Deserialize<'de> for Listen {
     }
 }
 
+/// Several ports: a list, or a text in which they are separated by commas, as the environment and flags have it. An
+/// empty text is none.
+pub(super) fn several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listen>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Text(String),
+        List(Vec<Listen>),
+    }
+    match Given::deserialize(deserializer)? {
+        Given::List(list) => Ok(list),
+        Given::Text(text) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| part.parse().map_err(de::Error::custom))
+            .collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

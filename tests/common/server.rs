@@ -187,6 +187,7 @@ fn launch(setup: &Setup, home: &Path, ports: Ports) -> Launch {
     if let Some(restic) = ports.restic {
         args.extend(["--restic-listen".into(), restic.to_string().into()]);
     }
+    args.extend(["--nbd".into(), format!("unix:{}", nbd_socket(home).display()).into()]);
     if !setup.config.is_empty() {
         let file = home.join("steward.toml");
         std::fs::write(&file, &setup.config).expect("the configuration can be written");
@@ -194,6 +195,11 @@ fn launch(setup: &Setup, home: &Path, ports: Ports) -> Launch {
     }
     args.append(&mut launch.args);
     Launch { args, ..launch }
+}
+
+/// Where the server of a home serves volumes over NBD, unless the test says otherwise.
+fn nbd_socket(home: &Path) -> PathBuf {
+    home.join("nbd.sock")
 }
 
 async fn spawn(setup: &Setup, home: &Path, ports: Ports) -> Process {

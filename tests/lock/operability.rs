@@ -204,7 +204,7 @@ async fn start(args: &[&str], home: &Path, ports: &[&str]) -> (Process, Vec<Sock
 async fn other_machines_are_served_when_that_is_insisted_on() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let data = home.path().join("data");
-    let args = ["serve", "--insecure", "--data", data.to_str().expect("UTF-8"), "--grpc", "0.0.0.0:0"];
+    let args = ["serve", "--insecure", "--data", data.to_str().expect("UTF-8"), "--nbd", "", "--grpc", "0.0.0.0:0"];
     let (_process, addresses) =
         start(&[&args[..], &["--http", "0.0.0.0:0"]].concat(), home.path(), &["grpc", "http"]).await;
     let http = HttpPort(SocketAddr::from(([127, 0, 0, 1], addresses[1].port())));
@@ -215,7 +215,8 @@ async fn other_machines_are_served_when_that_is_insisted_on() {
 async fn port_0_picks_free_ports_and_says_which() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let data = home.path().join("data");
-    let args = ["serve", "--data", data.to_str().expect("UTF-8"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let args = ["serve", "--data", data.to_str().expect("UTF-8"), "--nbd", ""];
+    let args = [&args[..], &["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]].concat();
 
     let (_process, addresses) = start(&args, home.path(), &["grpc", "http"]).await;
 
@@ -230,7 +231,8 @@ async fn a_port_that_is_taken_is_named() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let data = home.path().join("data");
     let taken = server.grpc_address().to_string();
-    let args = ["serve", "--data", data.to_str().expect("UTF-8"), "--grpc", &taken, "--http", "127.0.0.1:0"];
+    let args = ["serve", "--data", data.to_str().expect("UTF-8"), "--nbd", ""];
+    let args = [&args[..], &["--grpc", &taken, "--http", "127.0.0.1:0"]].concat();
 
     let output = steward(&args, &[]).await;
 
