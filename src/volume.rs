@@ -35,6 +35,8 @@ mod session;
 mod settings;
 mod snapshot_create;
 mod snapshot_delete;
+#[cfg(test)]
+mod snapshot_test;
 mod snapshots;
 #[cfg(test)]
 mod testing;
