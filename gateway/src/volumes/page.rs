@@ -51,9 +51,11 @@ impl Paging {
             let done = rows.len() as u64;
             // Also who wants no rows wants to know how many there are.
             let page_size = (self.limit - done).clamp(1, MAX_PAGE);
-            let skip = self.offset.saturating_add(done);
-            let page_size_field = u32::try_from(page_size).expect("a page has at most a thousand rows");
-            let page = ask(Window { skip, page_size: page_size_field }).await?;
+            let window = Window {
+                skip: self.offset.saturating_add(done),
+                page_size: u32::try_from(page_size).expect("a page has at most a thousand rows"),
+            };
+            let page = ask(window).await?;
             let is_short = (page.rows.len() as u64) < page_size;
             rows.extend(page.rows);
             if is_short || rows.len() as u64 >= self.limit {
