@@ -1,7 +1,7 @@
 //! What the gateway is told of the configuration.
 
 use http::{HeaderName, HeaderValue};
-use steward_gateway::{Options, TranscodeOptions};
+use steward_gateway::{Options, TranscodeOptions, VolumeOptions};
 
 use crate::config::{AbsentSuccess, Config, ListShape, PathStyle, Transcode};
 
@@ -17,6 +17,7 @@ pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) 
         compress_lists: config.gateway.compress_lists,
         user_header,
         transcode: transcode_options(&config.transcode),
+        volumes: VolumeOptions::default(),
     }
 }
 
