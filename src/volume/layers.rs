@@ -12,10 +12,18 @@
 //!
 //! Everything is generic over the [`disk::Disk`], so that tests can cut the power.
 
+mod claims;
+pub mod depot;
 pub mod disk;
+mod entry;
 pub mod layer;
 pub mod map_file;
+mod page;
 pub mod region_map;
+mod resolved;
+mod stack;
+mod view;
 
+pub use depot::Depot;
 pub use layer::Layer;
 pub use region_map::{BlockState, Blocks, REGION_BLOCKS, REGION_BYTES};
