@@ -28,6 +28,11 @@ impl<D: Disk> Depot<D> {
         Depot { disk: Arc::new(disk), layers: Mutex::default(), views: Mutex::default(), claims: Arc::default() }
     }
 
+    /// Where it keeps them.
+    pub(super) fn disk(&self) -> &Arc<D> {
+        &self.disk
+    }
+
     /// The one handle of a layer.
     fn layer(&self, spec: LayerSpec) -> Arc<Layer<D::File>> {
         let mut layers = self.layers.lock();
@@ -80,7 +85,7 @@ impl<D: Disk> Depot<D> {
         Ok(view)
     }
 
-    fn freeze_views(&self, tops: Vec<(Arc<dyn driver::View>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
+    pub(super) fn freeze_views(&self, tops: Vec<(Arc<dyn driver::View>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
         let open = self.open_views();
         let mut new_tops = Vec::with_capacity(tops.len());
         for (view, spec) in &tops {
@@ -105,7 +110,7 @@ impl<D: Disk> Depot<D> {
         layer::remove(&*self.disk, id)
     }
 
-    fn replace_in_views(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()> {
+    pub(super) fn replace_in_views(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()> {
         let to = self.layer(to);
         for view in self.open_views() {
             view.replace(from, &to, under)?;

@@ -11,6 +11,8 @@ mod freeze;
 mod grow;
 mod pieces;
 mod read;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod write;
 mod zero;
