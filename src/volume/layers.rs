@@ -16,6 +16,7 @@ pub mod disk;
 pub mod layer;
 pub mod map_file;
 pub mod region_map;
+mod sums;
 
 pub use layer::Layer;
 pub use region_map::{BlockState, Blocks, REGION_BLOCKS, REGION_BYTES};
