@@ -22,6 +22,7 @@ mod page;
 pub mod region_map;
 mod resolved;
 mod stack;
+mod sums;
 mod view;
 
 pub use depot::Depot;

@@ -7,6 +7,8 @@ use crate::volume::device::Wait;
 
 pub mod lazy;
 pub mod os;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 pub use lazy::LazyFile;
 pub use os::OsDisk;

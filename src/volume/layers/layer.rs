@@ -10,15 +10,19 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::disk::{BlockFile, Disk, LazyFile};
 use super::map_file::MapFile;
-use super::region_map::{Blocks, RegionMap, region_of};
+use super::region_map::{Blocks, RegionMap, SumsState, region_of};
+use super::sums::Sums;
 use crate::volume::device::Wait;
 use crate::volume::driver::{LayerId, LayerSpec};
 
+mod checked;
 mod files;
+#[cfg(test)]
+mod tests;
 
 pub use files::{create, ids, remove};
 
-use files::{DATA, MAP, name};
+use files::{DATA, MAP, SUMS, name};
 
 /// The files of a layer. There is one of these for a layer at a time. Nothing is opened before it is used.
 ///
@@ -28,9 +32,10 @@ use files::{DATA, MAP, name};
 pub struct Layer<F> {
     id: LayerId,
     size: AtomicU64,
-    has_sums: bool,
     data: LazyFile<F>,
     map: MapFile<F>,
+    /// Only of layers with checksums.
+    sums: Option<Sums<F>>,
     /// Whether data was written that is not synced.
     is_unsynced: AtomicBool,
     syncing: Mutex<()>,
@@ -47,9 +52,9 @@ impl<F: BlockFile> Layer<F> {
         Layer {
             id: spec.id,
             size: AtomicU64::new(spec.size),
-            has_sums: spec.checksums,
             data: file(DATA),
             map: MapFile::new(spec.id, file(MAP)),
+            sums: spec.checksums.then(|| Sums::new(file(SUMS))),
             is_unsynced: AtomicBool::new(false),
             syncing: Mutex::new(()),
             is_live: AtomicBool::new(false),
@@ -69,7 +74,7 @@ impl<F: BlockFile> Layer<F> {
 
     /// What opens it again.
     pub fn spec(&self) -> LayerSpec {
-        LayerSpec { id: self.id, size: self.size(), checksums: self.has_sums }
+        LayerSpec { id: self.id, size: self.size(), checksums: self.sums.is_some() }
     }
 
     /// Makes it longer; it never becomes shorter. Its files need no change: what they lack reads as nothing.
@@ -79,7 +84,10 @@ impl<F: BlockFile> Layer<F> {
 
     /// Fills `into` with bytes of blocks that are data in this layer. What does not have its checksum fails with `EIO`.
     pub fn read(&self, into: &mut [u8], offset: u64, wait: Wait) -> io::Result<()> {
-        self.data.get()?.read_at(into, offset, wait)
+        match &self.sums {
+            Some(sums) => self.read_checked(sums, into, offset, wait),
+            None => self.data.get()?.read_at(into, offset, wait),
+        }
     }
 
     /// Writes whole blocks.
@@ -91,13 +99,19 @@ impl<F: BlockFile> Layer<F> {
     /// Writes over a part of one block, which is data in this layer already.
     pub fn write_partial(&self, data: &[u8], offset: u64) -> io::Result<()> {
         self.go_live();
-        self.change(|file| file.write_at(data, offset))
+        match &self.sums {
+            Some(sums) => self.write_part_checked(sums, data, offset),
+            None => self.change(|file| file.write_at(data, offset)),
+        }
     }
 
     /// Gives the space of whole blocks back, which are not data any more.
     pub fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
         self.go_live();
-        self.drop_bytes(offset, length)
+        match &self.sums {
+            Some(sums) => self.punch_checked(sums, offset, length),
+            None => self.drop_bytes(offset, length),
+        }
     }
 
     /// Asks for a range to be brought into memory.
@@ -111,9 +125,13 @@ impl<F: BlockFile> Layer<F> {
         // Who comes while another one syncs must not return before it.
         let _syncing = self.syncing.lock();
         if !self.is_unsynced.swap(false, Ordering::AcqRel) {
+            self.sums.iter().for_each(Sums::note_synced);
             return Ok(());
         }
-        let synced = self.data.get().and_then(BlockFile::sync_data);
+        let synced = match &self.sums {
+            Some(sums) => self.sync_checked(sums),
+            None => self.data.get().and_then(BlockFile::sync_data),
+        };
         if synced.is_err() {
             self.is_unsynced.store(true, Ordering::Release);
         }
@@ -128,7 +146,16 @@ impl<F: BlockFile> Layer<F> {
     /// Stores what there is of each block of a region. All that it names as data must be on disk. It is durable after
     /// [`Layer::sync_map`].
     pub fn store(&self, region: u32, blocks: &Blocks) -> io::Result<()> {
-        self.map.update(region, |map| map.blocks.clone_from(blocks))
+        let Some(sums) = &self.sums else {
+            return self.map.update(region, |map| map.blocks.clone_from(blocks));
+        };
+        let shard = sums.shard(region).read();
+        self.map.update(region, |map| {
+            map.blocks.clone_from(blocks);
+            if shard.is_dirty(region) {
+                map.sums = SumsState::Stale;
+            }
+        })
     }
 
     /// Returns once the maps that were stored before the call survive a power loss. It costs nothing if none were.
@@ -146,17 +173,17 @@ impl<F: BlockFile> Layer<F> {
         region_of(self.size().saturating_sub(1)) + u32::from(self.size() > 0)
     }
 
-    /// To be called at the end of a flush: what was not written to for so long is checked against its checksums after
-    /// the next crash.
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "layers have no checksums yet")]
-    pub fn rest(&self, _idle: Duration) -> io::Result<()> {
-        Ok(())
+    /// To be called at the end of a flush: what was not written to for so long is checked against its checksums even if
+    /// there is a crash next.
+    pub fn rest(&self, idle: Duration) -> io::Result<()> {
+        self.sums.as_ref().map_or(Ok(()), |sums| self.rest_checked(sums, idle))
     }
 
     /// To be called once no more writes come and all that was written is in the stored map. Returns once all of it
     /// survives a power loss.
     pub fn seal(&self) -> io::Result<()> {
         self.sync_data()?;
+        self.rest(Duration::ZERO)?;
         self.map.sync()?;
         self.is_live.store(false, Ordering::Release);
         Ok(())
@@ -164,7 +191,8 @@ impl<F: BlockFile> Layer<F> {
 
     /// Bytes of disk that it takes.
     pub fn used_bytes(&self) -> io::Result<u64> {
-        Ok(self.data.get()?.used_bytes()? + self.map.used_bytes()?)
+        let sums = self.sums.as_ref().map_or(Ok(0), Sums::used_bytes)?;
+        Ok(self.data.get()?.used_bytes()? + self.map.used_bytes()? + sums)
     }
 
     /// Notes that blocks may be written that the stored map does not know. A scrub leaves them alone then.
@@ -189,16 +217,22 @@ impl<F: BlockFile> Layer<F> {
 
     /// Writes whole blocks of which the stored map will know.
     pub(super) fn put(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        self.change(|file| file.write_at(data, offset))
+        match &self.sums {
+            Some(sums) => self.write_checked(sums, data, offset),
+            None => self.change(|file| file.write_at(data, offset)),
+        }
     }
 
     /// Brings in whole blocks of another layer, which has them as data.
     pub(super) fn copy_from(&self, source: &Self, offset: u64, length: u64) -> io::Result<()> {
+        if self.sums.is_some() || source.sums.is_some() {
+            return self.copy_checked(source, offset, length);
+        }
         let source = source.data.get()?;
         self.change(|file| file.copy_from(source, offset, length))
     }
 
-    /// Gives space back of which the stored map does not know.
+    /// Gives space back that the stored map does not know as data.
     pub(super) fn drop_bytes(&self, offset: u64, length: u64) -> io::Result<()> {
         self.change(|file| file.punch(offset, length))
     }

@@ -183,6 +183,17 @@ pub fn start_of(region: u32) -> u64 {
     u64::from(region) * REGION_BYTES
 }
 
+/// A range of the volume in parts that are within one region each.
+pub fn by_region(range: Range<u64>) -> impl Iterator<Item = (u32, Range<u64>)> {
+    let mut from = range.start;
+    std::iter::from_fn(move || {
+        let start = from;
+        let region = region_of(start);
+        from = range.end.min((start / REGION_BYTES + 1).saturating_mul(REGION_BYTES));
+        (start < range.end).then_some((region, start..from))
+    })
+}
+
 /// Where blocks of a region are in the volume, in bytes.
 pub fn bytes_of(region: u32, blocks: &Range<usize>) -> Range<u64> {
     let at = |block: usize| start_of(region) + block as u64 * BLOCK_BYTES;
