@@ -12,17 +12,29 @@
 //!
 //! Everything is generic over the [`disk::Disk`], so that tests can cut the power.
 
-mod claims;
 pub mod depot;
+pub mod diff;
+pub mod discard;
 pub mod disk;
-mod entry;
+pub mod flatten;
 pub mod layer;
 pub mod map_file;
-mod page;
+pub mod merge;
 pub mod region_map;
+pub mod scrub;
+
+mod claims;
+mod entry;
+#[cfg(test)]
+mod model_test;
+mod movement;
+mod page;
+mod regions;
 mod resolved;
 mod stack;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use depot::Depot;

@@ -12,7 +12,9 @@ use super::disk::Disk;
 use super::layer::{self, Layer};
 use super::view::{self, NewTop, View};
 use crate::volume::device::{BLOCK_BYTES, Device};
-use crate::volume::driver::{self, Access, Frozen, LayerId, LayerSpec};
+use crate::volume::driver::{Access, Frozen, LayerId, LayerSpec, View as AnyView};
+
+mod driver;
 
 /// Keeps layers in files of a disk.
 pub struct Depot<D: Disk> {
@@ -85,7 +87,7 @@ impl<D: Disk> Depot<D> {
         Ok(view)
     }
 
-    pub(super) fn freeze_views(&self, tops: Vec<(Arc<dyn driver::View>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
+    pub(super) fn freeze_views(&self, tops: Vec<(Arc<dyn AnyView>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
         let open = self.open_views();
         let mut new_tops = Vec::with_capacity(tops.len());
         for (view, spec) in &tops {
@@ -97,6 +99,20 @@ impl<D: Disk> Depot<D> {
             new_tops.push(NewTop { view, top: self.layer(*spec), claim: self.claims.take(spec.id)? });
         }
         view::freeze(new_tops)
+    }
+
+    /// Bytes of disk that a layer takes.
+    fn used(&self, id: LayerId) -> io::Result<u64> {
+        let handle = self.layers.lock().get(&id).and_then(Weak::upgrade);
+        if let Some(layer) = handle {
+            return layer.used_bytes();
+        }
+        // Handles that nobody else gets, since it is not known which files it has.
+        let used = |checksums| Layer::open(&self.disk, LayerSpec { id, size: 0, checksums }).used_bytes();
+        match used(true) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => used(false),
+            used => used,
+        }
     }
 
     fn remove(&self, id: LayerId) -> io::Result<()> {
