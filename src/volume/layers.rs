@@ -12,11 +12,21 @@
 //!
 //! Everything is generic over the [`disk::Disk`], so that tests can cut the power.
 
+pub mod diff;
+pub mod discard;
 pub mod disk;
+pub mod flatten;
 pub mod layer;
 pub mod map_file;
+pub mod merge;
 pub mod region_map;
+pub mod scrub;
+
+mod movement;
+mod regions;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 pub use layer::Layer;
 pub use region_map::{BlockState, Blocks, REGION_BLOCKS, REGION_BYTES};
