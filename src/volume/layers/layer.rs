@@ -17,6 +17,7 @@ use crate::volume::driver::{LayerId, LayerSpec};
 
 mod checked;
 mod files;
+mod inspect;
 #[cfg(test)]
 mod tests;
 

@@ -69,8 +69,13 @@ impl<F: BlockFile> MapFile<F> {
 
     /// Writes the map of a region anew over the copy that cannot be read.
     pub fn mend_copy(&self, region: u32) -> io::Result<()> {
+        // The copy that can be read is to be on disk before the other one is touched.
+        self.sync()?;
         let _storing = self.storing.write();
         let (newest, mut map) = self.pair(region, Wait::Allowed)?.newest(region, self.layer)?;
+        if !map.is_copy_damaged {
+            return Ok(());
+        }
         map.generation += 1;
         self.put(region, newest, &map)
     }
@@ -114,6 +119,11 @@ impl<F: BlockFile> MapFile<F> {
     /// Behind the last region that may have something.
     pub fn end(&self) -> io::Result<u32> {
         Ok(region_at(self.file.get()?.length()?.div_ceil(REGION_SLOTS_BYTES)))
+    }
+
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> io::Result<bool> {
+        self.file.is_missing()
     }
 
     /// Bytes of disk that it takes.

@@ -85,6 +85,42 @@ impl Blocks {
         }
     }
 
+    /// What there is here of blocks of which the other has nothing.
+    #[must_use]
+    pub fn without(&self, other: &Blocks) -> Blocks {
+        self.masked(other, |present| !present)
+    }
+
+    /// What there is here of blocks of which the other has something too.
+    #[must_use]
+    pub fn within(&self, other: &Blocks) -> Blocks {
+        self.masked(other, |present| present)
+    }
+
+    fn masked(&self, other: &Blocks, mask: fn(u64) -> u64) -> Blocks {
+        let mut blocks = self.clone();
+        for (word, other) in blocks.words.iter_mut().zip(other.words) {
+            let present = (other | other >> 1) & LOW_BITS;
+            *word &= mask(present * MASK);
+        }
+        blocks
+    }
+
+    /// What there is here, and below it, where there is nothing here, what the other has.
+    #[must_use]
+    pub fn over(&self, below: &Blocks) -> Blocks {
+        let mut blocks = below.without(self);
+        for (word, own) in blocks.words.iter_mut().zip(self.words) {
+            *word |= own;
+        }
+        blocks
+    }
+
+    /// Neighbours that are so.
+    pub fn runs_of(&self, state: BlockState) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.runs().filter(move |(_, of_run)| *of_run == state).map(|(run, _)| run)
+    }
+
     /// Whether there is nothing of any block.
     pub fn is_absent(&self) -> bool {
         *self == Blocks::ABSENT
@@ -238,6 +274,24 @@ mod tests {
                 (end, before) = (run.end, Some(state));
             }
             prop_assert_eq!(end, REGION_BLOCKS);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn two_maps_are_combined_block_by_block(first in states(), second in states()) {
+            let map = |states: &[BlockState]| {
+                let mut blocks = Blocks::ABSENT;
+                states.iter().enumerate().for_each(|(block, state)| blocks.set(block, *state));
+                blocks
+            };
+            let (one, other) = (map(&first), map(&second));
+            for (block, (upper, lower)) in first.iter().zip(&second).enumerate() {
+                let is_absent = *lower == BlockState::Absent;
+                prop_assert_eq!(one.without(&other).get(block), if is_absent { *upper } else { BlockState::Absent });
+                prop_assert_eq!(one.within(&other).get(block), if is_absent { BlockState::Absent } else { *upper });
+                prop_assert_eq!(one.over(&other).get(block), if *upper == BlockState::Absent { *lower } else { *upper });
+            }
         }
     }
 

@@ -126,6 +126,11 @@ impl<F: BlockFile> Sums<F> {
         }
     }
 
+    /// Whether there is no such file.
+    pub(super) fn is_missing(&self) -> io::Result<bool> {
+        self.file.is_missing()
+    }
+
     pub(super) fn used_bytes(&self) -> io::Result<u64> {
         self.file.get()?.used_bytes()
     }

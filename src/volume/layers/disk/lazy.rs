@@ -34,9 +34,13 @@ impl<F> LazyFile<F> {
         Ok(self.file.get_or_init(|| file))
     }
 
-    /// The file if it is open.
-    pub fn if_open(&self) -> Option<&F> {
-        self.file.get()
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> io::Result<bool> {
+        match self.get() {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 

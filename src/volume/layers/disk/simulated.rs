@@ -84,6 +84,11 @@ impl SimulatedDisk {
         state.fails_from = Some(state.operations + count);
     }
 
+    /// Whether it still works.
+    pub(crate) fn has_power(&self) -> bool {
+        self.state.lock().check().is_ok()
+    }
+
     /// Makes the next sync of a file fail once.
     pub(crate) fn fail_next_sync(&self) {
         self.state.lock().fails_next_sync = true;

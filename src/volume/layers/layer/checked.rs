@@ -163,7 +163,7 @@ impl<F: BlockFile> Layer<F> {
         }
         let map = self.map.load(region, Wait::Allowed)?;
         if map.sums == SumsState::Stale {
-            for (blocks, _) in map.blocks.runs().filter(|(_, state)| *state == BlockState::Data) {
+            for blocks in map.blocks.runs_of(BlockState::Data) {
                 self.renew(sums, bytes_of(region, &blocks))?;
             }
             sums.touch(shard, region);
