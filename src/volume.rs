@@ -18,6 +18,7 @@ mod exports;
 mod flatten;
 mod keys;
 mod layer_tree;
+pub mod layers;
 mod lookup;
 mod namespace;
 mod open;
