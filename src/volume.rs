@@ -6,3 +6,4 @@
 
 pub mod device;
 pub mod driver;
+pub mod nbd;
