@@ -21,6 +21,7 @@ mod layer_tree;
 pub mod layers;
 mod lookup;
 mod namespace;
+pub mod nbd;
 mod open;
 mod open_volume;
 mod operation;
