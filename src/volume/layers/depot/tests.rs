@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Depot;
 use crate::volume::device::{BLOCK_BYTES, Device, Wait};
-use crate::volume::driver::{Access, Driver, LayerId, LayerSpec, View};
+use crate::volume::driver::{Access, Driver, LayerId, LayerSpec};
 use crate::volume::layers::disk::simulated::SimulatedDisk;
 
 fn spec(id: u64) -> LayerSpec {
@@ -18,7 +18,9 @@ fn spec(id: u64) -> LayerSpec {
 fn depot() -> (SimulatedDisk, Depot<SimulatedDisk>) {
     let disk = SimulatedDisk::default();
     let depot = Depot::new(disk.clone());
-    (1..=4).for_each(|id| depot.create_layer(spec(id)).unwrap());
+    for id in 1..=4 {
+        depot.create_layer(spec(id)).unwrap();
+    }
     (disk, depot)
 }
 
@@ -66,10 +68,14 @@ fn what_cannot_be_a_chain_is_refused() {
 fn views_are_frozen_together_and_go_on_with_their_new_tops() {
     let (_disk, depot) = depot();
     let views = [1, 2].map(|id| depot.open(&[spec(id)], Access::ReadWrite).unwrap());
-    views.iter().for_each(|view| view.write_at(&[1], 0).unwrap());
+    for view in &views {
+        view.write_at(&[1], 0).unwrap();
+    }
     let tops = views.iter().cloned().zip([spec(3), spec(4)]).collect();
     let frozen = depot.freeze(tops).unwrap();
-    views.iter().for_each(|view| view.write_at(&[2], 0).unwrap());
+    for view in &views {
+        view.write_at(&[2], 0).unwrap();
+    }
     frozen.settle().unwrap();
     drop(frozen);
     for (view, below) in views.iter().zip([1, 2]) {

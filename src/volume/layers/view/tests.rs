@@ -78,7 +78,7 @@ fn what_is_written_is_read_across_blocks_regions_and_layers() {
 fn zeros_and_trims_hide_what_is_below_and_extents_tell_of_it() {
     let (_directory, depot) = depot();
     let view = volume(&depot, 3 * REGION_BYTES);
-    view.write_at(&[1; 8 * BLOCK], 0).unwrap();
+    view.write_at(&vec![1; 8 * BLOCK], 0).unwrap();
     freeze(&depot, &view, 2);
     view.write_at(&[2; BLOCK], BLOCK_BYTES).unwrap();
     view.zero(2 * BLOCK_BYTES - 10, 20, Zero::Deallocate).unwrap();
@@ -191,7 +191,9 @@ fn writers_of_the_same_blocks_lose_nothing_while_tops_come_and_go() {
                 freeze(depot, view, top);
             }
         });
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         is_over.store(true, Ordering::Relaxed);
     });
     // Then all of it is there, also when it is opened again
