@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Depot;
 use crate::volume::driver::{
-    Access, Control, DiffExtent, Done, Driver, Frozen, LayerId, LayerSpec, MergeCost, MergeInto, Repair, ScrubReport, View,
+    Access, Control, DiffExtent, Done, Driver, Frozen, LayerId, LayerSpec, MergeCost, MergeInto, Repair, ScrubReport,
+    View,
 };
 use crate::volume::layers::disk::Disk;
 use crate::volume::layers::{diff, discard, flatten, layer, merge, scrub};
@@ -37,7 +38,7 @@ impl<D: Disk> Driver for Depot<D> {
     }
 
     fn freeze(&self, tops: Vec<(Arc<dyn View>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
-        self.freeze_views(tops)
+        self.freeze_views(&tops)
     }
 
     fn flatten(
