@@ -28,5 +28,6 @@ pub mod task;
 pub(crate) mod testing;
 mod time;
 pub mod video;
+pub mod volume;
 pub mod worker;
 pub mod worker_run;
