@@ -6,6 +6,8 @@ mod clone;
 mod create;
 mod delete;
 mod export;
+#[cfg(test)]
+mod fake;
 mod flatten;
 mod image;
 mod import;
@@ -29,6 +31,8 @@ mod session;
 mod show;
 mod size;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trash;
 mod tree;

@@ -1,6 +1,8 @@
 //! `steward volume attach`: a volume or snapshot as a block device.
 
 mod lease;
+#[cfg(test)]
+mod tests;
 mod tool;
 mod uri;
 

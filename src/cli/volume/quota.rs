@@ -21,7 +21,8 @@ pub(super) enum QuotaCommand {
 pub(super) struct SetArgs {
     /// Which user.
     #[arg(value_name = "USER")]
-    user: String,
+    // `user` is who signs in.
+    of_user: String,
 
     /// How long its volumes may be together, such as 2T, or `none`.
     #[arg(long, value_name = "SIZE", group = "limits", value_parser = size::parse_limit)]
@@ -38,12 +39,12 @@ pub(super) struct SetArgs {
 
 pub(super) async fn run(command: QuotaCommand, session: &Session<'_>, console: &mut Console) -> Result<Exit, Error> {
     let QuotaCommand::Set(args) = command;
-    let before = quota_of(&args.user, session).await?;
+    let before = quota_of(&args.of_user, session).await?;
     let quota = pb::Quota {
         max_bytes: args.bytes.unwrap_or(before.max_bytes),
         max_volumes: args.volumes.unwrap_or(before.max_volumes),
         max_snapshots: args.snapshots.unwrap_or(before.max_snapshots),
-        user: args.user,
+        user: args.of_user,
     };
     let request = pb::SetQuotaRequest { user: session.user(), quota: Some(quota) };
     let answer = session.take(session.policies().set_quota(request).await)?;
