@@ -6,7 +6,7 @@ use std::pin::pin;
 use futures::{Stream, stream};
 use steward_proto::volume::v1 as pb;
 use steward_proto::volume::v1::write_volume_request::Part as Message;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::error::Error;
 use crate::cli::progress::Progress;
@@ -23,7 +23,9 @@ pub(super) async fn upload(source: Source, path: &VolumePath, session: &Session<
     progress.begin(&path.to_string(), source.size().unwrap_or_default());
     let (sender, parts) = mpsc::channel(WAITING_PARTS);
     let send = move |part| sender.blocking_send(part).map_err(|_| io::ErrorKind::BrokenPipe.into());
-    let mut reader = tokio::task::spawn_blocking(move || source.read(send));
+    let (done, mut read) = oneshot::channel();
+    // A thread that nobody waits for: standard input may say nothing for ever after the server has refused.
+    std::thread::spawn(move || done.send(source.read(send)));
     let start = pb::WriteStart { user: session.user(), volume: Some(path.to_proto()) };
     let mut volumes = session.volumes();
     let mut call = pin!(volumes.write_volume(messages(start, parts, progress.clone())));
@@ -31,7 +33,7 @@ pub(super) async fn upload(source: Source, path: &VolumePath, session: &Session<
         // The server may refuse while the image is read.
         biased;
         answer = &mut call => answer,
-        read = &mut reader => match read.map_err(io::Error::from).flatten() {
+        read = &mut read => match read.map_err(io::Error::other).flatten() {
             Ok(()) => call.await,
             // The reader found nobody to give its parts to: the answer says why.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => call.await,
