@@ -84,7 +84,9 @@ mod tests {
             parts.push(part);
             Ok(())
         });
-        chunks.iter().for_each(|chunk| splitter.push(chunk).unwrap());
+        for chunk in chunks {
+            splitter.push(chunk).unwrap();
+        }
         splitter.end().unwrap();
         parts
     }
