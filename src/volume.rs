@@ -7,6 +7,8 @@
 
 mod busy_layers;
 mod catalog;
+#[cfg(test)]
+mod catalog_test;
 mod change;
 mod clone;
 mod convert;

@@ -160,12 +160,11 @@ impl VolumeServer {
             fields.reject("older_than", "is given beside a volume");
         }
         fields.check()?;
-        let purged = match fields::optional_which("volume", request.volume)? {
-            Some(which) => {
-                self.catalog.purge_volume(&user, &which).await?;
-                1
-            }
-            None => self.catalog.purge_trash(&user, older_than.unwrap_or_default()).await?,
+        let purged = if request.volume.is_some() {
+            self.catalog.purge_volume(&user, &fields::which("volume", request.volume)?).await?;
+            1
+        } else {
+            self.catalog.purge_trash(&user, older_than.unwrap_or_default()).await?
         };
         Ok(api::PurgeTrashResponse { purged })
     }
