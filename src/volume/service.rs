@@ -2,6 +2,7 @@
 
 mod fields;
 mod volumes;
+mod watch;
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ const AGES: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(24 * 36
 const MAX_POOL_BYTES: usize = 255;
 
 impl VolumeServer {
-    async fn handle_create(
+    async fn handle_create_volume(
         &self,
         request: Request<api::CreateVolumeRequest>,
     ) -> Result<api::CreateVolumeResponse, Failure> {
@@ -56,7 +56,10 @@ impl VolumeServer {
         Ok(api::MakeDirectoryResponse { volume: Some(convert::volume(volume)), created })
     }
 
-    async fn handle_get(&self, request: Request<api::GetVolumeRequest>) -> Result<api::GetVolumeResponse, Failure> {
+    async fn handle_get_volume(
+        &self,
+        request: Request<api::GetVolumeRequest>,
+    ) -> Result<api::GetVolumeResponse, Failure> {
         let user = self.user(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
@@ -64,7 +67,7 @@ impl VolumeServer {
         Ok(api::GetVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_list(
+    async fn handle_list_volumes(
         &self,
         request: Request<api::ListVolumesRequest>,
     ) -> Result<api::ListVolumesResponse, Failure> {
@@ -91,7 +94,7 @@ impl VolumeServer {
         })
     }
 
-    async fn handle_resize(
+    async fn handle_resize_volume(
         &self,
         request: Request<api::ResizeVolumeRequest>,
     ) -> Result<api::ResizeVolumeResponse, Failure> {
@@ -102,7 +105,7 @@ impl VolumeServer {
         Ok(api::ResizeVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_rename(
+    async fn handle_rename_volume(
         &self,
         request: Request<api::RenameVolumeRequest>,
     ) -> Result<api::RenameVolumeResponse, Failure> {
@@ -114,7 +117,7 @@ impl VolumeServer {
         Ok(api::RenameVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_update(
+    async fn handle_update_volume(
         &self,
         request: Request<api::UpdateVolumeRequest>,
     ) -> Result<api::UpdateVolumeResponse, Failure> {
@@ -129,7 +132,7 @@ impl VolumeServer {
         Ok(api::UpdateVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_delete(
+    async fn handle_delete_volume(
         &self,
         request: Request<api::DeleteVolumeRequest>,
     ) -> Result<api::DeleteVolumeResponse, Failure> {
@@ -139,7 +142,7 @@ impl VolumeServer {
         Ok(api::DeleteVolumeResponse { volume: volume.map(convert::volume) })
     }
 
-    async fn handle_restore(
+    async fn handle_restore_volume(
         &self,
         request: Request<api::RestoreVolumeRequest>,
     ) -> Result<api::RestoreVolumeResponse, Failure> {
@@ -151,7 +154,10 @@ impl VolumeServer {
         Ok(api::RestoreVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_purge(&self, request: Request<api::PurgeTrashRequest>) -> Result<api::PurgeTrashResponse, Failure> {
+    async fn handle_purge_trash(
+        &self,
+        request: Request<api::PurgeTrashRequest>,
+    ) -> Result<api::PurgeTrashResponse, Failure> {
         let user = self.user(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
