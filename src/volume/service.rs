@@ -1,6 +1,10 @@
 //! The gRPC face of volumes: request, command, answer.
 
+mod exports;
 mod fields;
+mod operations;
+mod streams;
+mod volumes;
 
 use std::sync::Arc;
 
