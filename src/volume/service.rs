@@ -1,6 +1,9 @@
 //! The gRPC face of volumes: request, command, answer.
 
+mod exports;
 mod fields;
+mod operations;
+mod streams;
 mod volumes;
 mod watch;
 
