@@ -24,6 +24,7 @@ mod exports;
 mod flatten;
 mod keys;
 mod layer_tree;
+pub mod layers;
 mod lookup;
 mod namespace;
 pub mod nbd;
@@ -46,6 +47,8 @@ mod session;
 mod settings;
 mod snapshot_create;
 mod snapshot_delete;
+#[cfg(test)]
+mod snapshot_test;
 mod snapshots;
 mod streams;
 #[cfg(test)]
