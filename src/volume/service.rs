@@ -3,6 +3,7 @@
 mod exports;
 mod fields;
 mod operations;
+mod policies;
 mod streams;
 mod volumes;
 mod watch;
