@@ -1,7 +1,7 @@
 //! Which layer stands on which, and what has a name: the records of layers, and what is to be done about those that
 //! nobody needs any more.
 
-use steward_proto::store::v1::{LayerRecord, VolumeRecord};
+use steward_proto::store::v1::LayerRecord;
 
 use super::driver::{LayerId, LayerSpec};
 use super::error::Error;
@@ -33,12 +33,6 @@ pub(super) async fn chain(store: &dyn Store, top: u64) -> Result<Vec<LayerSpec>,
     }
     layers.reverse();
     Ok(layers)
-}
-
-/// The layers of `chain` that a clone shares with its parent, the bottom first: those below its base.
-pub(super) fn foreign<'a>(chain: &'a [LayerSpec], volume: &VolumeRecord) -> &'a [LayerSpec] {
-    let own = chain.iter().position(|layer| layer.id.0 == volume.base_layer);
-    &chain[..own.unwrap_or(0)]
 }
 
 pub(super) fn missing(layer: u64) -> Error {
@@ -155,13 +149,5 @@ mod tests {
         assert_eq!(care(&layer(0, 2), Some(6)), Care::Keep);
         assert_eq!(care(&layer(9, 0), None), Care::Keep);
         assert_eq!(care(&layer(9, 1), Some(6)), Care::Keep);
-    }
-
-    #[test]
-    fn what_is_below_its_base_is_foreign_to_a_clone() {
-        let chain = [1, 2, 3].map(|id| LayerSpec { id: LayerId(id), size: 4096, checksums: false });
-        let volume = |base_layer| VolumeRecord { base_layer, ..VolumeRecord::default() };
-        assert_eq!(foreign(&chain, &volume(3)).len(), 2);
-        assert!(foreign(&chain, &volume(0)).is_empty());
     }
 }

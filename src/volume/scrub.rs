@@ -64,7 +64,7 @@ pub struct ScrubStep {
 }
 
 /// The steps of a scrub. It ends when this is dropped.
-pub type ScrubSteps = mpsc::Receiver<Result<ScrubStep, Error>>;
+pub(super) type ScrubSteps = mpsc::Receiver<Result<ScrubStep, Error>>;
 
 impl Catalog {
     /// Checks the layers of one volume and its snapshots, or of all volumes of the user. `root` also has the records of

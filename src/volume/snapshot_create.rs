@@ -349,17 +349,3 @@ async fn settle(frozen: Box<dyn Frozen>) -> Result<(Box<dyn Frozen>, std::io::Re
 pub(super) fn hidden_name(purpose: &str) -> String {
     format!(".{purpose}-{}", Uuid::new_v4())
 }
-
-/// What is checked of the name of a snapshot that a user gives.
-pub fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
-    let problem = if name.is_empty() {
-        "is required"
-    } else if name.len() > super::path::MAX_NAME_BYTES {
-        "is longer than 255 bytes"
-    } else if name.contains(['@', '/']) || name.chars().any(char::is_control) {
-        "has an `@`, a `/` or a control character"
-    } else {
-        return Ok(());
-    };
-    Err(Error::Invalid { field, problem: problem.to_owned() })
-}
