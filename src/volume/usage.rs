@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
-use steward_proto::store::v1::{LayerRecord, VolumeRecord, VolumeUserRecord};
+use steward_proto::store::v1::{LayerRecord, VolumeRecord, VolumeSnapshotRecord, VolumeUserRecord};
 
 use super::catalog::Catalog;
 use super::driver::{Driver, LayerId};
@@ -123,6 +123,29 @@ impl Catalog {
         self.blocking(move |driver| {
             let used = |layers: &[LayerId]| layers.iter().map(|layer| used_bytes(driver, *layer)).sum();
             Ok(Space { unique_bytes: used(&unique), shared_bytes: used(&shared) })
+        })
+        .await
+    }
+
+    /// Bytes of disk that only a snapshot needs: what is in its layer and hidden from all that stands on it. Where several
+    /// stand on it, that is not looked for.
+    pub(super) async fn snapshot_space(&self, snapshot: &VolumeSnapshotRecord) -> Result<u64, Error> {
+        // Layers stay what they are meanwhile.
+        let _tree = self.tree.read().await;
+        let Some(layer) = tx::read::<LayerRecord>(&*self.store, &keys::layer(snapshot.layer)).await? else {
+            return Ok(0);
+        };
+        let mut above = layer_tree::children(&*self.store, layer.id, 2).await?;
+        let above = match (above.pop(), above.pop()) {
+            (Some(_), Some(_)) => return Ok(0),
+            (Some(child), None) => tx::read::<LayerRecord>(&*self.store, &keys::layer(child)).await?,
+            (None, _) => None,
+        };
+        self.blocking(move |driver| {
+            let used = used_bytes(driver, LayerId(layer.id));
+            let Some(above) = above else { return Ok(used) };
+            let cost = driver.merge_cost(layer_tree::spec(&layer), layer_tree::spec(&above))?;
+            Ok(used.saturating_sub(cost.into_upper))
         })
         .await
     }
