@@ -86,7 +86,7 @@ impl Catalog {
             None => self.all_users().await?,
         };
         let spaces = self.spaces_of_users().await?;
-        let free = self.blocking(|driver| driver.free_bytes()).await?;
+        let free = self.blocking(Driver::free_bytes).await?;
         self.store.settled().await?;
         let usage = |record: VolumeUserRecord| {
             let space = spaces.get(&record.user).copied().unwrap_or_default();
@@ -106,17 +106,14 @@ impl Catalog {
         let (mut unique, mut shared) = (Vec::new(), Vec::new());
         let (mut next, mut above, mut is_unique) = (volume.top_layer, 0, true);
         while next != 0 {
-            let layer = match tx::read::<LayerRecord>(&*self.store, &keys::layer(next)).await? {
-                Some(layer) => layer,
-                // It has just been joined with another one: what was seen so far is what there is to tell.
-                None => break,
-            };
+            // One that has just been joined with another is not there: what was seen so far is what there is to tell.
+            let Some(layer) = tx::read::<LayerRecord>(&*self.store, &keys::layer(next)).await? else { break };
             // What stands on a layer that others need is all that can still be its own.
             is_unique = is_unique && self.is_needed_by_alone(volume.id, &layer, above, &mut looked_at).await?;
             if is_unique {
-                unique.push(LayerId(next))
+                unique.push(LayerId(next));
             } else {
-                shared.push(LayerId(next))
+                shared.push(LayerId(next));
             }
             (above, next) = (next, layer.parent);
         }
