@@ -3,8 +3,10 @@
 mod change;
 mod create;
 mod lookup;
+mod policies;
 mod trash;
 mod usage;
+mod watch;
 
 use std::collections::HashMap;
 

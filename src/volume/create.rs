@@ -200,7 +200,7 @@ impl Catalog {
 
     /// Refuses a size that no volume may have.
     pub(super) fn check_size(&self, size_bytes: u64) -> Result<(), Error> {
-        if size_bytes == 0 || size_bytes % BLOCK_BYTES != 0 {
+        if size_bytes == 0 || !size_bytes.is_multiple_of(BLOCK_BYTES) {
             let problem = format!("{size_bytes} is not a multiple of {BLOCK_BYTES} above 0");
             return Err(Error::Invalid { field: "size_bytes", problem });
         }

@@ -224,12 +224,15 @@ struct Entry {
     below: String,
 }
 
+/// Entries of a directory that are left, as they are stored.
+type Entries = vec::IntoIter<(Key, Bytes)>;
+
 /// Goes through the entries of a directory in order, and through those of directories below that it is sent into.
 struct Walk<'a> {
     catalog: &'a Catalog,
     /// The directories on the way to where the walk is: the path of each, the same counted from where the walk began, and
     /// the entries that are left.
-    stack: Vec<(VolumePath, String, vec::IntoIter<(Key, Bytes)>)>,
+    stack: Vec<(VolumePath, String, Entries)>,
 }
 
 impl<'a> Walk<'a> {

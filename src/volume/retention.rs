@@ -74,7 +74,7 @@ enum Period {
 impl Period {
     /// A number that is the same for all times of one period, and only for them.
     fn of(self, number: usize, time: &Zoned) -> i64 {
-        let day = || i64::from(time.date().duration_since(jiff::civil::date(1970, 1, 5)).as_hours() / 24);
+        let day = || time.date().duration_since(jiff::civil::date(1970, 1, 5)).as_hours().div_euclid(24);
         match self {
             Period::Each => i64::try_from(number).unwrap_or(i64::MAX),
             Period::Hour => (time.timestamp().as_second() + i64::from(time.offset().seconds())).div_euclid(3600),

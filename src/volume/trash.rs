@@ -252,14 +252,12 @@ impl Tx<'_> {
             return Ok(());
         }
         let snapshot = self.snapshot(uuid_of(&record.parent_snapshot)?).await?;
-        match snapshot.filter(|snapshot| !snapshot.is_deleting) {
-            Some(mut snapshot) => self.join_parent(&mut snapshot, record.id).await,
-            None => {
-                record.parent_snapshot.clear();
-                record.base_layer = 0;
-                Ok(())
-            }
+        if let Some(mut snapshot) = snapshot.filter(|snapshot| !snapshot.is_deleting) {
+            return self.join_parent(&mut snapshot, record.id).await;
         }
+        record.parent_snapshot.clear();
+        record.base_layer = 0;
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
-use steward_proto::store::v1::{LayerRecord, VolumeRecord, VolumeUserRecord};
+use steward_proto::store::v1::{LayerRecord, VolumeRecord, VolumeSnapshotRecord, VolumeUserRecord};
 
 use super::catalog::Catalog;
 use super::driver::{Driver, LayerId};
@@ -86,7 +86,7 @@ impl Catalog {
             None => self.all_users().await?,
         };
         let spaces = self.spaces_of_users().await?;
-        let free = self.blocking(|driver| driver.free_bytes()).await?;
+        let free = self.blocking(Driver::free_bytes).await?;
         self.store.settled().await?;
         let usage = |record: VolumeUserRecord| {
             let space = spaces.get(&record.user).copied().unwrap_or_default();
@@ -106,23 +106,43 @@ impl Catalog {
         let (mut unique, mut shared) = (Vec::new(), Vec::new());
         let (mut next, mut above, mut is_unique) = (volume.top_layer, 0, true);
         while next != 0 {
-            let layer = match tx::read::<LayerRecord>(&*self.store, &keys::layer(next)).await? {
-                Some(layer) => layer,
-                // It has just been joined with another one: what was seen so far is what there is to tell.
-                None => break,
-            };
+            // One that has just been joined with another is not there: what was seen so far is what there is to tell.
+            let Some(layer) = tx::read::<LayerRecord>(&*self.store, &keys::layer(next)).await? else { break };
             // What stands on a layer that others need is all that can still be its own.
             is_unique = is_unique && self.is_needed_by_alone(volume.id, &layer, above, &mut looked_at).await?;
             if is_unique {
-                unique.push(LayerId(next))
+                unique.push(LayerId(next));
             } else {
-                shared.push(LayerId(next))
+                shared.push(LayerId(next));
             }
             (above, next) = (next, layer.parent);
         }
         self.blocking(move |driver| {
             let used = |layers: &[LayerId]| layers.iter().map(|layer| used_bytes(driver, *layer)).sum();
             Ok(Space { unique_bytes: used(&unique), shared_bytes: used(&shared) })
+        })
+        .await
+    }
+
+    /// Bytes of disk that only a snapshot needs: what is in its layer and hidden from all that stands on it. Where several
+    /// stand on it, that is not looked for.
+    pub(super) async fn snapshot_space(&self, snapshot: &VolumeSnapshotRecord) -> Result<u64, Error> {
+        // Layers stay what they are meanwhile.
+        let _tree = self.tree.read().await;
+        let Some(layer) = tx::read::<LayerRecord>(&*self.store, &keys::layer(snapshot.layer)).await? else {
+            return Ok(0);
+        };
+        let mut above = layer_tree::children(&*self.store, layer.id, 2).await?;
+        let above = match (above.pop(), above.pop()) {
+            (Some(_), Some(_)) => return Ok(0),
+            (Some(child), None) => tx::read::<LayerRecord>(&*self.store, &keys::layer(child)).await?,
+            (None, _) => None,
+        };
+        self.blocking(move |driver| {
+            let used = used_bytes(driver, LayerId(layer.id));
+            let Some(above) = above else { return Ok(used) };
+            let cost = driver.merge_cost(layer_tree::spec(&layer), layer_tree::spec(&above))?;
+            Ok(used.saturating_sub(cost.into_upper))
         })
         .await
     }
