@@ -18,13 +18,18 @@ pub mod driver;
 mod error;
 mod exports;
 mod flatten;
+#[cfg(test)]
+mod flatten_test;
 mod keys;
 mod layer_tree;
+pub mod layers;
 mod lookup;
 mod namespace;
 pub mod nbd;
 mod nbd_exports;
 mod open;
+#[cfg(test)]
+mod open_test;
 mod open_volume;
 mod operation;
 mod operations;
@@ -40,6 +45,8 @@ mod session;
 mod settings;
 mod snapshot_create;
 mod snapshot_delete;
+#[cfg(test)]
+mod snapshot_test;
 mod snapshots;
 mod streams;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
-use super::namespace::User;
+use super::namespace::{User, Which};
 use super::operation::{State, Type, uuid_of};
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
 use super::tx::Tx;
@@ -56,6 +56,11 @@ impl Catalog {
             Ok::<_, Error>(tx.answer(answer))
         });
         let (answer, _) = decided.await?;
+        if children == Children::Flatten {
+            for child in self.children_of_snapshot(uuid_of(&answer.snapshot)?, usize::MAX).await? {
+                self.flatten(&User(child.owner), &Which::Id(child.id), 0).await?;
+            }
+        }
         self.tidy.notify_one();
         Ok(answer)
     }
