@@ -260,3 +260,20 @@ async fn who_waits_for_an_operation_hears_of_its_end() {
     let (shown, ()) = tokio::join!(waiting, run(&world));
     assert_eq!(state(&shown.expect("an answer").record), State::Succeeded);
 }
+
+#[tokio::test]
+async fn operations_that_ended_long_ago_are_forgotten() {
+    let world = World::new().await;
+    let made = cloned(&world, false).await;
+    let uuid = flatten(&world).await;
+    world.pass(Duration::from_hours(48));
+    assert_eq!(world.catalog.forget_operations().await.expect("a look"), 0);
+    run(&world).await;
+    world.pass(Duration::from_hours(23));
+    assert_eq!(world.catalog.forget_operations().await.expect("a look"), 0);
+    world.pass(Duration::from_hours(2));
+    assert_eq!(world.catalog.forget_operations().await.expect("a look"), 2);
+    for gone in [uuid, uuid_of(&made.operation.uuid).expect("a UUID")] {
+        assert!(matches!(world.catalog.get_operation(&user("ann"), gone).await, Err(Error::NotFound(_))));
+    }
+}

@@ -6,9 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::create::CreateVolume;
+use super::driver::{LayerId, Repair};
 use super::error::Error;
 use super::exports::{NbdAddresses, OpenExport};
+use super::nbd::{Exports as _, OpenError, Peer, PeerAddress};
+use super::nbd_exports::{NbdAccess, NbdExports};
 use super::open_volume::{Opener, Wish};
+use super::scrub::Wrong;
 use super::session::Session;
 use super::snapshots::SnapshotFilter;
 use super::streams::{Part, ReadVolume};
@@ -157,4 +161,54 @@ async fn a_volume_in_use_is_read_from_a_snapshot_that_nobody_is_left_with() {
     world.settle().await;
     assert_eq!(count().await, 0);
     drop(session);
+}
+
+#[tokio::test]
+async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
+    let (world, _) = world().await;
+    let what = super::snapshot_create::CreateSnapshot { name: "s".to_owned(), ..Default::default() };
+    world.catalog.create_snapshot(&user("ann"), at("/a"), what).await.expect("a snapshot");
+    let peer = Peer { address: PeerAddress::Unix, certificate: None };
+    let everybody = NbdExports::new(world.catalog.clone(), NbdAccess::Everybody);
+    for (name, is_read_only) in [("a", false), ("/a", false), ("/a@s", true)] {
+        let session = everybody.open(name, &peer).await.expect("a session");
+        assert_eq!(session.device.is_read_only(), is_read_only, "{name}");
+    }
+    for name in ["", "b", "/a@t", "export:7", "clone"] {
+        let refused = everybody.open(name, &peer).await.expect_err("no session");
+        assert!(matches!(refused, OpenError::Unknown(_)), "{name}");
+    }
+    let names: Vec<String> = everybody.list(&peer).await.into_iter().map(|listed| listed.name).collect();
+    assert_eq!(names, ["/a"]);
+    let export = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
+    let closed = NbdExports::new(world.catalog.clone(), NbdAccess::WithExport);
+    assert!(matches!(closed.open("a", &peer).await, Err(OpenError::Denied(_))));
+    assert!(closed.list(&peer).await.is_empty());
+    for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
+        let session = closed.open(&name, &peer).await.expect("a session");
+        assert!(!session.device.is_read_only());
+    }
+}
+
+#[tokio::test]
+async fn a_scrub_finds_and_mends_wrong_counts_and_names_layers_that_nobody_knows() {
+    let (world, id) = world().await;
+    let top = world.record(id).await.expect("a volume").top_layer;
+    let mut layer = super::tx::Tx::new(world.store()).layer(top).await.expect("a layer");
+    layer.child_count = 3;
+    let wrong = &layer;
+    let put = world.catalog.decide("a layer", |mut tx| async move {
+        tx.put_layer(wrong);
+        Ok(tx.answer(()))
+    });
+    put.await.expect("a wrong record");
+    world.driver.set_used(9999, 1);
+    let mut found = Vec::new();
+    let mut steps = world.catalog.scrub(&user("root"), None, Repair::Yes).await.expect("a scrub");
+    while let Some(step) = steps.recv().await {
+        let step = step.expect("a step");
+        found.extend(step.findings.into_iter().map(|finding| (finding.kind, finding.layer, finding.is_repaired)));
+    }
+    assert_eq!(found, [(Wrong::ReferenceCount, LayerId(top), true), (Wrong::OrphanLayer, LayerId(9999), false)]);
+    assert_eq!(super::tx::Tx::new(world.store()).layer(top).await.expect("a layer").child_count, 0);
 }
