@@ -7,11 +7,15 @@
 
 mod busy_layers;
 mod catalog;
+#[cfg(test)]
+mod catalog_test;
 mod change;
 mod clone;
 mod convert;
 mod convert_operation;
+mod convert_snapshot;
 mod create;
+mod cron;
 pub mod device;
 mod diff;
 pub mod driver;
@@ -37,7 +41,9 @@ mod operations;
 mod pace;
 mod path;
 mod policies;
+mod policy_engine;
 mod progress;
+mod retention;
 mod rollback;
 mod runner;
 mod scrub;
@@ -58,6 +64,7 @@ mod tx;
 mod usage;
 mod users;
 mod volume_locks;
+mod watch;
 
 pub use self::catalog::Catalog;
 pub use self::change::VolumeChange;
@@ -73,6 +80,9 @@ pub use self::open_volume::{Opener, Wish};
 pub use self::operation_retention::OperationRetention;
 pub use self::operations::{OperationFilter, OperationPage, OperationStart, Say, ShownOperation};
 pub use self::path::VolumePath;
+pub use self::policies::SetPolicy;
+pub use self::policy_engine::{ExpiryEngine, PolicyEngine};
+pub use self::retention::Retention;
 pub use self::runner::Runner;
 pub use self::service::VolumeServer;
 pub use self::session::Session;

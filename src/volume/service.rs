@@ -3,8 +3,11 @@
 mod exports;
 mod fields;
 mod operations;
+mod policies;
+mod snapshots;
 mod streams;
 mod volumes;
+mod watch;
 
 use std::sync::Arc;
 
