@@ -68,11 +68,16 @@ impl World {
         World { harness, clock, driver, tasks, settings, catalog }
     }
 
-    /// Starts the server again.
-    pub(super) async fn restart(&mut self) {
+    /// Waits until everything that was started is over.
+    pub(super) async fn settle(&self) {
         self.tasks.close();
         self.tasks.wait().await;
         self.tasks.reopen();
+    }
+
+    /// Starts the server again.
+    pub(super) async fn restart(&mut self) {
+        self.settle().await;
         self.catalog = open(&mut self.harness, &self.driver, &self.clock, &self.settings, &self.tasks).await;
     }
 

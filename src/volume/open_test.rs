@@ -1,0 +1,214 @@
+//! Who has what open, what that keeps others from, and what is read and written over it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::create::CreateVolume;
+use super::driver::{LayerId, Repair};
+use super::error::Error;
+use super::exports::{NbdAddresses, OpenExport};
+use super::nbd::{Exports as _, OpenError, Peer, PeerAddress};
+use super::nbd_exports::{NbdAccess, NbdExports};
+use super::open_volume::{Opener, Wish};
+use super::scrub::Wrong;
+use super::session::Session;
+use super::snapshots::SnapshotFilter;
+use super::streams::{Part, ReadVolume};
+use super::testing::{GIB, World, at, path, user};
+
+/// A world with a volume `/a` and an NBD port.
+async fn world() -> (World, u64) {
+    let world = World::new().await;
+    let tcp = vec![("127.0.0.1:10809".parse().expect("an address"), false)];
+    world.catalog.set_nbd_addresses(NbdAddresses { tcp, unix: Vec::new() });
+    let what = CreateVolume {
+        path: path("/a"),
+        size_bytes: GIB,
+        stripe_unit: 0,
+        stripe_count: 0,
+        pool: String::new(),
+        labels: HashMap::new(),
+        checksums: false,
+    };
+    let id = world.catalog.create_volume(&user("ann"), what).await.expect("a volume").0.record.id;
+    (world, id)
+}
+
+async fn open(world: &World, wish: Wish) -> Result<Session, Error> {
+    world.catalog.open_volume(&at("/a"), Opener { user: user("ann"), ..Opener::server(wish, "test") }).await
+}
+
+fn export(exclusive: bool) -> OpenExport {
+    OpenExport { volume: at("/a"), snapshot: None, read_only: false, exclusive, ttl: Duration::from_mins(1) }
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_volume_share_a_view_that_goes_with_the_last() {
+    let (world, id) = world().await;
+    let first = open(&world, Wish::WriteIfPossible).await.expect("a session");
+    let second = open(&world, Wish::Read).await.expect("a session");
+    assert_eq!(world.catalog.open.sessions(id), 2);
+    assert!(!first.is_read_only() && second.is_read_only());
+    let device = second.device().expect("a device");
+    let refused = device.write_at(&[1], 0).expect_err("no write");
+    assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+    drop(device);
+    drop(first);
+    world.settle().await;
+    assert!(world.catalog.open.is_used(id));
+    drop(second);
+    world.settle().await;
+    assert!(!world.catalog.open.is_used(id) && world.catalog.open.view(id).is_none());
+}
+
+#[tokio::test]
+async fn a_volume_that_is_open_or_exported_is_not_deleted() {
+    let (world, _) = world().await;
+    let session = open(&world, Wish::Read).await.expect("a session");
+    let refused = world.catalog.delete_volume(&user("ann"), &at("/a")).await;
+    assert!(matches!(refused, Err(Error::VolumeInUse(_))));
+    drop(session);
+    world.settle().await;
+    let export = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
+    let refused = world.catalog.delete_volume(&user("ann"), &at("/a")).await;
+    assert!(matches!(refused, Err(Error::VolumeInUse(_))));
+    world.catalog.close_export(&user("ann"), export.uuid).expect("closed");
+    world.catalog.delete_volume(&user("ann"), &at("/a")).await.expect("deleted");
+    assert!(matches!(open(&world, Wish::Read).await, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn an_export_lives_as_long_as_somebody_keeps_it_alive() {
+    let (world, id) = world().await;
+    let export = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
+    assert_eq!(export.uris, [format!("nbd://127.0.0.1:10809/export%3A{}", export.uuid)]);
+    world.pass(Duration::from_secs(50));
+    world.catalog.keep_export_alive(&user("ann"), export.uuid).await.expect("alive");
+    world.pass(Duration::from_secs(50));
+    assert!(world.catalog.open.is_used(id));
+    let other = world.catalog.keep_export_alive(&user("bob"), export.uuid).await;
+    assert!(matches!(other, Err(Error::InvalidUser { .. })));
+    world.pass(Duration::from_secs(10));
+    assert!(!world.catalog.open.is_used(id));
+    let late = world.catalog.keep_export_alive(&user("ann"), export.uuid).await;
+    assert!(matches!(late, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn beside_an_exclusive_export_others_only_read() {
+    let (world, _) = world().await;
+    let writer = open(&world, Wish::WriteIfPossible).await.expect("a session");
+    let refused = world.catalog.open_export(&user("ann"), export(true)).await;
+    assert!(matches!(refused, Err(Error::VolumeInUse(_))));
+    drop(writer);
+    let export = world.catalog.open_export(&user("ann"), export(true)).await.expect("an export");
+    assert!(open(&world, Wish::WriteIfPossible).await.expect("a session").is_read_only());
+    let opener = Opener { export: Some(export.uuid), ..Opener::server(Wish::WriteIfPossible, "test") };
+    let own = world.catalog.open_volume(&at("/a"), opener).await.expect("a session");
+    assert!(!own.is_read_only());
+    world.catalog.close_export(&user("ann"), export.uuid).expect("closed");
+    assert!(own.stop().is_cancelled());
+}
+
+#[tokio::test]
+async fn exports_and_sessions_are_listed_to_those_whose_they_are() {
+    let (world, id) = world().await;
+    let session = open(&world, Wish::WriteIfPossible).await.expect("a session");
+    session.device().expect("a device").write_at(&[0; 8192], 0).expect("written");
+    world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
+    let listed = world.catalog.list_exports(&user("ann"), Some(&at("/a"))).await.expect("a list");
+    assert_eq!(listed.len(), 2);
+    let shown = listed.iter().find(|shown| shown.expires.is_none()).expect("the session");
+    assert_eq!((shown.volume, shown.path.as_str(), shown.written_bytes), (id, "/a", 8192));
+    assert!(world.catalog.list_exports(&user("bob"), None).await.expect("a list").is_empty());
+    assert_eq!(world.catalog.list_exports(&user("root"), None).await.expect("a list").len(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_is_written_only_into_a_volume_that_nobody_has_open() {
+    let (world, id) = world().await;
+    let session = open(&world, Wish::Read).await.expect("a session");
+    let refused = world.catalog.write_volume(&user("ann"), &at("/a"), "test").await;
+    assert!(matches!(refused, Err(Error::VolumeInUse(_))));
+    drop(session);
+    world.settle().await;
+    let mut writing = world.catalog.write_volume(&user("ann"), &at("/a"), "test").await.expect("a stream");
+    assert!(open(&world, Wish::WriteIfPossible).await.expect("a session").is_read_only());
+    writing.write(Part::Data(4096, Bytes::from_static(&[7; 100]))).await.expect("written");
+    writing.write(Part::Zeros(0, 4096)).await.expect("written");
+    let beyond = writing.write(Part::Zeros(GIB, 1)).await;
+    assert!(matches!(beyond, Err(Error::SizeOutOfRange(_))));
+    assert_eq!(writing.finish().await.expect("durable"), 100);
+    world.settle().await;
+    assert!(!world.catalog.open.is_used(id));
+}
+
+#[tokio::test]
+async fn a_volume_in_use_is_read_from_a_snapshot_that_nobody_is_left_with() {
+    let (world, _) = world().await;
+    let session = open(&world, Wish::WriteIfPossible).await.expect("a session");
+    let what = ReadVolume { volume: at("/a"), snapshot: None, offset: 4096, length: 0 };
+    let mut reading = world.catalog.read_volume(&user("ann"), what, "test").await.expect("a stream");
+    assert_eq!((reading.size, reading.data_bytes), (GIB, 0));
+    let hidden = SnapshotFilter { with_hidden: true, is_deleting: Some(false), ..SnapshotFilter::default() };
+    let count = async || world.catalog.list_snapshots(&user("root"), &hidden, 0, 10).await.expect("a list").1;
+    assert_eq!(count().await, 1);
+    assert_eq!(reading.next().await.expect("a part"), Some(Part::Zeros(4096, GIB - 4096)));
+    assert_eq!(reading.next().await.expect("the end"), None);
+    drop(reading);
+    world.settle().await;
+    assert_eq!(count().await, 0);
+    drop(session);
+}
+
+#[tokio::test]
+async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
+    let (world, _) = world().await;
+    let what = super::snapshot_create::CreateSnapshot { name: "s".to_owned(), ..Default::default() };
+    world.catalog.create_snapshot(&user("ann"), at("/a"), what).await.expect("a snapshot");
+    let peer = Peer { address: PeerAddress::Unix, certificate: None };
+    let everybody = NbdExports::new(world.catalog.clone(), NbdAccess::Everybody);
+    for (name, is_read_only) in [("a", false), ("/a", false), ("/a@s", true)] {
+        let session = everybody.open(name, &peer).await.expect("a session");
+        assert_eq!(session.device.is_read_only(), is_read_only, "{name}");
+    }
+    for name in ["", "b", "/a@t", "export:7", "clone"] {
+        let refused = everybody.open(name, &peer).await.expect_err("no session");
+        assert!(matches!(refused, OpenError::Unknown(_)), "{name}");
+    }
+    let names: Vec<String> = everybody.list(&peer).await.into_iter().map(|listed| listed.name).collect();
+    assert_eq!(names, ["/a"]);
+    let export = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
+    let closed = NbdExports::new(world.catalog.clone(), NbdAccess::WithExport);
+    assert!(matches!(closed.open("a", &peer).await, Err(OpenError::Denied(_))));
+    assert!(closed.list(&peer).await.is_empty());
+    for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
+        let session = closed.open(&name, &peer).await.expect("a session");
+        assert!(!session.device.is_read_only());
+    }
+}
+
+#[tokio::test]
+async fn a_scrub_finds_and_mends_wrong_counts_and_names_layers_that_nobody_knows() {
+    let (world, id) = world().await;
+    let top = world.record(id).await.expect("a volume").top_layer;
+    let mut layer = super::tx::Tx::new(world.store()).layer(top).await.expect("a layer");
+    layer.child_count = 3;
+    let wrong = &layer;
+    let put = world.catalog.decide("a layer", |mut tx| async move {
+        tx.put_layer(wrong);
+        Ok(tx.answer(()))
+    });
+    put.await.expect("a wrong record");
+    world.driver.set_used(9999, 1);
+    let mut found = Vec::new();
+    let mut steps = world.catalog.scrub(&user("root"), None, Repair::Yes).await.expect("a scrub");
+    while let Some(step) = steps.recv().await {
+        let step = step.expect("a step");
+        found.extend(step.findings.into_iter().map(|finding| (finding.kind, finding.layer, finding.is_repaired)));
+    }
+    assert_eq!(found, [(Wrong::ReferenceCount, LayerId(top), true), (Wrong::OrphanLayer, LayerId(9999), false)]);
+    assert_eq!(super::tx::Tx::new(world.store()).layer(top).await.expect("a layer").child_count, 0);
+}
