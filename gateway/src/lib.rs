@@ -12,6 +12,7 @@
 //! - `locks` is the API of cluster-wide locks on image layers.
 //! - `restic` is restic's REST backend: backup repositories.
 //! - `transcode` is the API of a farm of transcoding workers.
+//! - `volumes` is the API of block volumes, snapshots and clones, by query strings.
 //!
 //! A further API is a further module with a `router` that is merged in [`router`].
 
@@ -26,6 +27,7 @@ mod peer;
 mod restic;
 mod transcode;
 mod upstream;
+mod volumes;
 
 use axum::body::HttpBody;
 use axum::{Extension, Router};
@@ -36,7 +38,7 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 
 pub use direct::{Chunks, Direct, Pieces};
-pub use options::{AbsentSuccess, ListShape, Options, PathStyle, TranscodeOptions};
+pub use options::{AbsentSuccess, ListShape, Options, PathStyle, TranscodeOptions, VolumeMessages, VolumeOptions};
 pub use peer::{CallerNote, Peer};
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path; below `/api`, a 404 as JSON.
@@ -57,6 +59,7 @@ where
         .merge(locks::router(channel.clone(), options.absent_success, shutdown.clone()))
         .nest("/infer", inferring)
         .merge(transcode::router(channel.clone(), options.clone(), shutdown.clone()))
+        .merge(volumes::router(channel.clone(), options.clone(), shutdown.clone()))
         // It has the fallback too: what looks like one of its paths can only be told from a typing error there.
         .merge(restic::shared_router(channel, options.clone(), shutdown));
     with_user_header(router, options.user_header)

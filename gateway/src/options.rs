@@ -20,6 +20,8 @@ pub struct Options {
     pub user_header: Option<HeaderName>,
     /// Choices about the API of the transcoding farm.
     pub transcode: TranscodeOptions,
+    /// Choices about the API of block volumes.
+    pub volumes: VolumeOptions,
 }
 
 impl Default for Options {
@@ -31,6 +33,7 @@ impl Default for Options {
             compress_lists: false,
             user_header: None,
             transcode: TranscodeOptions::default(),
+            volumes: VolumeOptions::default(),
         }
     }
 }
@@ -84,4 +87,33 @@ pub enum PathStyle {
     Slash,
     /// `\`, as the original wrote them.
     Backslash,
+}
+
+/// Choices about the API of block volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumeOptions {
+    /// Whether it is served. Without it, its paths are nothing.
+    pub enabled: bool,
+    /// Whether a volume can be rolled back. The API documents that it cannot, although it says how.
+    pub rollback: bool,
+    /// Whose words explain the codes.
+    pub messages: VolumeMessages,
+    /// Whether methods other than GET are refused. The original took all of them.
+    pub only_get: bool,
+}
+
+impl Default for VolumeOptions {
+    fn default() -> Self {
+        Self { enabled: true, rollback: false, messages: VolumeMessages::default(), only_get: false }
+    }
+}
+
+/// Whose words explain the codes of the API of block volumes. Clients look at the codes alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VolumeMessages {
+    /// Those of the documentation.
+    #[default]
+    Seed,
+    /// Those of the original server, which differ in four of them.
+    Upstream,
 }

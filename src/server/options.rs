@@ -1,9 +1,9 @@
 //! What the gateway is told of the configuration.
 
 use http::{HeaderName, HeaderValue};
-use steward_gateway::{Options, TranscodeOptions};
+use steward_gateway::{Options, TranscodeOptions, VolumeMessages, VolumeOptions};
 
-use crate::config::{AbsentSuccess, Config, ListShape, PathStyle, Transcode};
+use crate::config::{AbsentSuccess, Config, ListShape, Messages, PathStyle, Transcode, Volumes};
 
 /// As the gateway takes them.
 pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
@@ -17,6 +17,18 @@ pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) 
         compress_lists: config.gateway.compress_lists,
         user_header,
         transcode: transcode_options(&config.transcode),
+        volumes: volume_options(&config.volumes),
+    }
+}
+
+fn volume_options(config: &Volumes) -> VolumeOptions {
+    VolumeOptions {
+        rollback: config.rollback,
+        messages: match config.messages {
+            Messages::Seed => VolumeMessages::Seed,
+            Messages::Upstream => VolumeMessages::Upstream,
+        },
+        ..VolumeOptions::default()
     }
 }
 

@@ -10,8 +10,8 @@
 
 use std::fmt::Display;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
@@ -20,9 +20,11 @@ use tokio_util::task::TaskTracker;
 use super::busy_layers::BusyLayers;
 use super::driver::{Driver, LayerId};
 use super::error::Error;
+use super::exports::NbdAddresses;
 use super::keys;
 use super::namespace;
 use super::open::Open;
+use super::pace::Paces;
 use super::progress::Progress;
 use super::settings::Settings;
 use super::tx::{self, Tx};
@@ -43,10 +45,16 @@ pub struct Parts {
     pub(super) volume_locks: VolumeLocks,
     pub(super) tree: RwLock<()>,
     pub(super) open: Open,
+    /// An export was opened, or lives longer.
+    pub(super) exports_changed: Notify,
+    /// Where clients can reach this server over NBD.
+    pub(super) nbd: OnceLock<NbdAddresses>,
     /// Layers that have to stay as they are for now.
     pub(super) busy_layers: BusyLayers,
     /// How far the operations are that run.
     pub(super) progress: Progress,
+    /// Those of them that give clones their bytes.
+    pub(super) paces: Paces,
     /// Somebody may need a layer no more, or the last reader of one has gone.
     pub(super) tidy: Notify,
     /// An operation was started, or told to go on.
@@ -79,14 +87,17 @@ impl Catalog {
         let next_layer = AtomicU64::new(remove_unknown_layers(&store, &driver).await? + 1);
         Ok(Catalog(Arc::new(Parts {
             store,
+            open: Open::new(Arc::clone(&clock)),
+            exports_changed: Notify::new(),
+            nbd: OnceLock::new(),
             clock,
             driver,
             settings,
             volume_locks: VolumeLocks::default(),
             tree: RwLock::new(()),
-            open: Open::default(),
             busy_layers: BusyLayers::default(),
             progress: Progress::default(),
+            paces: Paces::default(),
             tidy: Notify::new(),
             operations: Notify::new(),
             tasks,

@@ -236,6 +236,9 @@ impl Catalog {
             ..LayerRecord::default()
         })
         .await?;
+        if operation.into_layer != 0 {
+            tx.add_flat_layer(&volume, &operation).await?;
+        }
         tx.add_operation(&operation)?;
         Ok(MadeClone { operation, volume, created: true })
     }

@@ -29,7 +29,7 @@ pub(super) fn is_active(record: &VolumeOperationRecord) -> bool {
     matches!(kind(record), Type::Flatten | Type::Clone) && record.into_layer != 0 && !has_ended(record)
 }
 
-/// Ends it. Returns what it was, for those who do more with it.
+/// Ends it.
 pub(super) fn end(record: &mut VolumeOperationRecord, how: State, now_us: u64) {
     record.state = how.into();
     record.end_us = now_us;

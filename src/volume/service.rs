@@ -1,6 +1,7 @@
 //! The gRPC face of volumes: request, command, answer.
 
 mod fields;
+mod volumes;
 
 use std::sync::Arc;
 

@@ -11,11 +11,10 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
-use super::namespace::User;
+use super::namespace::{User, Which};
 use super::operation::{State, Type, uuid_of};
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
 use super::tx::Tx;
-use crate::clock::Timestamp;
 
 /// What to do when clones need a snapshot that is to be deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,10 +33,10 @@ pub enum Children {
 pub struct SnapshotChange {
     /// Whether it can be deleted.
     pub protected: Option<bool>,
-    /// Until when nobody can delete it; never earlier than before.
-    pub locked_until: Option<Timestamp>,
-    /// When it is deleted by itself; the epoch: never.
-    pub expire: Option<Timestamp>,
+    /// Until when nobody can delete it, in microseconds since the epoch; never earlier than before.
+    pub locked_until_us: Option<u64>,
+    /// When it is deleted by itself, in microseconds since the epoch; 0: never.
+    pub expire_us: Option<u64>,
     /// Its labels.
     pub labels: Option<HashMap<String, String>>,
 }
@@ -57,6 +56,11 @@ impl Catalog {
             Ok::<_, Error>(tx.answer(answer))
         });
         let (answer, _) = decided.await?;
+        if children == Children::Flatten {
+            for child in self.children_of_snapshot(uuid_of(&answer.snapshot)?, usize::MAX).await? {
+                self.flatten(&User(child.owner), &Which::Id(child.id), 0).await?;
+            }
+        }
         self.tidy.notify_one();
         Ok(answer)
     }
@@ -175,13 +179,13 @@ fn apply(
     if let Some(labels) = &change.labels {
         record.labels.clone_from(labels);
     }
-    if let Some(until) = change.locked_until.map(super::catalog::micros) {
+    if let Some(until) = change.locked_until_us {
         if until < record.locked_until_us {
             return Err(Error::Protected(format!("{which}: a lock cannot be made shorter; it")));
         }
         record.locked_until_us = until;
     }
-    if let Some(expire) = change.expire.map(super::catalog::micros) {
+    if let Some(expire) = change.expire_us {
         let uuid = uuid_of(&record.uuid)?;
         if record.expire_us != 0 {
             tx.delete(keys::expiry(record.expire_us, uuid));

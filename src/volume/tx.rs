@@ -39,6 +39,11 @@ impl<'a> Tx<'a> {
         self.bytes(key).await?.map(|value| decode(key, &value)).transpose()
     }
 
+    /// Up to `limit` keys and values of a range as they are stored; see above about guarding it.
+    pub(super) async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<(Key, Bytes)>, Error> {
+        scan(self.store, range, limit).await
+    }
+
     /// The revision at which a key that this transaction has read was last changed.
     pub(super) fn revision(&self, key: &Key) -> Option<Revision> {
         self.seen.get(key).copied().flatten()

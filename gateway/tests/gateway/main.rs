@@ -15,3 +15,4 @@ mod status;
 mod subscribe;
 mod transcode;
 mod unlock;
+mod volumes;

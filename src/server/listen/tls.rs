@@ -88,6 +88,13 @@ impl Tls {
         Ok(Some(Tls { acceptor: TlsAcceptor::from(Arc::new(server)), certificate }))
     }
 
+    /// How TLS is spoken where it is not for HTTP.
+    pub(in crate::server) fn plain_config(&self) -> Arc<ServerConfig> {
+        let mut server = ServerConfig::clone(self.acceptor.config());
+        server.alpn_protocols.clear();
+        Arc::new(server)
+    }
+
     /// Shakes hands.
     pub(super) async fn accept(&self, io: Box<dyn Io>) -> io::Result<TlsStream<Box<dyn Io>>> {
         tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(io)).await?

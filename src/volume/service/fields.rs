@@ -1,6 +1,7 @@
 //! Reads the fields of requests about volumes.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,6 +16,7 @@ use crate::volume::catalog::micros;
 use crate::volume::error::Error;
 use crate::volume::namespace::Which;
 use crate::volume::path::{MAX_NAME_BYTES, VolumePath};
+use crate::volume::snapshots::WhichSnapshot;
 
 /// The longest name of a user, in bytes.
 const MAX_USER_BYTES: usize = 255;
@@ -28,6 +30,8 @@ const MAX_LABELS_BYTES: usize = 1024;
 const MAX_POLICY_NAME_BYTES: usize = 63;
 /// The most policies of one volume.
 const MAX_POLICIES: usize = 8;
+/// The bounds of the life of a snapshot.
+pub(super) const SNAPSHOT_TTL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(100 * 365 * 24));
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 
@@ -63,6 +67,21 @@ pub(super) fn optional_which(field: &'static str, name: Option<api::VolumeName>)
         (Some(path), 0) => Some(Which::Path(path)),
         (Some(path), id) => Some(Which::Both(id, path)),
     })
+}
+
+/// Which snapshot a request means: by its UUID, or by the path of its volume and its name.
+pub(super) fn which_snapshot(field: &'static str, name: Option<api::SnapshotName>) -> Result<WhichSnapshot, Error> {
+    let api::SnapshotName { uuid, volume_path, name } = name.unwrap_or_default();
+    let invalid = |problem: &str| Error::Invalid { field, problem: problem.to_owned() };
+    let path = optional_path(field, &volume_path)?;
+    if uuid.is_empty() {
+        return match path {
+            Some(path) if !name.is_empty() => Ok(WhichSnapshot::Named(path, name)),
+            Some(_) | None => Err(invalid("is required: a UUID, or a path and a name")),
+        };
+    }
+    let uuid = Uuid::parse_str(&uuid).map_err(|_| Error::NotFound(format!("snapshot {uuid:?}")))?;
+    Ok(path.map_or(WhichSnapshot::Uuid(uuid), |path| WhichSnapshot::UuidOf(uuid, path)))
 }
 
 /// The token behind which a page goes on.

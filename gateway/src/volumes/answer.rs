@@ -1,0 +1,52 @@
+//! Answers: what every one has, and what some have beside that.
+
+use std::collections::BTreeMap;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderName, HeaderValue};
+use uuid::Uuid;
+
+use super::code::Code;
+use super::refusal::Refusal;
+use super::styled::{self, Object, Value};
+use crate::options::VolumeMessages;
+
+/// Names the parameter that is wrong.
+const ERROR_FIELD: HeaderName = HeaderName::from_static("x-error-field");
+
+/// An answer that has not been written yet.
+#[derive(Debug)]
+pub(super) struct Answer {
+    code: Code,
+    fields: Object,
+    wrong_field: Option<HeaderValue>,
+}
+
+impl Answer {
+    /// It was done.
+    pub(super) fn done() -> Self {
+        Self { code: Code::Done, fields: BTreeMap::new(), wrong_field: None }
+    }
+
+    pub(super) fn with(mut self, key: &'static str, value: Value) -> Self {
+        self.fields.insert(key, value);
+        self
+    }
+
+    /// Writes it, with an id of its own.
+    pub(super) fn into_response(self, messages: VolumeMessages) -> Response {
+        let answer = self.with("RequestId", Value::Text(Uuid::new_v4().to_string()));
+        let code = answer.code;
+        let answer = answer.with("Code", code.number().into()).with("Message", code.message(messages).into());
+        let mut response = (code.status(), styled::write(&answer.fields)).into_response();
+        response.headers_mut().extend(answer.wrong_field.map(|field| (ERROR_FIELD, field)));
+        response
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let fields = Object::from([("UUID", Value::from(""))]);
+        Self { code: refusal.code, fields, wrong_field: refusal.field }
+    }
+}

@@ -1,0 +1,93 @@
+//! Starts volumes: the catalogue, its loops, and the NBD server.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::listen::Tls;
+use super::running::BoxError;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Listen};
+use crate::engine;
+use crate::store::Store;
+use crate::volume::layers::{Depot, OsDisk};
+use crate::volume::{
+    Catalog, ExpiryEngine, NbdAddresses, NbdExports, OperationRetention, PolicyEngine, Runner, TrashEngine,
+    VolumeServer, nbd,
+};
+
+/// The volumes in `store`, at work.
+pub(super) async fn start(
+    config: &Config,
+    store: Arc<dyn Store>,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Catalog, BoxError> {
+    let path = config.volumes.path.clone().unwrap_or_else(|| config.store.data.join("volumes"));
+    let depot = tokio::task::spawn_blocking(move || open_depot(path)).await??;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let catalog = Catalog::open(
+        Arc::clone(&store),
+        Arc::new(depot),
+        Arc::clone(&clock),
+        config.volumes.settings(),
+        shutdown.clone(),
+        tasks.clone(),
+    )
+    .await?;
+    tasks.spawn(Runner::new(catalog.clone()).run());
+    tasks.spawn(catalog.clone().run_tidy());
+    tasks.spawn(catalog.clone().run_exports());
+    let run = |engine| engine::run(engine, Arc::clone(&store), Arc::clone(&clock), shutdown.clone());
+    tasks.spawn(run(TrashEngine::new(catalog.clone())));
+    Ok(catalog)
+}
+
+fn open_depot(path: PathBuf) -> Result<Depot<OsDisk>, BoxError> {
+    std::fs::create_dir_all(&path)
+        .and_then(|()| OsDisk::open(&path))
+        .map(Depot::new)
+        .map_err(|error| format!("the directory of volumes, {}: {error}", path.display()).into())
+}
+
+/// The NBD server, if there is to be one, at work.
+pub(super) async fn serve_nbd(
+    config: &Config,
+    catalog: &Catalog,
+    tls: Option<&Tls>,
+) -> Result<Option<nbd::Server>, BoxError> {
+    let settings = &config.volumes;
+    if settings.nbd.is_empty() {
+        return Ok(None);
+    }
+    if settings.nbd_require_tls && tls.is_none() {
+        return Err("volumes.nbd_require_tls is of no use without tls.cert and tls.key".into());
+    }
+    let server = nbd::Server::start(
+        nbd::Settings {
+            listen: settings.nbd.clone(),
+            tls: tls.map(Tls::plain_config),
+            require_tls: settings.nbd_require_tls,
+            max_connections: settings.nbd_connections,
+            ..nbd::Settings::default()
+        },
+        Arc::new(NbdExports::new(catalog.clone())),
+    );
+    let server = server.await.map_err(|error: io::Error| format!("cannot listen for nbd: {error}"))?;
+    let mut addresses = NbdAddresses::default();
+    for address in server.addresses() {
+        match address {
+            Listen::Unix(path) => addresses.unix.push(path.clone()),
+            Listen::Tcp { host, port } => {
+                let address = format!("{host}:{port}");
+                let address = address.parse().or_else(|_| format!("[{host}]:{port}").parse());
+                addresses.tcp.extend(address.ok().map(|address| (address, tls.is_some() && settings.nbd_require_tls)));
+            }
+        }
+    }
+    catalog.set_nbd_addresses(addresses);
+    Ok(Some(server))
+}

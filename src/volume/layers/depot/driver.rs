@@ -1,0 +1,93 @@
+//! What the catalogue sees of a depot.
+
+use std::io;
+use std::sync::Arc;
+
+use super::Depot;
+use crate::volume::driver::{
+    Access, Control, DiffExtent, Done, Driver, Frozen, LayerId, LayerSpec, MergeCost, MergeInto, Repair, ScrubReport, View,
+};
+use crate::volume::layers::disk::Disk;
+use crate::volume::layers::{diff, discard, flatten, layer, merge, scrub};
+
+impl<D: Disk> Driver for Depot<D> {
+    fn create_layer(&self, layer: LayerSpec) -> io::Result<()> {
+        layer::create(&self.disk, layer)
+    }
+
+    fn remove_layer(&self, id: LayerId) -> io::Result<()> {
+        self.remove(id)
+    }
+
+    fn layers(&self) -> io::Result<Vec<LayerId>> {
+        layer::ids(&*self.disk)
+    }
+
+    fn used_bytes(&self, id: LayerId) -> io::Result<u64> {
+        self.used(id)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.disk.free_bytes()
+    }
+
+    fn open(&self, chain: &[LayerSpec], access: Access) -> io::Result<Arc<dyn View>> {
+        let view = self.open_view(chain, access)?;
+        Ok(view)
+    }
+
+    fn freeze(&self, tops: Vec<(Arc<dyn View>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
+        self.freeze_views(tops)
+    }
+
+    fn flatten(
+        &self,
+        source: &[LayerSpec],
+        above: LayerSpec,
+        into: LayerSpec,
+        control: &dyn Control,
+    ) -> io::Result<Done> {
+        self.flush([above.id])?;
+        flatten::flatten(&self.layers_of(source), &self.layer(above), &self.layer(into), control)
+    }
+
+    fn merge(&self, lower: LayerSpec, upper: LayerSpec, into: MergeInto, control: &dyn Control) -> io::Result<Done> {
+        self.claims.check_free([lower.id, upper.id].into_iter())?;
+        merge::merge(&self.layer(lower), &self.layer(upper), into, control)
+    }
+
+    fn merge_cost(&self, lower: LayerSpec, upper: LayerSpec) -> io::Result<MergeCost> {
+        merge::cost(&self.layer(lower), &self.layer(upper))
+    }
+
+    fn discard_hidden(&self, lower: LayerSpec, upper: LayerSpec) -> io::Result<u64> {
+        self.claims.check_free([lower.id].into_iter())?;
+        self.flush([upper.id])?;
+        let let_reads_pass = || {
+            self.open_views().iter().for_each(|view| view.pass_barrier());
+            Ok(())
+        };
+        discard::discard_hidden(&self.layer(lower), &self.layer(upper), &let_reads_pass)
+    }
+
+    fn replace(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()> {
+        self.replace_in_views(from, to, under)
+    }
+
+    fn diff(
+        &self,
+        older: Option<&[LayerSpec]>,
+        newer: &[LayerSpec],
+        offset: u64,
+        limit: usize,
+    ) -> io::Result<Vec<DiffExtent>> {
+        self.flush(older.unwrap_or_default().iter().chain(newer).map(|spec| spec.id))?;
+        let older = older.map(|older| self.layers_of(older));
+        diff::diff(older.as_deref(), &self.layers_of(newer), offset, limit)
+    }
+
+    fn scrub(&self, layer: LayerSpec, repair: Repair, control: &dyn Control) -> io::Result<ScrubReport> {
+        self.flush([layer.id])?;
+        scrub::scrub(&self.layer(layer), repair, control)
+    }
+}

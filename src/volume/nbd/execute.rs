@@ -1,0 +1,114 @@
+//! Doing a request and putting its reply together.
+
+use std::io;
+use std::sync::Arc;
+
+use super::exports::Session;
+use super::in_flight::InFlight;
+use super::measures::Measures;
+use super::output::Output;
+use super::problem::Problem;
+use super::protocol::command;
+use super::request::{Command, Request, Terms};
+use super::writer::Writer;
+use super::{read, status};
+use crate::volume::device::{Device, Wait, Zero};
+
+/// A device that is served to one client, as it was agreed on. Everything that uses the device holds it, so that the
+/// session's guard outlives them all.
+pub(super) struct Served {
+    pub(super) writer: Arc<Writer>,
+    pub(super) in_flight: Arc<InFlight>,
+    pub(super) measures: Arc<Measures>,
+    pub(super) is_structured: bool,
+    pub(super) contexts: status::Contexts,
+    pub(super) session: Session,
+}
+
+/// How far a request came.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// To its end: the reply is in the output, or sent.
+    Done,
+    /// The rest of it has to wait for a disk.
+    Rest(Request),
+}
+
+/// Sends what is in an output in the middle of a long reply, and leaves it empty.
+pub(super) type Send<'a> = &'a mut dyn FnMut(&mut Output) -> io::Result<()>;
+
+impl Served {
+    pub(super) fn device(&self) -> &dyn Device {
+        &*self.session.device
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
+            size: self.device().size(),
+            is_read_only: self.device().is_read_only(),
+            is_structured: self.is_structured,
+            has_contexts: self.contexts.are_any(),
+        }
+    }
+
+    /// Does a request that was checked. Fails only when nothing can be sent any more.
+    ///
+    /// What a write has to do beyond writing is left here: nothing but to flush.
+    pub(super) fn execute(
+        &self,
+        request: &Request,
+        out: &mut Output,
+        wait: Wait,
+        send: Send<'_>,
+    ) -> io::Result<Outcome> {
+        let device = self.device();
+        let (offset, length) = (request.offset, u64::from(request.length));
+        let done = match request.command {
+            Some(Command::Read) => return read::read(self, request, out, wait, send),
+            Some(Command::BlockStatus) => {
+                status::status(self, request, out);
+                return Ok(Outcome::Done);
+            }
+            Some(Command::Flush | Command::Write) => device.flush(),
+            Some(Command::Trim) => device.trim(offset, length).and_then(|()| self.flush_if_asked(request)),
+            Some(Command::WriteZeroes) => {
+                let zero = if request.has(command::FLAG_NO_HOLE) { Zero::KeepAllocated } else { Zero::Deallocate };
+                device.zero(offset, length, zero).and_then(|()| self.flush_if_asked(request))
+            }
+            Some(Command::Cache) => device.prefetch(offset, length),
+            Some(Command::Disconnect) | None => return Ok(Outcome::Done),
+        };
+        self.answer(request, done, out);
+        Ok(Outcome::Done)
+    }
+
+    fn flush_if_asked(&self, request: &Request) -> io::Result<()> {
+        if request.has(command::FLAG_FUA) { self.device().flush() } else { Ok(()) }
+    }
+
+    /// A reply without data.
+    pub(super) fn answer(&self, request: &Request, done: io::Result<()>, out: &mut Output) {
+        match done {
+            Ok(()) => out.put_simple(request.cookie, 0),
+            Err(error) => self.fail(request, &error, out),
+        }
+    }
+
+    /// The device failed.
+    pub(super) fn fail(&self, request: &Request, error: &io::Error, out: &mut Output) {
+        tracing::debug!(export = self.session.name, ?request, %error, "a request failed");
+        self.refuse(request, Problem::from(error), out);
+    }
+
+    /// The whole reply is an error.
+    pub(super) fn refuse(&self, request: &Request, problem: Problem, out: &mut Output) {
+        self.measures.errors.increment(1);
+        // A read, and what else has data in its reply, must be answered in the form that was agreed on.
+        let has_data = matches!(request.command, Some(Command::Read | Command::BlockStatus));
+        if self.is_structured && has_data {
+            out.put_error(request.cookie, problem, None);
+        } else {
+            out.put_simple(request.cookie, problem.number);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! `SnapshotService`.
+
+use futures::stream::BoxStream;
+use steward_proto::volume::v1 as api;
+use steward_proto::volume::v1::snapshot_service_server::SnapshotService;
+use tonic::{Request, Response, Status};
+
+use super::{VolumeServer, answer, fields, streams, watch};
+use crate::error::Failure;
+use crate::fields::Fields;
+use crate::volume::clone::{CloneVolume, Source};
+use crate::volume::convert;
+use crate::volume::convert_operation;
+use crate::volume::convert_snapshot;
+use crate::volume::lookup::WithSpace;
+use crate::volume::namespace::User;
+use crate::volume::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
+use crate::volume::snapshot_delete::{Children, SnapshotChange};
+use crate::volume::snapshots::SnapshotFilter;
+
+/// The most clones that one answer lists.
+const MAX_CHILDREN: usize = 10_000;
+
+#[tonic::async_trait]
+impl SnapshotService for VolumeServer {
+    type DiffSnapshotsStream = BoxStream<'static, Result<api::DiffSnapshotsResponse, Status>>;
+    type WatchSnapshotsStream = BoxStream<'static, Result<api::WatchSnapshotsResponse, Status>>;
+
+    async fn create_snapshot(
+        &self,
+        request: Request<api::CreateSnapshotRequest>,
+    ) -> Result<Response<api::CreateSnapshotResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_create(user, request.into_inner()).await)
+    }
+
+    async fn create_group_snapshot(
+        &self,
+        request: Request<api::CreateGroupSnapshotRequest>,
+    ) -> Result<Response<api::CreateGroupSnapshotResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_create_group(user, request.into_inner()).await)
+    }
+
+    async fn get_snapshot(
+        &self,
+        request: Request<api::GetSnapshotRequest>,
+    ) -> Result<Response<api::GetSnapshotResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_get(user, request.into_inner()).await)
+    }
+
+    async fn list_snapshots(
+        &self,
+        request: Request<api::ListSnapshotsRequest>,
+    ) -> Result<Response<api::ListSnapshotsResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_list(user, request.into_inner()).await)
+    }
+
+    async fn list_children(
+        &self,
+        request: Request<api::ListChildrenRequest>,
+    ) -> Result<Response<api::ListChildrenResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_children(user, request.into_inner()).await)
+    }
+
+    async fn delete_snapshot(
+        &self,
+        request: Request<api::DeleteSnapshotRequest>,
+    ) -> Result<Response<api::DeleteSnapshotResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_delete(user, request.into_inner()).await)
+    }
+
+    async fn cancel_snapshot(
+        &self,
+        request: Request<api::CancelSnapshotRequest>,
+    ) -> Result<Response<api::CancelSnapshotResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let which = fields::which_snapshot("snapshot", request.into_inner().snapshot).map_err(Failure::from)?;
+        answer(self.catalog.cancel_snapshot(&user, &which).await.map(|()| api::CancelSnapshotResponse {}))
+    }
+
+    async fn update_snapshot(
+        &self,
+        request: Request<api::UpdateSnapshotRequest>,
+    ) -> Result<Response<api::UpdateSnapshotResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_update(user, request.into_inner()).await)
+    }
+
+    async fn clone_snapshot(
+        &self,
+        request: Request<api::CloneSnapshotRequest>,
+    ) -> Result<Response<api::CloneSnapshotResponse>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(self.handle_clone(user, request.into_inner()).await)
+    }
+
+    async fn diff_snapshots(
+        &self,
+        request: Request<api::DiffSnapshotsRequest>,
+    ) -> Result<Response<Self::DiffSnapshotsStream>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(streams::diff(&self.catalog, user, request.into_inner()).await)
+    }
+
+    async fn watch_snapshots(
+        &self,
+        request: Request<api::WatchSnapshotsRequest>,
+    ) -> Result<Response<Self::WatchSnapshotsStream>, Status> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        answer(watch::snapshots(self, user, request.into_inner().revision))
+    }
+}
+
+impl VolumeServer {
+    async fn handle_create(
+        &self,
+        user: User,
+        request: api::CreateSnapshotRequest,
+    ) -> Result<api::CreateSnapshotResponse, Failure> {
+        let volume = fields::which("volume", request.volume)?;
+        let mut read = Fields::default();
+        read.snapshot_name("name", &request.name);
+        read.volume_labels("labels", &request.labels);
+        let ttl = read.duration("ttl", request.ttl, fields::SNAPSHOT_TTL);
+        read.check()?;
+        let what = CreateSnapshot {
+            name: request.name,
+            labels: request.labels,
+            ttl,
+            protected: request.protected,
+            ..CreateSnapshot::default()
+        };
+        let MadeSnapshots { snapshots, created, pause, .. } =
+            self.catalog.create_snapshot(&user, volume, what).await?;
+        Ok(api::CreateSnapshotResponse {
+            snapshot: snapshots.into_iter().next().map(convert_snapshot::snapshot),
+            created,
+            pause: prost_types::Duration::try_from(pause).ok(),
+        })
+    }
+
+    async fn handle_create_group(
+        &self,
+        user: User,
+        request: api::CreateGroupSnapshotRequest,
+    ) -> Result<api::CreateGroupSnapshotResponse, Failure> {
+        let mut read = Fields::default();
+        read.snapshot_name("name", &request.name);
+        read.volume_labels("labels", &request.labels);
+        let ttl = read.duration("ttl", request.ttl, fields::SNAPSHOT_TTL);
+        if request.volumes.is_empty() || request.volumes.len() > MAX_GROUP {
+            read.reject("volumes", format!("has to name between 1 and {MAX_GROUP} volumes"));
+        }
+        read.check()?;
+        let volumes = request.volumes.into_iter().map(|name| fields::which("volumes", Some(name)));
+        let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
+        let what = CreateSnapshot { name: request.name, labels: request.labels, ttl, ..CreateSnapshot::default() };
+        let MadeSnapshots { snapshots, group, pause, .. } =
+            self.catalog.create_group_snapshot(&user, volumes, what).await?;
+        Ok(api::CreateGroupSnapshotResponse {
+            group,
+            snapshots: snapshots.into_iter().map(convert_snapshot::snapshot).collect(),
+            pause: prost_types::Duration::try_from(pause).ok(),
+        })
+    }
+
+    async fn handle_get(
+        &self,
+        user: User,
+        request: api::GetSnapshotRequest,
+    ) -> Result<api::GetSnapshotResponse, Failure> {
+        let which = fields::which_snapshot("snapshot", request.snapshot)?;
+        let mut shown = self.catalog.get_snapshot(&user, &which).await?;
+        if request.with_usage {
+            shown.unique_bytes = Some(self.catalog.snapshot_space(&shown.record).await?);
+        }
+        Ok(api::GetSnapshotResponse { snapshot: Some(convert_snapshot::snapshot(shown)) })
+    }
+
+    async fn handle_list(
+        &self,
+        user: User,
+        request: api::ListSnapshotsRequest,
+    ) -> Result<api::ListSnapshotsResponse, Failure> {
+        let mut read = Fields::default();
+        let filter = SnapshotFilter {
+            volume: fields::optional_which("volume", request.volume)?,
+            owner: some(request.owner),
+            uuid: read.uuid("uuid", &request.uuid).map(uuid::Uuid::from_bytes),
+            name: some(request.name),
+            is_deleting: states(&mut read, &request.states),
+            group: some(request.group),
+            with_hidden: request.with_hidden,
+        };
+        let begin = read.volume_page_token(&request.page_token).and_then(|token| token.parse().ok());
+        let page_size = Fields::volume_page_size(request.page_size);
+        read.check()?;
+        let skip = begin.unwrap_or_else(|| usize::try_from(request.skip).unwrap_or(usize::MAX));
+        if none_matches(&request.states) {
+            return Ok(api::ListSnapshotsResponse::default());
+        }
+        let (mut page, total) = self.catalog.list_snapshots(&user, &filter, skip, page_size).await?;
+        if request.with_usage {
+            for shown in &mut page {
+                shown.unique_bytes = Some(self.catalog.snapshot_space(&shown.record).await?);
+            }
+        }
+        let end = skip.saturating_add(page.len());
+        let has_more = !page.is_empty() && end < total;
+        Ok(api::ListSnapshotsResponse {
+            snapshots: page.into_iter().map(convert_snapshot::snapshot).collect(),
+            next_page_token: if has_more { fields::page_token(&end.to_string()) } else { String::new() },
+            total_size: total as u64,
+        })
+    }
+
+    async fn handle_children(
+        &self,
+        user: User,
+        request: api::ListChildrenRequest,
+    ) -> Result<api::ListChildrenResponse, Failure> {
+        let records = if request.snapshot.is_some() {
+            let which = fields::which_snapshot("snapshot", request.snapshot)?;
+            let snapshot = self.catalog.get_snapshot(&user, &which).await?.record;
+            let uuid = crate::volume::operation::uuid_of(&snapshot.uuid)?;
+            self.catalog.children_of_snapshot(uuid, MAX_CHILDREN).await?
+        } else {
+            let volume = fields::which("volume", request.volume)?;
+            let volume = self.catalog.get_volume(&user, &volume, WithSpace::No).await?;
+            self.catalog.children_of_volume(volume.record.id, MAX_CHILDREN).await?
+        };
+        let mut volumes = Vec::new();
+        for record in records {
+            volumes.push(convert::volume(self.catalog.show_volume(record.id).await?));
+        }
+        Ok(api::ListChildrenResponse { volumes })
+    }
+
+    async fn handle_delete(
+        &self,
+        user: User,
+        request: api::DeleteSnapshotRequest,
+    ) -> Result<api::DeleteSnapshotResponse, Failure> {
+        let which = fields::which_snapshot("snapshot", request.snapshot)?;
+        let mut read = Fields::default();
+        let children = match read.known("child_policy", request.child_policy) {
+            api::ChildPolicy::Unspecified | api::ChildPolicy::Fail => Children::Fail,
+            api::ChildPolicy::Defer => Children::Defer,
+            api::ChildPolicy::Flatten => Children::Flatten,
+        };
+        read.check()?;
+        let operation = self.catalog.delete_snapshot(&user, &which, children).await?;
+        Ok(api::DeleteSnapshotResponse { operation: Some(convert_operation::operation(&self.catalog, operation)) })
+    }
+
+    async fn handle_update(
+        &self,
+        user: User,
+        request: api::UpdateSnapshotRequest,
+    ) -> Result<api::UpdateSnapshotResponse, Failure> {
+        let which = fields::which_snapshot("snapshot", request.snapshot)?;
+        let mut read = Fields::default();
+        if request.set_labels {
+            read.volume_labels("labels", &request.labels);
+        }
+        let change = SnapshotChange {
+            protected: request.protected,
+            locked_until_us: read.volume_time("locked_until", request.locked_until),
+            expire_us: read.volume_time("expire_time", request.expire_time),
+            labels: request.set_labels.then_some(request.labels),
+        };
+        read.check()?;
+        let shown = self.catalog.update_snapshot(&user, &which, &change).await?;
+        Ok(api::UpdateSnapshotResponse { snapshot: Some(convert_snapshot::snapshot(shown)) })
+    }
+
+    async fn handle_clone(
+        &self,
+        user: User,
+        request: api::CloneSnapshotRequest,
+    ) -> Result<api::CloneSnapshotResponse, Failure> {
+        use api::clone_snapshot_request::Source as Named;
+        let source = match request.source {
+            Some(Named::Snapshot(name)) => Source::Snapshot(fields::which_snapshot("snapshot", Some(name))?),
+            Some(Named::Volume(name)) => Source::Volume(fields::which("volume", Some(name))?),
+            None => return Err(Failure::invalid([("source", "is required: a snapshot or a volume".to_owned())])),
+        };
+        let destination = fields::path("destination", &request.destination)?;
+        let mut read = Fields::default();
+        read.volume_labels("labels", &request.labels);
+        read.check()?;
+        let what = CloneVolume {
+            destination,
+            read_only: request.read_only,
+            full_copy: request.full_copy,
+            pool: request.pool,
+            labels: request.labels,
+            size_bytes: request.size_bytes,
+        };
+        let made = self.catalog.clone_volume(&user, source, what).await?;
+        Ok(api::CloneSnapshotResponse {
+            operation: Some(convert_operation::operation(&self.catalog, made.operation)),
+            volume: Some(convert::volume(self.catalog.show_volume(made.volume.id).await?)),
+            created: made.created,
+        })
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Which snapshots the states stand for: those that are being deleted, the others, or all.
+fn states(read: &mut Fields, states: &[i32]) -> Option<bool> {
+    let known: Vec<api::SnapshotState> = states.iter().map(|state| read.known("states", *state)).collect();
+    let (deleting, done) =
+        (known.contains(&api::SnapshotState::Deleting), known.contains(&api::SnapshotState::Done));
+    (deleting != done).then_some(deleting)
+}
+
+/// Whether states are named in which no snapshot ever is.
+fn none_matches(states: &[i32]) -> bool {
+    let is_possible = |state: &i32| {
+        matches!(
+            api::SnapshotState::try_from(*state),
+            Ok(api::SnapshotState::Deleting | api::SnapshotState::Done)
+        )
+    };
+    !states.is_empty() && !states.iter().any(is_possible)
+}

@@ -1,0 +1,212 @@
+//! `VolumeService`.
+
+use std::time::Duration;
+
+use steward_proto::volume::v1 as api;
+use tonic::Request;
+
+use super::{VolumeServer, fields};
+use crate::error::Failure;
+use crate::fields::Fields;
+use crate::volume::change::VolumeChange;
+use crate::volume::convert;
+use crate::volume::create::CreateVolume;
+use crate::volume::lookup::{Begin, VolumeFilter, WithSpace};
+use crate::volume::namespace::User;
+use crate::volume::path::VolumePath;
+
+/// The oldest age that a purge may ask for.
+const AGES: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(24 * 366 * 100));
+/// The longest name of a pool, in bytes.
+const MAX_POOL_BYTES: usize = 255;
+
+impl VolumeServer {
+    async fn handle_create(
+        &self,
+        request: Request<api::CreateVolumeRequest>,
+    ) -> Result<api::CreateVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        fields.volume_labels("labels", &request.labels);
+        fields.text("pool", &request.pool, MAX_POOL_BYTES);
+        fields.check()?;
+        let what = CreateVolume {
+            path: fields::path("path", &request.path)?,
+            size_bytes: request.size_bytes,
+            stripe_unit: request.stripe_unit,
+            stripe_count: request.stripe_count,
+            pool: request.pool,
+            labels: request.labels,
+            checksums: request.checksums,
+        };
+        let (volume, created) = self.catalog.create_volume(&user, what).await?;
+        Ok(api::CreateVolumeResponse { volume: Some(convert::volume(volume)), created })
+    }
+
+    async fn handle_make_directory(
+        &self,
+        request: Request<api::MakeDirectoryRequest>,
+    ) -> Result<api::MakeDirectoryResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let path = fields::path("path", &request.path)?;
+        let owner = named("owner", request.owner)?;
+        let (volume, created) = self.catalog.make_directory(&user, &path, owner.as_ref()).await?;
+        Ok(api::MakeDirectoryResponse { volume: Some(convert::volume(volume)), created })
+    }
+
+    async fn handle_get(&self, request: Request<api::GetVolumeRequest>) -> Result<api::GetVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let which = fields::which("volume", request.volume)?;
+        let volume = self.catalog.get_volume(&user, &which, with_space(request.with_usage)).await?;
+        Ok(api::GetVolumeResponse { volume: Some(convert::volume(volume)) })
+    }
+
+    async fn handle_list(
+        &self,
+        request: Request<api::ListVolumesRequest>,
+    ) -> Result<api::ListVolumesResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        fields.volume_labels("labels", &request.labels);
+        let after = fields.volume_page_token(&request.page_token);
+        if after.is_some() && request.skip != 0 {
+            fields.reject("skip", "is given beside a token");
+        }
+        fields.check()?;
+        let owner = named("owner", request.owner)?.map(|owner| owner.0);
+        let directory = fields::optional_path("directory", &request.directory)?.unwrap_or_else(VolumePath::root);
+        let filter = VolumeFilter { labels: request.labels, owner, recursive: request.recursive };
+        let begin = after.map_or(Begin::Skip(request.skip), Begin::After);
+        let limit = Fields::volume_page_size(request.page_size);
+        let space = with_space(request.with_usage);
+        let page = self.catalog.list_volumes(&user, &directory, &filter, begin, limit, space).await?;
+        Ok(api::ListVolumesResponse {
+            volumes: page.volumes.into_iter().map(convert::volume).collect(),
+            next_page_token: page.next.map_or_else(String::new, |last| fields::page_token(&last)),
+            total_size: page.total,
+        })
+    }
+
+    async fn handle_resize(
+        &self,
+        request: Request<api::ResizeVolumeRequest>,
+    ) -> Result<api::ResizeVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let which = fields::which("volume", request.volume)?;
+        let volume = self.catalog.resize_volume(&user, &which, request.size_bytes).await?;
+        Ok(api::ResizeVolumeResponse { volume: Some(convert::volume(volume)) })
+    }
+
+    async fn handle_rename(
+        &self,
+        request: Request<api::RenameVolumeRequest>,
+    ) -> Result<api::RenameVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let which = fields::which("volume", request.volume)?;
+        let to = fields::path("new_path", &request.new_path)?;
+        let volume = self.catalog.rename_volume(&user, &which, &to).await?;
+        Ok(api::RenameVolumeResponse { volume: Some(convert::volume(volume)) })
+    }
+
+    async fn handle_update(
+        &self,
+        request: Request<api::UpdateVolumeRequest>,
+    ) -> Result<api::UpdateVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let which = fields::which("volume", request.volume.clone())?;
+        let mut fields = Fields::default();
+        let etag = fields.volume_etag(&request.etag);
+        let change = fields.volume_change(request);
+        fields.check()?;
+        let volume = self.catalog.update_volume(&user, &which, &change, etag).await?;
+        Ok(api::UpdateVolumeResponse { volume: Some(convert::volume(volume)) })
+    }
+
+    async fn handle_delete(
+        &self,
+        request: Request<api::DeleteVolumeRequest>,
+    ) -> Result<api::DeleteVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let which = fields::which("volume", request.into_inner().volume)?;
+        let volume = self.catalog.delete_volume(&user, &which).await?;
+        Ok(api::DeleteVolumeResponse { volume: volume.map(convert::volume) })
+    }
+
+    async fn handle_restore(
+        &self,
+        request: Request<api::RestoreVolumeRequest>,
+    ) -> Result<api::RestoreVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let which = fields::which("volume", request.volume)?;
+        let to = fields::optional_path("new_path", &request.new_path)?;
+        let volume = self.catalog.restore_volume(&user, &which, to.as_ref()).await?;
+        Ok(api::RestoreVolumeResponse { volume: Some(convert::volume(volume)) })
+    }
+
+    async fn handle_purge(&self, request: Request<api::PurgeTrashRequest>) -> Result<api::PurgeTrashResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        let older_than = fields.duration("older_than", request.older_than, AGES);
+        if older_than.is_some() && request.volume.is_some() {
+            fields.reject("older_than", "is given beside a volume");
+        }
+        fields.check()?;
+        let purged = match fields::optional_which("volume", request.volume)? {
+            Some(which) => {
+                self.catalog.purge_volume(&user, &which).await?;
+                1
+            }
+            None => self.catalog.purge_trash(&user, older_than.unwrap_or_default()).await?,
+        };
+        Ok(api::PurgeTrashResponse { purged })
+    }
+}
+
+impl Fields {
+    /// The fields that an update names.
+    fn volume_change(&mut self, request: api::UpdateVolumeRequest) -> VolumeChange {
+        let mut change = VolumeChange::default();
+        let mask = request.update_mask.unwrap_or_default();
+        if mask.paths.is_empty() {
+            self.reject("update_mask", "is required: which of labels, owner, protected and policies to change");
+        }
+        for path in mask.paths {
+            match path.as_str() {
+                "labels" => {
+                    self.volume_labels("labels", &request.labels);
+                    change.labels = Some(request.labels.clone());
+                }
+                "owner" => {
+                    self.volume_user("owner", &request.owner);
+                    change.owner = Some(request.owner.clone());
+                }
+                "protected" => change.protected = Some(request.protected),
+                "policies" => change.policies = Some(self.policy_names("policies", request.policies.clone())),
+                _ => self.reject("update_mask", "names something else than labels, owner, protected and policies"),
+            }
+        }
+        change
+    }
+}
+
+/// A user that a field may name.
+fn named(field: &'static str, user: String) -> Result<Option<User>, Failure> {
+    if user.is_empty() {
+        return Ok(None);
+    }
+    fields::user_name(field, &user)?;
+    Ok(Some(User(user)))
+}
+
+fn with_space(is_asked: bool) -> WithSpace {
+    if is_asked { WithSpace::Yes } else { WithSpace::No }
+}
