@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Depot;
 use crate::volume::driver::{
-    Access, Control, DiffExtent, Done, Driver, Frozen, LayerId, LayerSpec, MergeCost, MergeInto, Repair, ScrubReport, View,
+    Access, Control, DiffExtent, Done, Driver, Frozen, LayerId, LayerSpec, MergeCost, MergeInto, Repair, ScrubReport,
+    View,
 };
 use crate::volume::layers::disk::Disk;
 use crate::volume::layers::{diff, discard, flatten, layer, merge, scrub};

@@ -113,7 +113,11 @@ impl Content {
     pub(super) fn adopt(&mut self, read: Vec<u8>) {
         for (sector, possible) in self.possible.iter().enumerate() {
             let found = sector_of(&read, sector);
-            assert!(possible.contains(&found), "sector {sector} of the model is neither old nor new: {:?}", &found[..8]);
+            assert!(
+                possible.contains(&found),
+                "sector {sector} of the model is neither old nor new: {:?}",
+                &found[..8]
+            );
         }
         self.bytes = read;
     }
