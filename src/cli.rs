@@ -3,6 +3,7 @@
 //! Standard output carries the answer and nothing else; what a person should know besides goes to standard error.
 
 pub(crate) mod backoff;
+mod command;
 pub mod connect;
 mod console;
 mod duration;
@@ -19,6 +20,7 @@ mod progress;
 pub mod rest_server;
 pub mod restic;
 mod sign_in;
+mod signals;
 mod size;
 mod table;
 pub mod task;
@@ -26,5 +28,6 @@ pub mod task;
 pub(crate) mod testing;
 mod time;
 pub mod video;
+pub mod volume;
 pub mod worker;
 pub mod worker_run;

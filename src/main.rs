@@ -38,6 +38,8 @@ enum Command {
     Log(Box<cli::log::LogArgs>),
     /// Looks after the directories that are scanned for videos.
     Library(Box<cli::library::LibraryArgs>),
+    /// Makes, attaches, snapshots, clones and checks volumes.
+    Volume(Box<cli::volume::VolumeArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -181,6 +183,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Video(args) => return cli::video::run(*args).await,
         Command::Log(args) => return cli::log::run(*args).await,
         Command::Library(args) => return cli::library::run(*args).await,
+        Command::Volume(args) => return cli::volume::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

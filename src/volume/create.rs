@@ -178,11 +178,11 @@ impl Catalog {
             found => found?.directory()?,
         };
         found.check_way(user)?;
-        if found.record.id == TRASH_ID {
-            return Err(Error::BadState(format!("{} takes only what is deleted", found.path)));
-        }
         if found.record.id != ROOT_ID {
             user.check(&found.record.owner, &found.path)?;
+        }
+        if found.record.id == TRASH_ID {
+            return Err(Error::BadState(format!("{} takes only what is deleted", found.path)));
         }
         Ok((found.record, name.to_owned()))
     }

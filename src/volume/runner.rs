@@ -142,6 +142,8 @@ impl Runner {
             catalog.paces.end(uuid);
             catalog.progress.end(&uuid.to_string());
             catalog.operations.notify_one();
+            // The layers that it has read are free for others.
+            catalog.tidy.notify_one();
         });
     }
 }
@@ -246,10 +248,11 @@ impl Catalog {
     /// Puts the new layer into the place of the parent's, in the records and in what is open.
     async fn finish(&self, uuid: Uuid, work: Work) -> Result<(), Error> {
         let now_us = self.now_us();
+        let Work { above, into, busy, .. } = work;
         {
             let _tree = self.tree.write().await;
             // Others may have changed the layers of the parent: those that are there now are replaced.
-            let mut foreign = layer_tree::chain(&*self.store, work.above.id.0).await?;
+            let mut foreign = layer_tree::chain(&*self.store, above.id.0).await?;
             foreign.pop();
             let install = self.decide(uuid, |mut tx| async move {
                 let installed = tx.install_flat(uuid, now_us).await?;
@@ -258,16 +261,14 @@ impl Catalog {
             let (installed, _) = install.await?;
             let Some(base) = installed else { return Ok(()) };
             let foreign: Vec<LayerId> = foreign.iter().map(|layer| layer.id).collect();
-            let into = work.into;
             let replaced = self.blocking(move |driver| driver.replace(&foreign, into, Some(LayerId(base)))).await;
             if let Err(error) = replaced {
                 tracing::error!(operation = %uuid, %error, "what is open still reads the layers of the parent");
-                work.busy.for_ever();
+                busy.for_ever();
             }
         }
         metrics::counter!("steward_volume_operations_total", "result" => "succeeded").increment(1);
         tracing::info!(operation = %uuid, "a clone needs its parent no more");
-        self.tidy.notify_one();
         Ok(())
     }
 

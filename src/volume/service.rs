@@ -1,7 +1,12 @@
 //! The gRPC face of volumes: request, command, answer.
 
+mod exports;
 mod fields;
+mod operations;
+mod policies;
+mod streams;
 mod volumes;
+mod watch;
 
 use std::sync::Arc;
 

@@ -1,13 +1,11 @@
 //! `steward lock run`: a command that runs only while its lock is held.
 
-mod command;
 mod hand_back;
 mod held;
 mod loss;
 mod notices;
 mod obtain;
 mod schedule;
-mod signals;
 mod supervise;
 #[cfg(test)]
 mod tests;
@@ -19,19 +17,19 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use steward_proto::lock::v1 as pb;
 
-use self::command::Running;
 use self::hand_back::{Verdict, hand_back};
 use self::held::Held;
 use self::notices::Notices;
 use self::obtain::{Applicant, Limits, Obtained};
-use self::signals::Signals;
 use self::supervise::{End, supervise};
 use super::acquire::completion_policy;
 use super::mode::ModeArgs;
 use super::{key, text};
+use crate::cli::command::Running;
 use crate::cli::connect::Server;
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
+use crate::cli::signals::Signals;
 use crate::cli::{duration, identity, time};
 
 /// Runs a command while it holds a lock.

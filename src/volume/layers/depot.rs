@@ -15,6 +15,8 @@ use crate::volume::device::{BLOCK_BYTES, Device};
 use crate::volume::driver::{Access, Frozen, LayerId, LayerSpec, View as AnyView};
 
 mod driver;
+#[cfg(test)]
+mod tests;
 
 /// Keeps layers in files of a disk.
 pub struct Depot<D: Disk> {
@@ -31,6 +33,7 @@ impl<D: Disk> Depot<D> {
     }
 
     /// Where it keeps them.
+    #[cfg(test)]
     pub(super) fn disk(&self) -> &Arc<D> {
         &self.disk
     }
@@ -87,10 +90,10 @@ impl<D: Disk> Depot<D> {
         Ok(view)
     }
 
-    pub(super) fn freeze_views(&self, tops: Vec<(Arc<dyn AnyView>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
+    pub(super) fn freeze_views(&self, tops: &[(Arc<dyn AnyView>, LayerSpec)]) -> io::Result<Box<dyn Frozen>> {
         let open = self.open_views();
         let mut new_tops = Vec::with_capacity(tops.len());
-        for (view, spec) in &tops {
+        for (view, spec) in tops {
             let is_it = |own: &&Arc<View<D::File>>| Arc::as_ptr(own).cast::<()>() == Arc::as_ptr(view).cast::<()>();
             let view = Arc::clone(open.iter().find(is_it).ok_or(Errno::INVAL)?);
             if !spec.size.is_multiple_of(BLOCK_BYTES) {

@@ -79,7 +79,10 @@ impl World {
             54..62 => self.freeze(step),
             62..65 => self.clone_snapshot(step),
             65..68 => self.roll_back(step),
-            68..72 => self.delete_snapshot(step),
+            68..72 => {
+                self.delete_snapshot(step);
+                Ok(())
+            }
             72..78 => self.flatten(step),
             78..88 => self.clean(step),
             88..90 => self.grow(step),
@@ -233,12 +236,11 @@ impl World {
         Ok(())
     }
 
-    fn delete_snapshot(&mut self, step: Step) -> io::Result<()> {
+    fn delete_snapshot(&mut self, step: Step) {
         if !self.snapshots.is_empty() {
             let gone = step.at as usize % self.snapshots.len();
             self.snapshots.remove(gone);
         }
-        Ok(())
     }
 
     fn grow(&mut self, step: Step) -> io::Result<()> {

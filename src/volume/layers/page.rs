@@ -151,6 +151,7 @@ impl Cell {
     }
 
     /// Whether it has to be stored, and nobody has begun with that.
+    #[cfg(test)]
     pub(super) fn is_dirty(&self) -> bool {
         self.state.load(Ordering::Acquire) & DIRTY != 0
     }

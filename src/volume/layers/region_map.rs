@@ -141,7 +141,7 @@ impl Blocks {
         let mut end = first + 1;
         let whole = LOW_BITS * state.bits();
         while end < REGION_BLOCKS {
-            if end % PER_WORD == 0 && self.words[end / PER_WORD] == whole {
+            if end.is_multiple_of(PER_WORD) && self.words[end / PER_WORD] == whole {
                 end += PER_WORD;
             } else if self.get(end) == state {
                 end += 1;
@@ -164,8 +164,8 @@ impl Blocks {
     /// Nothing if a block is in a state that there is not.
     pub fn from_bytes(bytes: &[u8; MAP_BYTES]) -> Option<Self> {
         let mut blocks = Blocks::ABSENT;
-        for (word, from) in blocks.words.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = u64::from_le_bytes(from.try_into().expect("chunks of eight bytes"));
+        for (word, from) in blocks.words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*from);
             if *word & *word >> 1 & LOW_BITS != 0 {
                 return None;
             }

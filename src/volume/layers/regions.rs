@@ -10,11 +10,13 @@ use super::disk::BlockFile;
 /// How many regions are looked at together: 64 GiB of a volume.
 const WINDOW: u32 = 16 * 1024;
 
+/// Which of some regions of a layer are meant.
+type Find<F> = fn(&Layer<F>, Range<u32>) -> io::Result<Vec<Range<u32>>>;
+
 /// Regions of which at least one layer may have something, in order.
 pub(super) struct Regions<'a, F> {
     layers: Vec<&'a Layer<F>>,
-    /// Which regions of a layer are meant.
-    find: fn(&Layer<F>, Range<u32>) -> io::Result<Vec<Range<u32>>>,
+    find: Find<F>,
     found: VecDeque<Range<u32>>,
     next: u32,
     end: u32,

@@ -23,7 +23,8 @@ const SHARDS: usize = 64;
 /// How many damaged blocks of a layer are remembered, so that each is logged once.
 const MAX_REPORTED: usize = 1000;
 /// A block in memory.
-pub(super) const BLOCK: usize = BLOCK_BYTES as usize;
+pub(super) const BLOCK: usize = 4096;
+const _: () = assert!(BLOCK as u64 == BLOCK_BYTES);
 
 /// The checksums of a layer: of block `n` a CRC32C, four bytes at `n * 4`, little endian.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ impl Drop for Open {
 impl Exports for TestExports {
     async fn open(&self, name: &str, peer: &Peer) -> Result<Session, OpenError> {
         match name {
-            "/disk" | "disk" => {}
+            "/disk" | "disk" | "/disk@snap" => {}
             "/denied" => return Err(OpenError::Denied("not yours".to_owned())),
             "/busy" => return Err(OpenError::Busy("somebody else has it".to_owned())),
             "/stopping" => return Err(OpenError::Shutdown("come back later".to_owned())),

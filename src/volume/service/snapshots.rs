@@ -135,8 +135,7 @@ impl VolumeServer {
             protected: request.protected,
             ..CreateSnapshot::default()
         };
-        let MadeSnapshots { snapshots, created, pause, .. } =
-            self.catalog.create_snapshot(&user, volume, what).await?;
+        let MadeSnapshots { snapshots, created, pause, .. } = self.catalog.create_snapshot(&user, volume, what).await?;
         Ok(api::CreateSnapshotResponse {
             snapshot: snapshots.into_iter().next().map(convert_snapshot::snapshot),
             created,
@@ -318,18 +317,14 @@ fn some(text: String) -> Option<String> {
 /// Which snapshots the states stand for: those that are being deleted, the others, or all.
 fn states(read: &mut Fields, states: &[i32]) -> Option<bool> {
     let known: Vec<api::SnapshotState> = states.iter().map(|state| read.known("states", *state)).collect();
-    let (deleting, done) =
-        (known.contains(&api::SnapshotState::Deleting), known.contains(&api::SnapshotState::Done));
+    let (deleting, done) = (known.contains(&api::SnapshotState::Deleting), known.contains(&api::SnapshotState::Done));
     (deleting != done).then_some(deleting)
 }
 
 /// Whether states are named in which no snapshot ever is.
 fn none_matches(states: &[i32]) -> bool {
     let is_possible = |state: &i32| {
-        matches!(
-            api::SnapshotState::try_from(*state),
-            Ok(api::SnapshotState::Deleting | api::SnapshotState::Done)
-        )
+        matches!(api::SnapshotState::try_from(*state), Ok(api::SnapshotState::Deleting | api::SnapshotState::Done))
     };
     !states.is_empty() && !states.iter().any(is_possible)
 }

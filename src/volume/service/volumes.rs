@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use steward_proto::volume::v1 as api;
-use tonic::Request;
+use steward_proto::volume::v1::volume_service_server::VolumeService;
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{VolumeServer, fields};
+use super::{VolumeServer, answer, fields, streams, watch};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::volume::change::VolumeChange;
 use crate::volume::convert;
+use crate::volume::convert_operation;
 use crate::volume::create::CreateVolume;
 use crate::volume::lookup::{Begin, VolumeFilter, WithSpace};
 use crate::volume::namespace::User;
@@ -21,7 +24,7 @@ const AGES: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(24 * 36
 const MAX_POOL_BYTES: usize = 255;
 
 impl VolumeServer {
-    async fn handle_create(
+    async fn handle_create_volume(
         &self,
         request: Request<api::CreateVolumeRequest>,
     ) -> Result<api::CreateVolumeResponse, Failure> {
@@ -56,7 +59,10 @@ impl VolumeServer {
         Ok(api::MakeDirectoryResponse { volume: Some(convert::volume(volume)), created })
     }
 
-    async fn handle_get(&self, request: Request<api::GetVolumeRequest>) -> Result<api::GetVolumeResponse, Failure> {
+    async fn handle_get_volume(
+        &self,
+        request: Request<api::GetVolumeRequest>,
+    ) -> Result<api::GetVolumeResponse, Failure> {
         let user = self.user(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
@@ -64,7 +70,7 @@ impl VolumeServer {
         Ok(api::GetVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_list(
+    async fn handle_list_volumes(
         &self,
         request: Request<api::ListVolumesRequest>,
     ) -> Result<api::ListVolumesResponse, Failure> {
@@ -91,7 +97,7 @@ impl VolumeServer {
         })
     }
 
-    async fn handle_resize(
+    async fn handle_resize_volume(
         &self,
         request: Request<api::ResizeVolumeRequest>,
     ) -> Result<api::ResizeVolumeResponse, Failure> {
@@ -102,7 +108,7 @@ impl VolumeServer {
         Ok(api::ResizeVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_rename(
+    async fn handle_rename_volume(
         &self,
         request: Request<api::RenameVolumeRequest>,
     ) -> Result<api::RenameVolumeResponse, Failure> {
@@ -114,7 +120,7 @@ impl VolumeServer {
         Ok(api::RenameVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_update(
+    async fn handle_update_volume(
         &self,
         request: Request<api::UpdateVolumeRequest>,
     ) -> Result<api::UpdateVolumeResponse, Failure> {
@@ -129,7 +135,7 @@ impl VolumeServer {
         Ok(api::UpdateVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_delete(
+    async fn handle_delete_volume(
         &self,
         request: Request<api::DeleteVolumeRequest>,
     ) -> Result<api::DeleteVolumeResponse, Failure> {
@@ -139,7 +145,7 @@ impl VolumeServer {
         Ok(api::DeleteVolumeResponse { volume: volume.map(convert::volume) })
     }
 
-    async fn handle_restore(
+    async fn handle_restore_volume(
         &self,
         request: Request<api::RestoreVolumeRequest>,
     ) -> Result<api::RestoreVolumeResponse, Failure> {
@@ -151,7 +157,10 @@ impl VolumeServer {
         Ok(api::RestoreVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
-    async fn handle_purge(&self, request: Request<api::PurgeTrashRequest>) -> Result<api::PurgeTrashResponse, Failure> {
+    async fn handle_purge_trash(
+        &self,
+        request: Request<api::PurgeTrashRequest>,
+    ) -> Result<api::PurgeTrashResponse, Failure> {
         let user = self.user(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
@@ -160,14 +169,50 @@ impl VolumeServer {
             fields.reject("older_than", "is given beside a volume");
         }
         fields.check()?;
-        let purged = match fields::optional_which("volume", request.volume)? {
-            Some(which) => {
-                self.catalog.purge_volume(&user, &which).await?;
-                1
-            }
-            None => self.catalog.purge_trash(&user, older_than.unwrap_or_default()).await?,
+        let purged = if request.volume.is_some() {
+            self.catalog.purge_volume(&user, &fields::which("volume", request.volume)?).await?;
+            1
+        } else {
+            self.catalog.purge_trash(&user, older_than.unwrap_or_default()).await?
         };
         Ok(api::PurgeTrashResponse { purged })
+    }
+
+    async fn handle_flatten_volume(
+        &self,
+        request: Request<api::FlattenVolumeRequest>,
+    ) -> Result<api::FlattenVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let which = fields::which("volume", request.volume)?;
+        let flattened = self.catalog.flatten(&user, &which, request.bytes_per_second).await?;
+        let volume = self.catalog.show_volume(flattened.volume.id).await?;
+        Ok(api::FlattenVolumeResponse {
+            operation: flattened.operation.map(convert_operation::operation),
+            volume: Some(convert::volume(volume)),
+        })
+    }
+
+    async fn handle_rollback_volume(
+        &self,
+        request: Request<api::RollbackVolumeRequest>,
+    ) -> Result<api::RollbackVolumeResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let which = fields::which("volume", request.volume)?;
+        let mut fields = Fields::default();
+        fields.snapshot_name("snapshot", &request.snapshot);
+        if !request.keep_as.is_empty() {
+            fields.snapshot_name("keep_as", &request.keep_as);
+        }
+        fields.check()?;
+        let (operation, volume) = self.catalog.rollback(&user, which, request.snapshot, request.keep_as).await?;
+        let volume = self.catalog.show_volume(volume.id).await?;
+        let operation = self.catalog.show_operation(operation).await?;
+        Ok(api::RollbackVolumeResponse {
+            operation: Some(convert_operation::operation(operation)),
+            volume: Some(convert::volume(volume)),
+        })
     }
 }
 
@@ -209,4 +254,126 @@ fn named(field: &'static str, user: String) -> Result<Option<User>, Failure> {
 
 fn with_space(is_asked: bool) -> WithSpace {
     if is_asked { WithSpace::Yes } else { WithSpace::No }
+}
+
+#[tonic::async_trait]
+impl VolumeService for VolumeServer {
+    async fn create_volume(
+        &self,
+        request: Request<api::CreateVolumeRequest>,
+    ) -> Result<Response<api::CreateVolumeResponse>, Status> {
+        answer(self.handle_create_volume(request).await)
+    }
+
+    async fn make_directory(
+        &self,
+        request: Request<api::MakeDirectoryRequest>,
+    ) -> Result<Response<api::MakeDirectoryResponse>, Status> {
+        answer(self.handle_make_directory(request).await)
+    }
+
+    async fn get_volume(
+        &self,
+        request: Request<api::GetVolumeRequest>,
+    ) -> Result<Response<api::GetVolumeResponse>, Status> {
+        answer(self.handle_get_volume(request).await)
+    }
+
+    async fn list_volumes(
+        &self,
+        request: Request<api::ListVolumesRequest>,
+    ) -> Result<Response<api::ListVolumesResponse>, Status> {
+        answer(self.handle_list_volumes(request).await)
+    }
+
+    async fn resize_volume(
+        &self,
+        request: Request<api::ResizeVolumeRequest>,
+    ) -> Result<Response<api::ResizeVolumeResponse>, Status> {
+        answer(self.handle_resize_volume(request).await)
+    }
+
+    async fn rename_volume(
+        &self,
+        request: Request<api::RenameVolumeRequest>,
+    ) -> Result<Response<api::RenameVolumeResponse>, Status> {
+        answer(self.handle_rename_volume(request).await)
+    }
+
+    async fn update_volume(
+        &self,
+        request: Request<api::UpdateVolumeRequest>,
+    ) -> Result<Response<api::UpdateVolumeResponse>, Status> {
+        answer(self.handle_update_volume(request).await)
+    }
+
+    async fn delete_volume(
+        &self,
+        request: Request<api::DeleteVolumeRequest>,
+    ) -> Result<Response<api::DeleteVolumeResponse>, Status> {
+        answer(self.handle_delete_volume(request).await)
+    }
+
+    async fn restore_volume(
+        &self,
+        request: Request<api::RestoreVolumeRequest>,
+    ) -> Result<Response<api::RestoreVolumeResponse>, Status> {
+        answer(self.handle_restore_volume(request).await)
+    }
+
+    async fn purge_trash(
+        &self,
+        request: Request<api::PurgeTrashRequest>,
+    ) -> Result<Response<api::PurgeTrashResponse>, Status> {
+        answer(self.handle_purge_trash(request).await)
+    }
+
+    async fn flatten_volume(
+        &self,
+        request: Request<api::FlattenVolumeRequest>,
+    ) -> Result<Response<api::FlattenVolumeResponse>, Status> {
+        answer(self.handle_flatten_volume(request).await)
+    }
+
+    async fn rollback_volume(
+        &self,
+        request: Request<api::RollbackVolumeRequest>,
+    ) -> Result<Response<api::RollbackVolumeResponse>, Status> {
+        answer(self.handle_rollback_volume(request).await)
+    }
+
+    type ReadVolumeStream = BoxStream<'static, Result<api::ReadVolumeResponse, Status>>;
+
+    async fn read_volume(
+        &self,
+        request: Request<api::ReadVolumeRequest>,
+    ) -> Result<Response<Self::ReadVolumeStream>, Status> {
+        answer(streams::read_volume(self, request).await)
+    }
+
+    async fn write_volume(
+        &self,
+        request: Request<Streaming<api::WriteVolumeRequest>>,
+    ) -> Result<Response<api::WriteVolumeResponse>, Status> {
+        streams::write_volume(self, request).await.map(Response::new)
+    }
+
+    type ScrubVolumesStream = BoxStream<'static, Result<api::ScrubVolumesResponse, Status>>;
+
+    async fn scrub_volumes(
+        &self,
+        request: Request<api::ScrubVolumesRequest>,
+    ) -> Result<Response<Self::ScrubVolumesStream>, Status> {
+        answer(streams::scrub_volumes(self, request).await)
+    }
+
+    type WatchVolumesStream = BoxStream<'static, Result<api::WatchVolumesResponse, Status>>;
+
+    async fn watch_volumes(
+        &self,
+        request: Request<api::WatchVolumesRequest>,
+    ) -> Result<Response<Self::WatchVolumesStream>, Status> {
+        self.user(&request, &request.get_ref().user)?;
+        answer(watch::volumes(self, request.get_ref().revision))
+    }
 }

@@ -7,11 +7,11 @@ use steward_proto::lock::v1::{self as pb, release_request::Holder};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::signals::Signals;
 use crate::cli::backoff::Backoff;
 use crate::cli::connect::Server;
 use crate::cli::error;
 use crate::cli::lock::mode::Mode;
+use crate::cli::signals::Signals;
 
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::held::{Held, RenewError};
 use super::notices::Notices;
-use super::signals::Signals;
 use crate::cli::backoff::Backoff;
 use crate::cli::connect::{Channel, Server};
 use crate::cli::error::{self, Error};
 use crate::cli::lock::{key, text};
+use crate::cli::signals::Signals;
 use crate::cli::{duration, identity};
 
 /// The server's limit for one wait.

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
-use super::command::Running;
 use super::held::{Held, RenewError};
 use super::loss;
 use super::notices::Notices;
-use super::signals::Signals;
+use crate::cli::command::Running;
 use crate::cli::connect::Server;
+use crate::cli::signals::Signals;
 
 /// How it went.
 #[derive(Debug)]

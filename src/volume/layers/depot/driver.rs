@@ -38,7 +38,7 @@ impl<D: Disk> Driver for Depot<D> {
     }
 
     fn freeze(&self, tops: Vec<(Arc<dyn View>, LayerSpec)>) -> io::Result<Box<dyn Frozen>> {
-        self.freeze_views(tops)
+        self.freeze_views(&tops)
     }
 
     fn flatten(

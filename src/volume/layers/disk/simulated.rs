@@ -213,7 +213,8 @@ impl BlockFile for SimulatedFile {
             Some(None) => {
                 // What there is room for has been written by then.
                 drop(state);
-                let fits = data.len() / 2 / UNIT as usize * UNIT as usize;
+                let unit = usize::try_from(UNIT).expect("a small unit");
+                let fits = data.len() / 2 / unit * unit;
                 self.change(|file| file.write(&data[..fits], offset))?;
                 return Err(Errno::NOSPC.into());
             }

@@ -9,10 +9,10 @@ use super::*;
 use crate::volume::device::BLOCK_BYTES;
 use crate::volume::layers::disk::simulated::{SimulatedDisk, SimulatedFile};
 use crate::volume::layers::region_map::{BlockState, REGION_BYTES};
+use crate::volume::layers::sums::BLOCK;
 
 const ID: LayerId = LayerId(0x1a);
 const CHECKED: LayerSpec = LayerSpec { id: ID, size: 4 * REGION_BYTES, checksums: true };
-const BLOCK: usize = BLOCK_BYTES as usize;
 const LONG: Duration = Duration::from_secs(1000);
 
 fn new_layer() -> (Arc<SimulatedDisk>, Layer<SimulatedFile>) {
@@ -43,7 +43,7 @@ fn read(layer: &Layer<SimulatedFile>, offset: u64, length: usize) -> io::Result<
 #[test]
 fn any_part_of_what_was_written_is_read_also_across_regions() {
     let (_disk, layer) = new_layer();
-    let bytes: Vec<u8> = (0..8 * BLOCK).map(|index| (index / 7 % 251) as u8).collect();
+    let bytes: Vec<u8> = (0..8 * BLOCK).map(|index| u8::try_from(index / 7 % 251).unwrap()).collect();
     let start = REGION_BYTES - 4 * BLOCK_BYTES;
     layer.write(&bytes, start).unwrap();
     layer.write_partial(&[255; 100], start + 4096 + 50).unwrap();
@@ -102,11 +102,22 @@ fn a_full_disk_leaves_data_that_fits_its_checksums() {
     flush(&layer, &data(0..4), LONG);
     for room in 0..4 {
         disk.set_room(Some(room * BLOCK_BYTES));
-        let error = layer.write(&[2; 64 * BLOCK], 0).unwrap_err();
+        let error = layer.write(&vec![2; 64 * BLOCK], 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(read(&layer, 0, 4 * BLOCK).is_ok());
     }
     assert_eq!(read(&layer, 0, 1).unwrap(), [2]);
+}
+
+#[test]
+fn a_sync_that_failed_is_not_taken_for_done() {
+    let (disk, layer) = new_layer();
+    layer.write(&[1; BLOCK], 0).unwrap();
+    disk.fail_next_sync();
+    layer.sync_data().unwrap_err();
+    let before = disk.operations();
+    layer.sync_data().unwrap();
+    assert_eq!(disk.operations(), before + 2);
 }
 
 #[test]

@@ -18,6 +18,7 @@ const SUMS_STALE: u32 = 1;
 
 /// What is in a slot.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is looked at where it was made, on the stack")]
 pub(super) enum Slot {
     /// Nothing was ever stored there.
     Empty,

@@ -34,7 +34,7 @@ impl Control for Foreground<'_> {
 }
 
 fn numbers(random: &mut Random) -> u32 {
-    (random.next() >> 32) as u32
+    u32::try_from(random.next() >> 32).unwrap()
 }
 
 impl World {

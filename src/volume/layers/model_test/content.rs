@@ -143,14 +143,12 @@ impl Content {
 
     /// Checks that all in which two contents differ is in those ranges, and that those that are to be zeros are.
     pub(super) fn check_differences(older: &Content, newer: &Content, size: u64, ranges: &[(Range<u64>, bool)]) {
-        let mut place = 0;
-        for offset in WINDOWS.into_iter().flatten() {
+        for (place, offset) in WINDOWS.into_iter().flatten().enumerate() {
             let range = ranges.iter().find(|(range, _)| range.contains(&offset));
             // There is nothing to be told of what is beyond its end.
             let is_equal = offset >= size || older.bytes[place] == newer.bytes[place];
             assert!(is_equal || range.is_some(), "byte {offset} differs, and is in none of {ranges:?}");
             assert!(newer.bytes[place] == 0 || range.is_none_or(|(_, is_zero)| !is_zero), "byte {offset} is not zero");
-            place += 1;
         }
     }
 

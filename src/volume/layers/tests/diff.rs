@@ -32,10 +32,8 @@ proptest! {
         let found = all(Some(&older), &newer);
         let content = |chain: &[TestLayer]| show(&chain.iter().collect::<Vec<_>>());
         for ((region, block), (before, after)) in places().zip(content(&older).into_iter().zip(content(&newer))) {
-            match find(&found, region, block) {
-                Some(is_zero) => prop_assert_eq!(is_zero, after == 0),
-                None => prop_assert_eq!(before, after),
-            }
+            let named = find(&found, region, block);
+            prop_assert!(named.map_or(before == after, |is_zero| is_zero == (after == 0)));
         }
         let bytes: u64 = found.iter().map(|extent| extent.length).sum();
         prop_assert!(bytes <= 9 * BLOCK as u64);

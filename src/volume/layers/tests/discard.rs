@@ -31,7 +31,7 @@ fn space_is_given_back_only_when_reads_have_passed() {
     let (lower, upper) = (scene.empty(1), scene.empty(2));
     let mut map = Blocks::ABSENT;
     map.fill(0..10, BlockState::Data);
-    lower.put(&[1; 10 * BLOCK], 0).unwrap();
+    lower.put(&vec![1; 10 * BLOCK], 0).unwrap();
     store(&lower, std::slice::from_ref(&map));
     map.fill(0..10, BlockState::Absent);
     map.fill(4..6, BlockState::Zero);

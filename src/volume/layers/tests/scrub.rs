@@ -12,7 +12,7 @@ const MAP: &str = "0000000000000001.map";
 fn layer(checksums: bool) -> (Scene, TestLayer) {
     let scene = Scene::new(1, checksums);
     let layer = scene.empty(1);
-    layer.put(&[1; 8 * BLOCK], 2 * BLOCK as u64).unwrap();
+    layer.put(&vec![1; 8 * BLOCK], 2 * BLOCK as u64).unwrap();
     store(&layer, &[data(2..10)]);
     (scene, layer)
 }
@@ -158,7 +158,7 @@ fn leftovers_are_found_and_given_back_on_a_real_file_system() {
     let spec = LayerSpec { id: LayerId(1), size: SIZE, checksums: true };
     create(&disk, spec).unwrap();
     let layer = Layer::open(&disk, spec);
-    layer.put(&[1; 8 * BLOCK], 0).unwrap();
+    layer.put(&vec![1; 8 * BLOCK], 0).unwrap();
     layer.sync_data().unwrap();
     layer.store(0, &data(0..4)).unwrap();
     layer.seal().unwrap();

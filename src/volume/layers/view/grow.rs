@@ -22,23 +22,23 @@ impl<F: BlockFile> View<F> {
             return Err(Errno::INVAL.into());
         }
         let top = Arc::clone(self.stack.read().top());
-        self.forget_beyond(&top)?;
+        forget_beyond(&top)?;
         top.grow(size);
         let mut stack = self.stack.write();
         stack.map.grow(size);
         self.size.store(size, Ordering::Release);
         Ok(())
     }
+}
 
-    /// Clears what the map of the top names beyond its end: writes to a device that had grown, before a power loss made
-    /// it short again.
-    fn forget_beyond(&self, top: &Layer<F>) -> io::Result<()> {
-        let end = top.size();
-        for region in top.stored(region_of(end)..u32::MAX)?.into_iter().flatten() {
-            let mut blocks = top.load(region, Wait::Allowed)?.blocks;
-            blocks.fill(blocks_before(end, region)..REGION_BLOCKS, BlockState::Absent);
-            top.store(region, &blocks)?;
-        }
-        top.sync_map()
+/// Clears what the map of the top names beyond its end: writes to a device that had grown, before a power loss made it
+/// short again.
+fn forget_beyond<F: BlockFile>(top: &Layer<F>) -> io::Result<()> {
+    let end = top.size();
+    for region in top.stored(region_of(end)..u32::MAX)?.into_iter().flatten() {
+        let mut blocks = top.load(region, Wait::Allowed)?.blocks;
+        blocks.fill(blocks_before(end, region)..REGION_BLOCKS, BlockState::Absent);
+        top.store(region, &blocks)?;
     }
+    top.sync_map()
 }

@@ -12,8 +12,7 @@ use crate::volume::layers::depot::Depot;
 use crate::volume::layers::disk::{Disk, OsDisk};
 use crate::volume::layers::layer;
 use crate::volume::layers::region_map::REGION_BYTES;
-
-const BLOCK: usize = BLOCK_BYTES as usize;
+use crate::volume::layers::sums::BLOCK;
 
 fn spec(id: u64, size: u64) -> LayerSpec {
     LayerSpec { id: LayerId(id), size, checksums: false }
@@ -36,7 +35,7 @@ fn freeze<D: Disk>(depot: &Depot<D>, view: &Arc<View<D::File>>, top: u64) {
     let top = spec(top, view.size());
     layer::create(depot.disk(), top).unwrap();
     let dynamic: Arc<dyn driver::View> = Arc::<View<D::File>>::clone(view);
-    depot.freeze_views(vec![(dynamic, top)]).unwrap().settle().unwrap();
+    depot.freeze_views(&[(dynamic, top)]).unwrap().settle().unwrap();
 }
 
 fn read(view: &dyn Device, offset: u64, length: usize) -> Vec<u8> {
@@ -79,7 +78,7 @@ fn what_is_written_is_read_across_blocks_regions_and_layers() {
 fn zeros_and_trims_hide_what_is_below_and_extents_tell_of_it() {
     let (_directory, depot) = depot();
     let view = volume(&depot, 3 * REGION_BYTES);
-    view.write_at(&[1; 8 * BLOCK], 0).unwrap();
+    view.write_at(&vec![1; 8 * BLOCK], 0).unwrap();
     freeze(&depot, &view, 2);
     view.write_at(&[2; BLOCK], BLOCK_BYTES).unwrap();
     view.zero(2 * BLOCK_BYTES - 10, 20, Zero::Deallocate).unwrap();
@@ -117,8 +116,8 @@ fn trim_of_a_huge_device_touches_only_what_was_written() {
     assert_eq!(read(&*view, size / 2, BLOCK), vec![0; BLOCK]);
     view.zero(0, size, Zero::Deallocate).unwrap();
     let kinds: Vec<ExtentKind> = view.extents(0, size, 10).unwrap().iter().map(|extent| extent.kind).collect();
-    use ExtentKind::{Hole, Zero as Zeros};
-    assert_eq!(kinds, [Zeros, Hole, Zeros, Hole, Zeros]);
+    let (hole, zeros) = (ExtentKind::Hole, ExtentKind::Zero);
+    assert_eq!(kinds, [zeros, hole, zeros, hole, zeros]);
 }
 
 #[test]
@@ -152,29 +151,30 @@ fn device_grows_and_the_new_part_is_empty() {
 #[test]
 fn writers_of_the_same_blocks_lose_nothing_while_tops_come_and_go() {
     // Given four threads that write sectors side by side, one that flushes and one that puts new tops on
-    const SECTOR: u64 = 512;
+    const SECTOR: usize = 512;
+    const SECTOR_BYTES: u64 = 512;
     let (_directory, depot) = depot();
     let size = REGION_BYTES + 16 * BLOCK_BYTES;
     let view = volume(&depot, size);
     let is_over = AtomicBool::new(false);
-    let (first, sectors) = ((REGION_BYTES - 4 * BLOCK_BYTES) / SECTOR, 64);
+    let (first, sectors) = ((REGION_BYTES - 4 * BLOCK_BYTES) / SECTOR_BYTES, 64_u8);
     std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..4_u64)
+        let writers: Vec<_> = (0..4_u8)
             .map(|thread| {
                 let view = &view;
                 scope.spawn(move || {
                     for round in 0..3000_u64 {
-                        let sector = first + (round * 7 % (sectors / 4)) * 4 + thread;
-                        let mut bytes = [0; SECTOR as usize];
+                        let sector = first + (round * 7 % u64::from(sectors / 4)) * 4 + u64::from(thread);
+                        let mut bytes = [0; SECTOR];
                         bytes[..8].copy_from_slice(&round.to_le_bytes());
-                        view.write_at(&bytes, sector * SECTOR).unwrap();
+                        view.write_at(&bytes, sector * SECTOR_BYTES).unwrap();
                         if round % 5 == 0 {
                             // Of blocks that nobody writes in part.
-                            let other = REGION_BYTES + (5 + thread) * BLOCK_BYTES;
-                            view.write_at(&[thread as u8 + 1; BLOCK], other).unwrap();
+                            let other = REGION_BYTES + u64::from(5 + thread) * BLOCK_BYTES;
+                            view.write_at(&[thread + 1; BLOCK], other).unwrap();
                             view.trim(other, BLOCK_BYTES).unwrap();
                         }
-                        assert_eq!(read(&**view, sector * SECTOR, SECTOR as usize), bytes);
+                        assert_eq!(read(&**view, sector * SECTOR_BYTES, SECTOR), bytes);
                     }
                 })
             })
@@ -191,17 +191,19 @@ fn writers_of_the_same_blocks_lose_nothing_while_tops_come_and_go() {
                 freeze(depot, view, top);
             }
         });
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         is_over.store(true, Ordering::Relaxed);
     });
     // Then all of it is there, also when it is opened again
-    let (start, length) = (first * SECTOR, (sectors * SECTOR) as usize);
+    let (start, length) = (first * SECTOR_BYTES, usize::from(sectors) * SECTOR);
     let before = read(&*view, start, length);
     let chain = view.chain();
     drop(view);
     let view = depot.open_view(&chain, Access::ReadOnly).unwrap();
     assert_eq!(read(&*view, start, length), before);
-    assert!(before.chunks(512).all(|sector| u64::from_le_bytes(sector[..8].try_into().unwrap()) >= 2000));
+    assert!(before.chunks(SECTOR).all(|sector| u64::from_le_bytes(sector[..8].try_into().unwrap()) >= 2000));
 }
 
 #[test]

@@ -6,11 +6,12 @@ use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 
 use super::View;
 use super::pieces::{Piece, by_block, bytes, start_of};
-use crate::volume::device::{BLOCK_BYTES, Wait};
+use crate::volume::device::Wait;
 use crate::volume::layers::disk::BlockFile;
 use crate::volume::layers::entry::Entry;
 use crate::volume::layers::page::Page;
 use crate::volume::layers::stack::Stack;
+use crate::volume::layers::sums::BLOCK;
 
 /// A page that is held for a write.
 enum Held<'a> {
@@ -92,7 +93,7 @@ impl<F: BlockFile> View<F> {
             return stack.top().write_partial(data, piece.offset);
         }
         let start = start_of(region, block);
-        let mut whole = [0; BLOCK_BYTES as usize];
+        let mut whole = [0; BLOCK];
         if let Some(layer) = stack.owner(entry) {
             layer.read(&mut whole, start, Wait::Allowed)?;
         }

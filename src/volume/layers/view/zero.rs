@@ -11,12 +11,13 @@ use crate::volume::layers::entry::Entry;
 use crate::volume::layers::page::Page;
 use crate::volume::layers::region_map::{self, REGION_BLOCKS};
 use crate::volume::layers::stack::Stack;
+use crate::volume::layers::sums::BLOCK;
 
 /// How many regions are handled before others get a chance to pass the barrier.
 const BATCH: u32 = 64;
 
 /// For the parts of blocks at the ends of a range.
-static ZEROS: [u8; BLOCK_BYTES as usize] = [0; BLOCK_BYTES as usize];
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 impl<F: BlockFile> View<F> {
     pub(super) fn write_zeros(&self, offset: u64, length: u64, zero: Zero) -> io::Result<()> {

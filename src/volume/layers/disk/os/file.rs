@@ -130,12 +130,11 @@ impl BlockFile for OsFile {
         while from < end {
             let left = usize::try_from(end - from).unwrap_or(usize::MAX);
             match rustix::fs::copy_file_range(&source.file, Some(&mut from), &self.file, Some(&mut to), left) {
-                Err(Errno::INTR) => {}
                 // The end of the source, beyond which there are zeros; or not between these files.
                 Ok(0) | Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => {
                     return self.copy_through_memory(source, from..end);
                 }
-                Ok(_) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,5 +1,7 @@
 //! The disk of the operating system, on whatever file system the temporary directory is.
 
+use std::ops::Range;
+
 use super::super::BlockFile as _;
 use super::*;
 use crate::volume::device::Wait;
@@ -39,7 +41,7 @@ fn what_was_just_written_is_read_without_waiting() {
 fn punched_ranges_read_as_zeros_and_are_no_extents_any_more() {
     let (_directory, disk) = disk();
     let file = disk.create(NAME).unwrap();
-    file.write_at(&[7; 1 << 20], 0).unwrap();
+    file.write_at(&vec![7; 1 << 20], 0).unwrap();
     file.punch(1 << 18, 1 << 18).unwrap();
     let mut read = vec![1; 1 << 20];
     file.read_at(&mut read, 0, Wait::Allowed).unwrap();
@@ -47,7 +49,7 @@ fn punched_ranges_read_as_zeros_and_are_no_extents_any_more() {
     assert!(read[1 << 18..1 << 19].iter().all(|byte| *byte == 0));
     let extents = file.data_extents(0, 1 << 30).unwrap();
     assert_eq!(extents, [0..1 << 18, 1 << 19..1 << 20]);
-    assert_eq!(file.data_extents(100, 1000).unwrap(), [100..1100]);
+    assert_eq!(file.data_extents(100, 1000).unwrap(), vec![Range { start: 100, end: 1100 }]);
     assert_eq!(file.length().unwrap(), 1 << 20);
 }
 
@@ -57,7 +59,7 @@ fn copies_bring_the_zeros_beyond_the_end_of_their_source_too() {
     let source = disk.create(NAME).unwrap();
     let target = disk.create("00000000000000fe.data").unwrap();
     source.write_at(&[7; 5000], 0).unwrap();
-    target.write_at(&[9; 20_000], 0).unwrap();
+    target.write_at(&vec![9; 20_000], 0).unwrap();
     target.copy_from(&source, 4096, 8192).unwrap();
     let mut read = vec![1; 20_000];
     target.read_at(&mut read, 0, Wait::Allowed).unwrap();

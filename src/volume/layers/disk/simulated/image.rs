@@ -43,7 +43,7 @@ impl Image {
             let size = (SECTOR - within).min(data.len() - done);
             let mut bytes = self.sectors.get(&sector).copied().unwrap_or([0; SECTOR]);
             bytes[within..within + size].copy_from_slice(&data[done..done + size]);
-            self.put(sector, Some(bytes));
+            self.put(sector, &Some(bytes));
             done += size;
         }
     }
@@ -53,15 +53,15 @@ impl Image {
         assert!(whole.start * SECTOR as u64 == range.start && whole.end * SECTOR as u64 == range.end, "whole sectors");
         let inside: Vec<u64> = self.sectors.range(whole).map(|(sector, _)| *sector).collect();
         for sector in inside {
-            self.put(sector, None);
+            self.put(sector, &None);
         }
     }
 
-    fn put(&mut self, sector: u64, bytes: Sector) {
+    fn put(&mut self, sector: u64, bytes: &Sector) {
         let before = self.sectors.get(&sector).copied();
-        self.unsynced.entry(sector).or_insert_with(|| vec![before]).push(bytes);
+        self.unsynced.entry(sector).or_insert_with(|| vec![before]).push(*bytes);
         match bytes {
-            Some(bytes) => self.sectors.insert(sector, bytes),
+            Some(bytes) => self.sectors.insert(sector, *bytes),
             None => self.sectors.remove(&sector),
         };
     }

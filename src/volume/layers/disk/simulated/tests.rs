@@ -70,5 +70,5 @@ fn a_full_disk_takes_nothing_more_and_still_lets_old_data_be_written_over() {
     file.write_at(&[2; 4096], 0).unwrap();
     file.write_at(&[2; 2048], 4096).unwrap_err();
     assert_eq!(disk.free_bytes().unwrap(), 1024);
-    assert_eq!(file.data_extents(0, 1 << 20).unwrap(), [0..4096]);
+    assert_eq!(file.data_extents(0, 1 << 20).unwrap(), vec![Range { start: 0, end: 4096 }]);
 }

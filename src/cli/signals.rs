@@ -10,14 +10,14 @@ const FORWARDED: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::
 
 /// The signals that this process was sent.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     arrived: mpsc::UnboundedReceiver<Signal>,
 }
 
 impl Signals {
     /// Catches the signals from now on, those apart that were ignored: `nohup` and background jobs of scripts want them
     /// to stay so, for the command too.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let (sender, arrived) = mpsc::unbounded_channel();
         let ignored = ignored_signals();
         for signal in FORWARDED.into_iter().filter(|signal| !contains(ignored, *signal)) {
@@ -31,13 +31,13 @@ impl Signals {
 
     /// Signals that a test sends.
     #[cfg(test)]
-    pub(super) fn scripted() -> (mpsc::UnboundedSender<Signal>, Self) {
+    pub(crate) fn scripted() -> (mpsc::UnboundedSender<Signal>, Self) {
         let (sender, arrived) = mpsc::unbounded_channel();
         (sender, Signals { arrived })
     }
 
     /// The next signal.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         match self.arrived.recv().await {
             Some(signal) => signal,
             // All are ignored: none will come.
@@ -47,7 +47,7 @@ impl Signals {
 }
 
 /// Keeps the terminal's stop key from stopping this process alone: the command would run on while nobody renews.
-pub(super) fn hold_off_stops() -> io::Result<()> {
+pub(crate) fn hold_off_stops() -> io::Result<()> {
     unix::signal(SignalKind::from_raw(Signal::TSTP.as_raw())).map(drop)
 }
 

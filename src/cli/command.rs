@@ -16,7 +16,7 @@ const GROUP_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running command.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     pid: Pid,
     reach: Reach,
@@ -35,7 +35,7 @@ enum Reach {
 
 impl Running {
     /// Starts `command` with our standard input, output and error.
-    pub(super) fn start(command: &[OsString], environment: &[(&str, String)]) -> io::Result<Self> {
+    pub(crate) fn start(command: &[OsString], environment: &[(&str, String)]) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let reach = if io::stdin().is_terminal() { Reach::Child } else { Reach::Group };
         let mut command = Command::new(program);
@@ -51,14 +51,14 @@ impl Running {
     }
 
     /// Returns when the command ends. What it left running in the background is not waited for.
-    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait().await?;
         self.has_ended = true;
         Ok(status)
     }
 
     /// Hands on a signal that was sent to us.
-    pub(super) fn forward(&self, signal: Signal) {
+    pub(crate) fn forward(&self, signal: Signal) {
         // The terminal sends these two to its whole foreground group, the command included.
         let has_it_already = self.reach == Reach::Child && matches!(signal, Signal::INT | Signal::QUIT);
         if !has_it_already {
@@ -67,7 +67,7 @@ impl Running {
     }
 
     /// Asks all of it to end, and kills at `kill_at` what is left. Returns when the command is gone.
-    pub(super) async fn stop(&mut self, kill_at: Instant) -> io::Result<()> {
+    pub(crate) async fn stop(&mut self, kill_at: Instant) -> io::Result<()> {
         self.send(Signal::TERM);
         let has_ended = timeout_at(kill_at.into(), self.wait()).await.is_ok();
         if has_ended && self.is_group_gone_by(kill_at).await {

@@ -1,0 +1,135 @@
+//! Who may open, freeze and remove what, and what happens when a disk fails.
+
+use std::io;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::Depot;
+use crate::volume::device::{BLOCK_BYTES, Device, Wait};
+use crate::volume::driver::{Access, Driver, LayerId, LayerSpec};
+use crate::volume::layers::disk::simulated::SimulatedDisk;
+
+fn spec(id: u64) -> LayerSpec {
+    LayerSpec { id: LayerId(id), size: 64 * BLOCK_BYTES, checksums: true }
+}
+
+/// A store with layers 1 to 4.
+fn depot() -> (SimulatedDisk, Depot<SimulatedDisk>) {
+    let disk = SimulatedDisk::default();
+    let depot = Depot::new(disk.clone());
+    for id in 1..=4 {
+        depot.create_layer(spec(id)).unwrap();
+    }
+    (disk, depot)
+}
+
+fn errno<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+fn first_byte(view: &dyn Device) -> u8 {
+    let mut byte = [0];
+    view.read_at(&mut byte, 0, Wait::Allowed).unwrap();
+    byte[0]
+}
+
+#[test]
+fn layer_is_written_by_one_view_and_stays_while_it_is_used() {
+    let (_disk, depot) = depot();
+    let busy = Some(Errno::BUSY.raw_os_error());
+    let view = depot.open(&[spec(1), spec(2)], Access::ReadWrite).unwrap();
+    assert_eq!(errno(depot.open(&[spec(1), spec(2)], Access::ReadWrite)), busy);
+    assert_eq!(errno(depot.open(&[spec(2)], Access::ReadOnly)), busy);
+    assert_eq!(errno(depot.remove_layer(LayerId(1))), busy);
+    assert_eq!(errno(depot.remove_layer(LayerId(2))), busy);
+    view.write_at(&[7], 0).unwrap();
+    drop(view);
+    let view = depot.open(&[spec(1), spec(2)], Access::ReadWrite).unwrap();
+    assert_eq!(first_byte(&*view), 7);
+    drop(view);
+    depot.remove_layer(LayerId(2)).unwrap();
+    assert_eq!(depot.layers().unwrap(), [LayerId(1), LayerId(3), LayerId(4)]);
+}
+
+#[test]
+fn what_cannot_be_a_chain_is_refused() {
+    let (_disk, depot) = depot();
+    let invalid = Some(Errno::INVAL.raw_os_error());
+    assert_eq!(errno(depot.open(&[], Access::ReadOnly)), invalid);
+    assert_eq!(errno(depot.open(&[spec(1), spec(1)], Access::ReadOnly)), invalid);
+    let short = LayerSpec { size: BLOCK_BYTES, ..spec(2) };
+    assert_eq!(errno(depot.open(&[spec(1), short], Access::ReadWrite)), invalid);
+    let view = depot.open(&[spec(1)], Access::ReadWrite).unwrap();
+    assert_eq!(errno(depot.freeze(vec![(view, short)])), invalid);
+}
+
+#[test]
+fn views_are_frozen_together_and_go_on_with_their_new_tops() {
+    let (_disk, depot) = depot();
+    let views = [1, 2].map(|id| depot.open(&[spec(id)], Access::ReadWrite).unwrap());
+    for view in &views {
+        view.write_at(&[1], 0).unwrap();
+    }
+    let tops = views.iter().cloned().zip([spec(3), spec(4)]).collect();
+    let frozen = depot.freeze(tops).unwrap();
+    for view in &views {
+        view.write_at(&[2], 0).unwrap();
+    }
+    frozen.settle().unwrap();
+    drop(frozen);
+    for (view, below) in views.iter().zip([1, 2]) {
+        assert_eq!(first_byte(&**view), 2);
+        let snapshot = depot.open(&[spec(below)], Access::ReadOnly).unwrap();
+        assert_eq!(first_byte(&*snapshot), 1);
+    }
+}
+
+#[test]
+fn flush_waits_for_the_record_of_a_new_top_and_settles_what_nobody_settled() {
+    let (_disk, depot) = depot();
+    let view = depot.open(&[spec(1)], Access::ReadWrite).unwrap();
+    view.write_at(&[1], 0).unwrap();
+    let frozen = depot.freeze(vec![(Arc::clone(&view), spec(3))]).unwrap();
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| view.flush());
+        assert!(!flush.is_finished());
+        drop(frozen);
+        flush.join().unwrap().unwrap();
+    });
+    let snapshot = depot.open(&[spec(1)], Access::ReadOnly).unwrap();
+    assert_eq!(first_byte(&*snapshot), 1);
+}
+
+#[test]
+fn device_refuses_writes_after_a_sync_has_failed_and_is_read_on() {
+    let (disk, depot) = depot();
+    let view = depot.open(&[spec(1)], Access::ReadWrite).unwrap();
+    view.write_at(&[1], 0).unwrap();
+    disk.fail_next_sync();
+    let broken = Some(Errno::IO.raw_os_error());
+    assert_eq!(errno(view.flush()), broken);
+    assert_eq!(errno(view.flush()), broken, "a sync that succeeds now would mean nothing");
+    assert_eq!(errno(view.write_at(&[2], 0)), broken);
+    assert_eq!(first_byte(&*view), 1);
+}
+
+#[test]
+fn full_disk_is_told_and_a_later_flush_brings_all_that_was_left() {
+    let (disk, depot) = depot();
+    let view = depot.open(&[spec(1)], Access::ReadWrite).unwrap();
+    view.write_at(&[1; 4096], 0).unwrap();
+    let full = Some(Errno::NOSPC.raw_os_error());
+    disk.set_room(Some(0));
+    assert_eq!(errno(view.write_at(&[2; 4096], 8192)), full);
+    assert_eq!(errno(view.flush()), full);
+    disk.set_room(None);
+    view.flush().unwrap();
+    disk.fail_after(0);
+    drop(view);
+    let mut random = crate::volume::layers::disk::simulated::Random(1);
+    disk.cut_power(&mut random);
+    let depot = Depot::new(disk);
+    let view = depot.open(&[spec(1)], Access::ReadOnly).unwrap();
+    assert_eq!(first_byte(&*view), 1);
+}

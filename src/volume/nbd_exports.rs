@@ -1,0 +1,182 @@
+//! Volumes and snapshots as what an NBD client can ask for.
+//!
+//! A client names a volume by its path, with or without the first slash: `/vm/disk1`, `vm/disk1`. `vm/disk1@NAME` is a
+//! snapshot, unless there is a volume of just that path. `export:UUID` is what an export was opened for, and
+//! `vm/disk1?export=UUID` the same, with a name that can be read.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::catalog::Catalog;
+use super::error::Error;
+use super::exports::ExportRecord;
+use super::lookup::{Begin, VolumeFilter, WithSpace};
+use super::namespace::{ROOT_USER, User, Which};
+use super::nbd::{ExportName, Exports, OpenError, Peer, Session as NbdSession};
+use super::open::Target;
+use super::open_volume::{Opener, Wish};
+use super::path::VolumePath;
+use super::session::Session;
+
+/// The most names of a list.
+const MAX_LISTED: usize = 1000;
+
+/// Who may open volumes over NBD, where nobody can sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NbdAccess {
+    /// Everybody, by path: this server does not ask who anybody is.
+    Everybody,
+    /// Who names an export: only who has signed in elsewhere can know one.
+    WithExport,
+}
+
+/// What NBD clients can open.
+#[derive(Clone)]
+pub struct NbdExports {
+    catalog: Catalog,
+    access: NbdAccess,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    /// What was exported.
+    Export(Uuid),
+    /// A volume or a snapshot by path, perhaps with an export of it.
+    Path(String, Option<Uuid>),
+}
+
+impl Asked {
+    fn parse(name: &str) -> Option<Self> {
+        if let Some(uuid) = name.strip_prefix("export:") {
+            return Uuid::parse_str(uuid).ok().map(Asked::Export);
+        }
+        let (path, export) = match name.rsplit_once("?export=") {
+            Some((path, uuid)) => (path, Some(Uuid::parse_str(uuid).ok()?)),
+            None => (name, None),
+        };
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Some(Asked::Path(path, export))
+    }
+}
+
+impl NbdExports {
+    /// What there is in this catalogue.
+    pub fn new(catalog: Catalog, access: NbdAccess) -> Self {
+        NbdExports { catalog, access }
+    }
+
+    async fn open_named(&self, name: &str, peer: &Peer) -> Result<(Session, String), Error> {
+        let missing = || Error::NotFound(format!("{name:?}"));
+        match Asked::parse(name).ok_or_else(missing)? {
+            Asked::Export(uuid) => self.open_exported(self.catalog.open.export(uuid).ok_or_else(missing)?, peer).await,
+            Asked::Path(_, None) if self.access == NbdAccess::WithExport => {
+                Err(Error::InvalidUser { what: format!("{name:?}"), user: "a client without an export".to_owned() })
+            }
+            Asked::Path(path, export) => self.open_path(&path, export, peer).await,
+        }
+    }
+
+    async fn open_exported(&self, export: ExportRecord, peer: &Peer) -> Result<(Session, String), Error> {
+        let which = Which::Id(export.volume);
+        let wish = if export.is_read_only { Wish::Read } else { Wish::WriteIfPossible };
+        let opener =
+            Opener { user: User(export.user), peer: peer.address.to_string(), wish, export: Some(export.uuid) };
+        let session = match export.target {
+            Target::Volume(_) => self.catalog.open_volume(&which, opener).await?,
+            Target::Snapshot(uuid) => self.catalog.open_snapshot(&which, &uuid.to_string(), opener).await?,
+        };
+        Ok((session, super::exports::export_name(export.uuid)))
+    }
+
+    /// A volume that has the path wins over a snapshot.
+    async fn open_path(&self, path: &str, export: Option<Uuid>, peer: &Peer) -> Result<(Session, String), Error> {
+        let user = match export {
+            Some(uuid) => self.catalog.open.export(uuid).map(|export| User(export.user)),
+            None => Some(User(ROOT_USER.to_owned())),
+        };
+        let user = user.ok_or_else(|| Error::NotFound(format!("the export that {path:?} names")))?;
+        let opener = Opener { user, peer: peer.address.to_string(), wish: Wish::WriteIfPossible, export };
+        let volume = Which::Path(VolumePath::parse("name", path)?);
+        let refused = match self.catalog.open_volume(&volume, opener.clone()).await {
+            Ok(session) => return Ok((session, path.to_owned())),
+            Err(error @ (Error::NotFound(_) | Error::NotADirectory(_))) => error,
+            Err(error) => return Err(error),
+        };
+        let Some((volume, snapshot)) = path.rsplit_once('@') else { return Err(refused) };
+        let volume = Which::Path(VolumePath::parse("name", volume)?);
+        // An export is one of a volume or of a snapshot; a snapshot by its name needs none.
+        let opener = Opener { wish: Wish::Read, export: None, ..opener };
+        let session = self.catalog.open_snapshot(&volume, snapshot, opener).await?;
+        Ok((session, path.to_owned()))
+    }
+}
+
+#[async_trait]
+impl Exports for NbdExports {
+    async fn open(&self, name: &str, peer: &Peer) -> Result<NbdSession, OpenError> {
+        let (session, name) = self.open_named(name, peer).await.map_err(refusal)?;
+        let device = session.device().ok_or_else(|| OpenError::Shutdown("the server is shutting down".to_owned()))?;
+        let description = format!("{} bytes{}", device.size(), if session.is_read_only() { ", read-only" } else { "" });
+        Ok(NbdSession { device, name, description, stop: session.stop().clone(), guard: Box::new(session) })
+    }
+
+    async fn list(&self, _peer: &Peer) -> Vec<ExportName> {
+        if self.access == NbdAccess::WithExport {
+            return Vec::new();
+        }
+        let filter = VolumeFilter { recursive: true, ..VolumeFilter::default() };
+        let (root, everything) = (User(ROOT_USER.to_owned()), VolumePath::root());
+        let listed =
+            self.catalog.list_volumes(&root, &everything, &filter, Begin::Skip(0), MAX_LISTED, WithSpace::No).await;
+        let page = match listed {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::warn!(%error, "volumes could not be listed over NBD");
+                return Vec::new();
+            }
+        };
+        let volumes = page.volumes.into_iter();
+        let named = volumes.map(|volume| ExportName {
+            name: volume.path.to_string(),
+            description: format!("{} bytes, of {}", volume.record.size_bytes, volume.record.owner),
+        });
+        named.collect()
+    }
+}
+
+/// What a client is told.
+fn refusal(error: Error) -> OpenError {
+    let message = error.to_string();
+    match error {
+        Error::NotFound(_)
+        | Error::IsDirectory(_)
+        | Error::NotADirectory(_)
+        | Error::Invalid { .. }
+        | Error::InvalidPath { .. } => OpenError::Unknown(message),
+        Error::InvalidUser { .. } => OpenError::Denied(message),
+        Error::VolumeInUse(_) | Error::SnapshotInUse(_) | Error::BadState(_) => OpenError::Busy(message),
+        Error::ShuttingDown => OpenError::Shutdown(message),
+        error => {
+            tracing::error!(%error, "a volume could not be opened over NBD");
+            OpenError::Internal("it cannot be opened".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_path_or_an_export() {
+        let uuid = Uuid::from_u128(7);
+        let path = |path: &str, export| Some(Asked::Path(path.to_owned(), export));
+        assert_eq!(Asked::parse("vm/disk1"), path("/vm/disk1", None));
+        assert_eq!(Asked::parse("/vm/disk1@a"), path("/vm/disk1@a", None));
+        assert_eq!(Asked::parse(&format!("vm/disk1?export={uuid}")), path("/vm/disk1", Some(uuid)));
+        assert_eq!(Asked::parse(&format!("export:{uuid}")), Some(Asked::Export(uuid)));
+        assert_eq!(Asked::parse("export:x"), None);
+        assert_eq!(Asked::parse("a?export=x"), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! `ExportService`.
+
+use std::time::Duration;
+
+use steward_proto::volume::v1 as api;
+use steward_proto::volume::v1::export_service_server::ExportService;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{VolumeServer, answer, fields};
+use crate::error::Failure;
+use crate::fields::Fields;
+use crate::volume::convert_operation as convert;
+use crate::volume::exports::OpenExport;
+use crate::volume::path::MAX_NAME_BYTES;
+
+/// How long an export may live without a word.
+const TTL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_hours(24));
+/// How long it lives that says nothing about it.
+const DEFAULT_TTL: Duration = Duration::from_mins(1);
+
+impl VolumeServer {
+    async fn handle_open_export(
+        &self,
+        request: Request<api::OpenExportRequest>,
+    ) -> Result<api::OpenExportResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let request = request.into_inner();
+        let mut fields = Fields::default();
+        fields.text("snapshot", &request.snapshot, MAX_NAME_BYTES);
+        let ttl = fields.duration("ttl", request.ttl, TTL).unwrap_or(DEFAULT_TTL);
+        if request.exclusive && (request.read_only || !request.snapshot.is_empty()) {
+            fields.reject("exclusive", "is for an export that is written");
+        }
+        fields.check()?;
+        let what = OpenExport {
+            volume: fields::which("volume", request.volume)?,
+            snapshot: (!request.snapshot.is_empty()).then_some(request.snapshot),
+            read_only: request.read_only,
+            exclusive: request.exclusive,
+            ttl,
+        };
+        let export = self.catalog.open_export(&user, what).await?;
+        Ok(api::OpenExportResponse { export: Some(convert::export(export)) })
+    }
+
+    async fn handle_keep_alive(
+        &self,
+        request: &Request<api::KeepExportAliveRequest>,
+    ) -> Result<api::KeepExportAliveResponse, Failure> {
+        let user = self.user(request, &request.get_ref().user)?;
+        let uuid = export_uuid(&request.get_ref().uuid)?;
+        let export = self.catalog.keep_export_alive(&user, uuid).await?;
+        Ok(api::KeepExportAliveResponse { export: Some(convert::export(export)) })
+    }
+
+    fn handle_close_export(
+        &self,
+        request: &Request<api::CloseExportRequest>,
+    ) -> Result<api::CloseExportResponse, Failure> {
+        let user = self.user(request, &request.get_ref().user)?;
+        let uuid = export_uuid(&request.get_ref().uuid)?;
+        self.catalog.close_export(&user, uuid)?;
+        Ok(api::CloseExportResponse {})
+    }
+
+    async fn handle_list_exports(
+        &self,
+        request: Request<api::ListExportsRequest>,
+    ) -> Result<api::ListExportsResponse, Failure> {
+        let user = self.user(&request, &request.get_ref().user)?;
+        let volume = fields::optional_which("volume", request.into_inner().volume)?;
+        let exports = self.catalog.list_exports(&user, volume.as_ref()).await?;
+        Ok(api::ListExportsResponse { exports: exports.into_iter().map(convert::export).collect() })
+    }
+}
+
+fn export_uuid(uuid: &str) -> Result<Uuid, Failure> {
+    let mut fields = Fields::default();
+    let uuid = fields.required_uuid("uuid", uuid);
+    fields.check()?;
+    Ok(uuid)
+}
+
+#[tonic::async_trait]
+impl ExportService for VolumeServer {
+    async fn open_export(
+        &self,
+        request: Request<api::OpenExportRequest>,
+    ) -> Result<Response<api::OpenExportResponse>, Status> {
+        answer(self.handle_open_export(request).await)
+    }
+
+    async fn keep_export_alive(
+        &self,
+        request: Request<api::KeepExportAliveRequest>,
+    ) -> Result<Response<api::KeepExportAliveResponse>, Status> {
+        answer(self.handle_keep_alive(&request).await)
+    }
+
+    async fn close_export(
+        &self,
+        request: Request<api::CloseExportRequest>,
+    ) -> Result<Response<api::CloseExportResponse>, Status> {
+        answer(self.handle_close_export(&request))
+    }
+
+    async fn list_exports(
+        &self,
+        request: Request<api::ListExportsRequest>,
+    ) -> Result<Response<api::ListExportsResponse>, Status> {
+        answer(self.handle_list_exports(request).await)
+    }
+}
