@@ -16,6 +16,7 @@ mod rest_server;
 mod running;
 mod stop;
 mod timeout;
+mod volumes;
 
 pub use self::http::MetricsAccess;
 pub use self::rest_server::{RestServerOptions, rest_server};

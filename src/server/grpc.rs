@@ -10,6 +10,11 @@ use steward_proto::transcode::v1::log_service_server::LogServiceServer;
 use steward_proto::transcode::v1::task_service_server::TaskServiceServer;
 use steward_proto::transcode::v1::video_service_server::VideoServiceServer;
 use steward_proto::transcode::v1::worker_service_server::WorkerServiceServer;
+use steward_proto::volume::v1::export_service_server::ExportServiceServer;
+use steward_proto::volume::v1::operation_service_server::OperationServiceServer;
+use steward_proto::volume::v1::policy_service_server::PolicyServiceServer;
+use steward_proto::volume::v1::snapshot_service_server::SnapshotServiceServer;
+use steward_proto::volume::v1::volume_service_server::VolumeServiceServer;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceBuilder};
@@ -22,6 +27,7 @@ use crate::lock::LockServer;
 use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
 use crate::transcode::FarmServer;
+use crate::volume::VolumeServer;
 
 /// The largest message of a caller, in bytes: far more than any request of the areas needs.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -37,10 +43,15 @@ pub(super) const SERVICES: &[&str] = &[
     "steward.transcode.v1.TaskService",
     "steward.transcode.v1.VideoService",
     "steward.transcode.v1.WorkerService",
+    "steward.volume.v1.ExportService",
+    "steward.volume.v1.OperationService",
+    "steward.volume.v1.PolicyService",
+    "steward.volume.v1.SnapshotService",
+    "steward.volume.v1.VolumeService",
 ];
 
 /// All services of the areas; what is around them is [`around`].
-pub(super) fn areas(lock: LockServer, objects: ObjectServer, farm: FarmServer) -> Routes {
+pub(super) fn areas(lock: LockServer, objects: ObjectServer, farm: FarmServer, volumes: VolumeServer) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(object_service(objects))
         .add_service(WorkerServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
@@ -48,6 +59,11 @@ pub(super) fn areas(lock: LockServer, objects: ObjectServer, farm: FarmServer) -
         .add_service(LogServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(LibraryServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(VideoServiceServer::new(farm).max_decoding_message_size(MAX_CHUNK_BYTES))
+        .add_service(VolumeServiceServer::new(volumes.clone()).max_decoding_message_size(MAX_CHUNK_BYTES))
+        .add_service(SnapshotServiceServer::new(volumes.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(OperationServiceServer::new(volumes.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(ExportServiceServer::new(volumes.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(PolicyServiceServer::new(volumes).max_decoding_message_size(MAX_REQUEST_BYTES))
 }
 
 /// The service of restic's objects, which is also served alone.

@@ -8,7 +8,11 @@ use prost_types::FileDescriptorSet;
 use steward_proto::DESCRIPTORS;
 
 /// A method that answers once may still wait as long as its caller likes.
-const WAITING: [&str; 2] = ["/steward.lock.v1.LockService/Acquire", "/steward.transcode.v1.TaskService/ClaimTask"];
+const WAITING: [&str; 3] = [
+    "/steward.lock.v1.LockService/Acquire",
+    "/steward.transcode.v1.TaskService/ClaimTask",
+    "/steward.volume.v1.OperationService/WaitOperation",
+];
 
 /// One method.
 #[derive(Clone, Debug, PartialEq, Eq)]

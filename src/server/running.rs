@@ -20,7 +20,7 @@ use super::data_dir::DataDir;
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
-use super::{advice, farm, grpc, http, open_files, readiness, repositories, stop};
+use super::{advice, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
@@ -28,6 +28,7 @@ use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::store::Store;
 use crate::store::journal::Limits;
 use crate::store::sled::{self, SledStore};
+use crate::volume::VolumeServer;
 use crate::{engine, telemetry};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -58,6 +59,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
+    let catalog = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
+
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
     let grpc_listener = TcpListener::bind(config.server.grpc)
         .await
@@ -66,8 +69,10 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("grpc", grpc_listener.local_addr()?.to_string()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
+    let nbd = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
+    ports.extend(nbd.iter().flat_map(|server| server.addresses()).map(|address| ("nbd", address.to_string())));
 
-    let areas = grpc::areas(lock_server, object_server, farm_server);
+    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog));
     let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
@@ -98,6 +103,9 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         result = until_stopped(servers, &shutdown, config.server.shutdown_deadline) => result,
     };
     shutdown.cancel();
+    if let Some(nbd) = nbd {
+        nbd.stop(config.server.shutdown_deadline).await;
+    }
     tasks.close();
     if tokio::time::timeout(config.server.shutdown_deadline, tasks.wait()).await.is_err() {
         tracing::warn!("some tasks did not end in time");

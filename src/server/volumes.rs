@@ -13,10 +13,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
 use crate::engine;
 use crate::store::Store;
-use crate::volume::layers::{Depot, OsDisk};
+use crate::volume::layers::Depot;
+use crate::volume::layers::disk::OsDisk;
 use crate::volume::{
-    Catalog, ExpiryEngine, NbdAddresses, NbdExports, OperationRetention, PolicyEngine, Runner, TrashEngine,
-    VolumeServer, nbd,
+    Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, PolicyEngine, Runner, TrashEngine, nbd,
 };
 
 /// The volumes in `store`, at work.
@@ -41,8 +41,19 @@ pub(super) async fn start(
     tasks.spawn(Runner::new(catalog.clone()).run());
     tasks.spawn(catalog.clone().run_tidy());
     tasks.spawn(catalog.clone().run_exports());
-    let run = |engine| engine::run(engine, Arc::clone(&store), Arc::clone(&clock), shutdown.clone());
-    tasks.spawn(run(TrashEngine::new(catalog.clone())));
+    tasks.spawn(engine::run(
+        TrashEngine::new(catalog.clone()),
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        shutdown.clone(),
+    ));
+    tasks.spawn(engine::run(
+        PolicyEngine::new(catalog.clone()),
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        shutdown.clone(),
+    ));
+    tasks.spawn(engine::run(ExpiryEngine::new(catalog.clone()), store, clock, shutdown.clone()));
     Ok(catalog)
 }
 
@@ -66,6 +77,8 @@ pub(super) async fn serve_nbd(
     if settings.nbd_require_tls && tls.is_none() {
         return Err("volumes.nbd_require_tls is of no use without tls.cert and tls.key".into());
     }
+    // Nobody can sign in over NBD, so where callers are asked who they are, only an export opens a volume.
+    let access = if config.auth.is_asked_for() { NbdAccess::WithExport } else { NbdAccess::Everybody };
     let server = nbd::Server::start(
         nbd::Settings {
             listen: settings.nbd.clone(),
@@ -74,7 +87,7 @@ pub(super) async fn serve_nbd(
             max_connections: settings.nbd_connections,
             ..nbd::Settings::default()
         },
-        Arc::new(NbdExports::new(catalog.clone())),
+        Arc::new(NbdExports::new(catalog.clone(), access)),
     );
     let server = server.await.map_err(|error: io::Error| format!("cannot listen for nbd: {error}"))?;
     let mut addresses = NbdAddresses::default();

@@ -8,11 +8,13 @@
 //! 2. the lock of the tree (`tree`): for reading from before a chain is read until it is open or frozen, for writing
 //!    while a layer is replaced by another in the records and in what is open.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -55,6 +57,8 @@ pub struct Parts {
     pub(super) progress: Progress,
     /// Those of them that give clones their bytes.
     pub(super) paces: Paces,
+    /// Layers without a record whose bytes could not be removed yet. A restart removes them too.
+    pub(super) leftovers: Mutex<BTreeSet<LayerId>>,
     /// Somebody may need a layer no more, or the last reader of one has gone.
     pub(super) tidy: Notify,
     /// An operation was started, or told to go on.
@@ -98,6 +102,7 @@ impl Catalog {
             busy_layers: BusyLayers::default(),
             progress: Progress::default(),
             paces: Paces::default(),
+            leftovers: Mutex::default(),
             tidy: Notify::new(),
             operations: Notify::new(),
             tasks,

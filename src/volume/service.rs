@@ -4,6 +4,7 @@ mod exports;
 mod fields;
 mod operations;
 mod policies;
+mod snapshots;
 mod streams;
 mod volumes;
 mod watch;

@@ -46,6 +46,7 @@ impl Catalog {
 
     /// Takes care of every layer that wants it. Also ends when that can go no further at shutdown.
     pub(super) async fn tidy_all(&self) -> Result<(), Error> {
+        self.remove_leftovers().await;
         loop {
             let mut has_changed = false;
             for record in self.unnamed_layers().await? {
@@ -56,6 +57,22 @@ impl Catalog {
             }
             if !has_changed {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Removes the bytes of layers whose records are gone. Somebody may be about to close one: it is tried again.
+    async fn remove_bytes(&self, layer: LayerId) {
+        self.leftovers.lock().insert(layer);
+        self.remove_leftovers().await;
+    }
+
+    async fn remove_leftovers(&self) {
+        let leftovers: Vec<LayerId> = self.leftovers.lock().iter().copied().collect();
+        for layer in leftovers {
+            match self.blocking(move |driver| driver.remove_layer(layer)).await {
+                Ok(()) => drop(self.leftovers.lock().remove(&layer)),
+                Err(error) => tracing::debug!(%layer, %error, "a layer cannot be removed yet"),
             }
         }
     }
@@ -116,7 +133,7 @@ impl Catalog {
         });
         let (is_removed, _) = decided.await?;
         if is_removed {
-            self.blocking(move |driver| driver.remove_layer(LayerId(id))).await?;
+            self.remove_bytes(LayerId(id)).await;
         }
         Ok(is_removed)
     }
@@ -211,11 +228,8 @@ impl Catalog {
             MergeInto::Upper => (LayerId(lower), kept),
         };
         let to = spec(&to);
-        self.blocking(move |driver| {
-            driver.replace(&[from], to, None)?;
-            driver.remove_layer(from)
-        })
-        .await?;
+        self.blocking(move |driver| driver.replace(&[from], to, None)).await?;
+        self.remove_bytes(from).await;
         Ok(true)
     }
 

@@ -1,19 +1,22 @@
 //! `SnapshotService`.
 
-use futures::stream::BoxStream;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use steward_proto::volume::v1 as api;
 use steward_proto::volume::v1::snapshot_service_server::SnapshotService;
 use tonic::{Request, Response, Status};
 
-use super::{VolumeServer, answer, fields, streams, watch};
+use super::{VolumeServer, answer, fields, watch};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::volume::clone::{CloneVolume, Source};
 use crate::volume::convert;
 use crate::volume::convert_operation;
 use crate::volume::convert_snapshot;
+use crate::volume::driver::DiffExtent;
 use crate::volume::lookup::WithSpace;
 use crate::volume::namespace::User;
+use crate::volume::path::MAX_NAME_BYTES;
 use crate::volume::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
 use crate::volume::snapshot_delete::{Children, SnapshotChange};
 use crate::volume::snapshots::SnapshotFilter;
@@ -104,7 +107,7 @@ impl SnapshotService for VolumeServer {
         request: Request<api::DiffSnapshotsRequest>,
     ) -> Result<Response<Self::DiffSnapshotsStream>, Status> {
         let user = self.user(&request, &request.get_ref().user)?;
-        answer(streams::diff(&self.catalog, user, request.into_inner()).await)
+        answer(self.handle_diff(user, request.into_inner()).await)
     }
 
     async fn watch_snapshots(
@@ -254,7 +257,8 @@ impl VolumeServer {
         };
         read.check()?;
         let operation = self.catalog.delete_snapshot(&user, &which, children).await?;
-        Ok(api::DeleteSnapshotResponse { operation: Some(convert_operation::operation(&self.catalog, operation)) })
+        let operation = self.catalog.show_operation(operation).await?;
+        Ok(api::DeleteSnapshotResponse { operation: Some(convert_operation::operation(operation)) })
     }
 
     async fn handle_update(
@@ -302,12 +306,45 @@ impl VolumeServer {
             size_bytes: request.size_bytes,
         };
         let made = self.catalog.clone_volume(&user, source, what).await?;
+        let operation = self.catalog.show_operation(made.operation).await?;
         Ok(api::CloneSnapshotResponse {
-            operation: Some(convert_operation::operation(&self.catalog, made.operation)),
+            operation: Some(convert_operation::operation(operation)),
             volume: Some(convert::volume(self.catalog.show_volume(made.volume.id).await?)),
             created: made.created,
         })
     }
+}
+
+impl VolumeServer {
+    async fn handle_diff(
+        &self,
+        user: User,
+        request: api::DiffSnapshotsRequest,
+    ) -> Result<BoxStream<'static, Result<api::DiffSnapshotsResponse, Status>>, Failure> {
+        let which = fields::which_snapshot("snapshot", request.snapshot)?;
+        let mut read = Fields::default();
+        read.text("base", &request.base, MAX_NAME_BYTES);
+        read.check()?;
+        let base = some(request.base);
+        let diff = self.catalog.diff(&user, &which, base.as_deref(), request.offset).await?;
+        // The first answer says how long the snapshot is, also where nothing differs.
+        Ok(stream::unfold((diff, true), |(mut diff, is_first)| async move {
+            let batch = match diff.next().await {
+                Ok(batch) if batch.is_empty() && !is_first => return None,
+                Ok(batch) => Ok(api::DiffSnapshotsResponse {
+                    extents: batch.into_iter().map(extent).collect(),
+                    size_bytes: diff.size,
+                }),
+                Err(error) => Err(Status::from(Failure::from(error))),
+            };
+            Some((batch, (diff, false)))
+        })
+        .boxed())
+    }
+}
+
+fn extent(part: DiffExtent) -> api::Extent {
+    api::Extent { offset: part.offset, length: part.length, is_zero: part.is_zero }
 }
 
 fn some(text: String) -> Option<String> {
