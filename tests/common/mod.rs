@@ -1,5 +1,6 @@
 //! What every area's tests stand on: the real binary, its ports, and ways to wait.
 
+pub(crate) mod certificates;
 pub(crate) mod http;
 pub(crate) mod proc;
 pub(crate) mod process;

@@ -21,6 +21,7 @@ pub(crate) struct Setup {
     launch: Launch,
     config: String,
     has_restic_port: bool,
+    has_nbd_port: bool,
 }
 
 impl Setup {
@@ -44,6 +45,12 @@ impl Setup {
     /// Serves repositories on a port of their own too.
     pub(crate) fn restic_listen(mut self) -> Self {
         self.has_restic_port = true;
+        self
+    }
+
+    /// Serves volumes over NBD on a port too, beside the socket.
+    pub(crate) fn nbd_listen(mut self) -> Self {
+        self.has_nbd_port = true;
         self
     }
 
@@ -81,12 +88,14 @@ struct Ports {
     grpc: SocketAddr,
     http: SocketAddr,
     restic: Option<SocketAddr>,
+    nbd: Option<SocketAddr>,
 }
 
 impl Ports {
     fn free(setup: &Setup) -> Self {
         let restic = setup.has_restic_port.then(free_port);
-        Ports { grpc: free_port(), http: free_port(), restic }
+        let nbd = setup.has_nbd_port.then(free_port);
+        Ports { grpc: free_port(), http: free_port(), restic, nbd }
     }
 }
 
@@ -148,6 +157,16 @@ impl Server {
         HttpPort(self.ports.restic.expect("the setup asks for it"))
     }
 
+    /// The socket on which it serves volumes over NBD.
+    pub(crate) fn nbd_socket(&self) -> PathBuf {
+        nbd_socket(self.home.path())
+    }
+
+    /// The port on which it serves volumes over NBD.
+    pub(crate) fn nbd(&self) -> SocketAddr {
+        self.ports.nbd.expect("the setup asks for it")
+    }
+
     pub(crate) fn proc(&self) -> Proc {
         Proc(self.pid())
     }
@@ -187,7 +206,9 @@ fn launch(setup: &Setup, home: &Path, ports: Ports) -> Launch {
     if let Some(restic) = ports.restic {
         args.extend(["--restic-listen".into(), restic.to_string().into()]);
     }
-    args.extend(["--nbd".into(), format!("unix:{}", nbd_socket(home).display()).into()]);
+    let mut nbd = format!("unix:{}", nbd_socket(home).display());
+    nbd.extend(ports.nbd.map(|port| format!(",{port}")));
+    args.extend(["--nbd".into(), nbd.into()]);
     if !setup.config.is_empty() {
         let file = home.join("steward.toml");
         std::fs::write(&file, &setup.config).expect("the configuration can be written");

@@ -7,7 +7,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod certificates;
 mod cli;
 mod command;
 mod crash;

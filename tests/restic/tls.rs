@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 
-use crate::certificates::Certificates;
+use crate::common::certificates::Certificates;
 use crate::common::http::HttpPort;
 use crate::common::rest_server::RestServer;
 use crate::common::server::Setup;

@@ -1,6 +1,6 @@
 //! Restics over TLS.
 
-use crate::certificates::Certificates;
+use crate::common::certificates::Certificates;
 use crate::common::rest_server::RestServer;
 use crate::common::server::Setup;
 use crate::fixture;

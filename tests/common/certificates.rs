@@ -1,11 +1,12 @@
 //! Certificates for this machine.
 
 use std::fs;
+use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::common::temporary;
+use super::temporary;
 
 /// Files of a certificate, its key and who signed it.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ impl Certificates {
             fs::write(directory.path().join(name), pem).expect("a file can be written");
         }
         Certificates { directory }
+    }
+
+    /// Where the files are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn ca(&self) -> String {

@@ -1,0 +1,4 @@
+//! Real clients of NBD.
+
+mod programs;
+mod tls;
