@@ -78,6 +78,7 @@ impl Catalog {
             return running.ok_or_else(|| Error::NotFound(format!("snapshot {}", record.uuid)));
         }
         self.check_deletable(&record, children)?;
+        let volume = tx.find(&Which::Id(record.volume_id), user).await?;
         let operation = VolumeOperationRecord {
             uuid: operation.to_string(),
             r#type: Type::DeleteSnapshot.into(),
@@ -85,6 +86,7 @@ impl Catalog {
             owner: user.0.clone(),
             source: record.uuid.clone(),
             snapshot: record.uuid.clone(),
+            target: volume.path.to_string(),
             target_id: record.volume_id,
             create_us: self.now_us(),
             ..VolumeOperationRecord::default()
