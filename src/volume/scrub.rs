@@ -64,7 +64,7 @@ pub struct ScrubStep {
 }
 
 /// The steps of a scrub. It ends when this is dropped.
-pub type ScrubSteps = mpsc::Receiver<Result<ScrubStep, Error>>;
+pub(super) type ScrubSteps = mpsc::Receiver<Result<ScrubStep, Error>>;
 
 impl Catalog {
     /// Checks the layers of one volume and its snapshots, or of all volumes of the user. `root` also has the records of
@@ -197,7 +197,7 @@ impl Scrub {
     }
 
     async fn unknown_layers(&self) -> Result<BTreeSet<LayerId>, Error> {
-        let layers = self.catalog.blocking(|driver| driver.layers()).await?;
+        let layers = self.catalog.blocking(super::driver::Driver::layers).await?;
         let records = self.catalog.layer_records().await?;
         Ok(layers.into_iter().filter(|layer| !records.contains_key(&layer.0)).collect())
     }
