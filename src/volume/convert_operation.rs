@@ -59,14 +59,14 @@ pub(super) fn scrub_step(step: ScrubStep) -> api::ScrubVolumesResponse {
         layers_total,
         blocks,
         verified,
-        findings: findings.into_iter().map(finding).collect(),
+        findings: findings.iter().map(finding).collect(),
         more_findings,
         done: is_done,
     }
 }
 
-fn finding(finding: LayerFinding) -> api::ScrubFinding {
-    let LayerFinding { kind, layer, offset, length, is_repaired } = finding;
+fn finding(finding: &LayerFinding) -> api::ScrubFinding {
+    let LayerFinding { kind, layer, offset, length, is_repaired } = *finding;
     api::ScrubFinding { kind: word(kind).to_owned(), layer: layer.0, offset, length, is_repaired }
 }
 

@@ -19,7 +19,7 @@ use super::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerFinding {
     /// What is wrong.
     pub kind: Wrong,
