@@ -120,7 +120,7 @@ impl Volumes {
         let is_pool = |pool: &String| !pool.is_empty() && pool.len() <= 63 && !pool.chars().any(char::is_control);
         let wrong = [
             ("volumes.min_size", "has to be a multiple of 4096, and 4096 at least", {
-                self.min_size == 0 || self.min_size % BLOCK != 0
+                self.min_size == 0 || !self.min_size.is_multiple_of(BLOCK)
             }),
             ("volumes.max_size", "has to be between volumes.min_size and 1 EiB", {
                 self.max_size < self.min_size || self.max_size > LARGEST

@@ -28,7 +28,7 @@ use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::store::Store;
 use crate::store::journal::Limits;
 use crate::store::sled::{self, SledStore};
-use crate::volume::VolumeServer;
+use crate::volume::{VolumeServer, nbd};
 use crate::{engine, telemetry};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -69,8 +69,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("grpc", grpc_listener.local_addr()?.to_string()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
-    let nbd = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
-    ports.extend(nbd.iter().flat_map(|server| server.addresses()).map(|address| ("nbd", address.to_string())));
+    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
+    ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
     let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog));
     let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
@@ -103,8 +103,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         result = until_stopped(servers, &shutdown, config.server.shutdown_deadline) => result,
     };
     shutdown.cancel();
-    if let Some(nbd) = nbd {
-        nbd.stop(config.server.shutdown_deadline).await;
+    if let Some(server) = nbd_server {
+        server.stop(config.server.shutdown_deadline).await;
     }
     tasks.close();
     if tokio::time::timeout(config.server.shutdown_deadline, tasks.wait()).await.is_err() {

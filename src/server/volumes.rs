@@ -1,7 +1,7 @@
 //! Starts volumes: the catalogue, its loops, and the NBD server.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ pub(super) async fn start(
     tasks: &TaskTracker,
 ) -> Result<Catalog, BoxError> {
     let path = config.volumes.path.clone().unwrap_or_else(|| config.store.data.join("volumes"));
-    let depot = tokio::task::spawn_blocking(move || open_depot(path)).await??;
+    let depot = tokio::task::spawn_blocking(move || open_depot(&path)).await??;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let catalog = Catalog::open(
         Arc::clone(&store),
@@ -57,9 +57,9 @@ pub(super) async fn start(
     Ok(catalog)
 }
 
-fn open_depot(path: PathBuf) -> Result<Depot<OsDisk>, BoxError> {
-    std::fs::create_dir_all(&path)
-        .and_then(|()| OsDisk::open(&path))
+fn open_depot(path: &Path) -> Result<Depot<OsDisk>, BoxError> {
+    std::fs::create_dir_all(path)
+        .and_then(|()| OsDisk::open(path))
         .map(Depot::new)
         .map_err(|error| format!("the directory of volumes, {}: {error}", path.display()).into())
 }

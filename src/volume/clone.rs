@@ -179,7 +179,10 @@ impl Catalog {
 
     fn clone_size(&self, snapshot: &VolumeSnapshotRecord, asked: u64) -> Result<u64, Error> {
         let size = if asked == 0 { snapshot.size_bytes } else { asked };
-        if size < snapshot.size_bytes || size > self.settings.max_size || size % super::device::BLOCK_BYTES != 0 {
+        if size < snapshot.size_bytes
+            || size > self.settings.max_size
+            || !size.is_multiple_of(super::device::BLOCK_BYTES)
+        {
             let (least, most) = (snapshot.size_bytes, self.settings.max_size);
             let problem = format!("{size} bytes: a clone has {least} to {most}, in whole blocks of 4096");
             return Err(Error::SizeOutOfRange(problem));
@@ -198,11 +201,14 @@ impl Catalog {
         if !what.pool.is_empty() && what.pool != parent.pool {
             return Err(Error::PoolMismatch(format!("the snapshot is in pool {:?}, not {:?}", parent.pool, what.pool)));
         }
-        let (directory, name) = tx.free_place(&what.destination, user).await?;
+        let (directory, name) = self.place(tx, user, &what.destination).await?;
+        if tx.entry(directory.id, &name).await?.is_some() {
+            return Err(Error::AlreadyExists(what.destination.to_string()));
+        }
         let id = tx.next_id().await?;
         let mut volume = VolumeRecord {
             id,
-            parent_id: directory,
+            parent_id: directory.id,
             name,
             owner: user.0.clone(),
             size_bytes: plan.top.size,
@@ -225,7 +231,7 @@ impl Catalog {
         tx.charge(&user.0, Charge::volume(volume.size_bytes)).await?;
         tx.add_entry(&volume).await?;
         tx.put_volume(&volume);
-        tx.join_parent(&mut snapshot, id).await?;
+        tx.join_parent(&mut snapshot, id)?;
         tx.add_layer(&LayerRecord {
             id: plan.top.id.0,
             parent: snapshot.layer,

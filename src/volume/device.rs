@@ -4,8 +4,8 @@ use std::io;
 
 /// A device that is open. All calls block, and any number of threads may make them at a time.
 ///
-/// The promise about losing power: what [`Device::flush`] has returned for is kept. Of a block of [`BLOCK_BYTES`] that
-/// was written since, the old or the new content is there, never anything else.
+/// The promise about losing power: what [`Device::flush`] has returned for is kept. Of what was written since, the old or
+/// the new content is there, never anything else: for each sector of 512 bytes, as with a disk.
 ///
 /// Errors are those of the operating system, so that a protocol can name them: `ENOSPC` when the disk is full, `EPERM`
 /// for a write to a read-only device, `EINVAL` for a range that is not within the device, `EIO` for what is damaged.

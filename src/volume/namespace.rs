@@ -197,20 +197,6 @@ impl Tx<'_> {
         Ok(Some(u64::from_be_bytes(id)))
     }
 
-    /// The directory in which `path` can be made by `user`, and its name there. Refused if something is there already.
-    pub(super) async fn free_place(&mut self, path: &VolumePath, user: &User) -> Result<(u64, String), Error> {
-        let Some((parent, name)) = path.split() else { return Err(Error::AlreadyExists(path.to_string())) };
-        let directory = self.find(&Which::Path(parent), user).await?.directory()?;
-        directory.check_way(user)?;
-        if directory.record.id != ROOT_ID {
-            user.check(&directory.record.owner, &directory.path)?;
-        }
-        if self.entry(directory.record.id, name).await?.is_some() {
-            return Err(Error::AlreadyExists(path.to_string()));
-        }
-        Ok((directory.record.id, name.to_owned()))
-    }
-
     /// Adds an entry for `record` to the directory that it names. Nothing of that name may be there.
     pub(super) async fn add_entry(&mut self, record: &VolumeRecord) -> Result<(), Error> {
         self.count_entries(record.parent_id, 1).await?;

@@ -81,6 +81,7 @@ impl Catalog {
             return running.ok_or_else(|| Error::NotFound(format!("snapshot {}", record.uuid)));
         }
         self.check_deletable(&record, children)?;
+        let volume = tx.find(&Which::Id(record.volume_id), user).await?;
         let operation = VolumeOperationRecord {
             uuid: operation.to_string(),
             r#type: Type::DeleteSnapshot.into(),
@@ -88,6 +89,7 @@ impl Catalog {
             owner: user.0.clone(),
             source: record.uuid.clone(),
             snapshot: record.uuid.clone(),
+            target: volume.path.to_string(),
             target_id: record.volume_id,
             create_us: self.now_us(),
             ..VolumeOperationRecord::default()

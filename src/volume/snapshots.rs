@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
-use super::layer_tree;
 use super::namespace::{Found, User, Which, path_of, record_of};
 use super::operation::uuid_of;
 use super::path::VolumePath;
@@ -145,7 +144,7 @@ impl Tx<'_> {
     }
 
     /// Ties a clone to the snapshot that it needs.
-    pub(super) async fn join_parent(&mut self, snapshot: &mut VolumeSnapshotRecord, clone: u64) -> Result<(), Error> {
+    pub(super) fn join_parent(&mut self, snapshot: &mut VolumeSnapshotRecord, clone: u64) -> Result<(), Error> {
         snapshot.child_count += 1;
         self.put_bytes(keys::clone(uuid_of(&snapshot.uuid)?, clone), Vec::new());
         self.put_snapshot(snapshot)
@@ -235,24 +234,6 @@ impl Catalog {
         let uuid =
             Uuid::from_slice(uuid).map_err(|error| Error::Internal(format!("a number of a snapshot: {error}")))?;
         tx::read(&*self.store, &keys::snapshot(uuid)).await
-    }
-
-    /// About how many bytes of disk would become free without a snapshot: those of its blocks that were written again
-    /// since, as far as the layer above it is on disk. Nothing while more than one layer stands on it.
-    pub(super) async fn snapshot_space(&self, record: &VolumeSnapshotRecord) -> Result<u64, Error> {
-        let _tree = self.tree.read().await;
-        let Some(lower) = tx::read::<LayerRecord>(&*self.store, &keys::layer(record.layer)).await? else {
-            return Ok(0);
-        };
-        let above = layer_tree::children(&*self.store, lower.id, 2).await?;
-        let [above] = above.as_slice() else { return Ok(0) };
-        let Some(upper) = tx::read::<LayerRecord>(&*self.store, &keys::layer(*above)).await? else { return Ok(0) };
-        let (lower, upper) = (layer_tree::spec(&lower), layer_tree::spec(&upper));
-        self.blocking(move |driver| {
-            let needed_above = driver.merge_cost(lower, upper)?.into_upper;
-            Ok(driver.used_bytes(lower.id)?.saturating_sub(needed_above))
-        })
-        .await
     }
 
     /// The clones that need a snapshot, by id; at most `limit`.

@@ -255,7 +255,7 @@ impl Tx<'_> {
         }
         let snapshot = self.snapshot(uuid_of(&record.parent_snapshot)?).await?;
         if let Some(mut snapshot) = snapshot.filter(|snapshot| !snapshot.is_deleting) {
-            return self.join_parent(&mut snapshot, record.id).await;
+            return self.join_parent(&mut snapshot, record.id);
         }
         record.parent_snapshot.clear();
         record.base_layer = 0;
