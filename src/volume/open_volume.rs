@@ -177,6 +177,11 @@ impl Catalog {
     /// Closes what nobody uses, after everything that was written survives a power loss.
     pub(super) async fn close_idle(&self, target: Target, volume: u64) {
         let _lock = self.volume_locks.one(volume).await;
+        self.close_idle_locked(target, volume).await;
+    }
+
+    /// The same, by who holds the volume's lock: what its last client has just left is not taken for open then.
+    pub(super) async fn close_idle_locked(&self, target: Target, volume: u64) {
         if !self.open.is_idle(target) {
             return;
         }

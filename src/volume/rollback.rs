@@ -7,6 +7,7 @@ use super::catalog::Catalog;
 use super::driver::{LayerId, LayerSpec};
 use super::error::Error;
 use super::namespace::{User, Which};
+use super::open::Target;
 use super::operation::{State, Type, uuid_of};
 use super::snapshot_create::CreateSnapshot;
 use super::tx::Tx;
@@ -35,6 +36,7 @@ impl Catalog {
     ) -> Result<(VolumeOperationRecord, VolumeRecord), Error> {
         let mut tx = Tx::new(&*self.store);
         let id = tx.find(which, user).await?.volume()?.record.id;
+        self.close_idle(Target::Volume(id), id).await;
         let uuid = uuid_of(&self.rollback_allowed(&mut tx, user, which, snapshot).await?.1.uuid)?;
         if !keep_as.is_empty() {
             let what = CreateSnapshot { name: keep_as.to_owned(), ..CreateSnapshot::default() };
@@ -44,6 +46,7 @@ impl Catalog {
             }
         }
         let _lock = self.volume_locks.one(id).await;
+        self.close_idle_locked(Target::Volume(id), id).await;
         let target = Tx::new(&*self.store).snapshot(uuid).await?;
         let target = target.ok_or_else(|| Error::NotFound(format!("snapshot {uuid}")))?;
         let checksums = Tx::new(&*self.store).layer(target.layer).await?.checksums;

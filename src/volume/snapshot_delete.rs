@@ -12,6 +12,7 @@ use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
 use super::namespace::{User, Which};
+use super::open::Target;
 use super::operation::{State, Type, uuid_of};
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
 use super::tx::Tx;
@@ -50,6 +51,8 @@ impl Catalog {
         children: Children,
     ) -> Result<VolumeOperationRecord, Error> {
         let operation = Uuid::new_v4();
+        let found = Tx::new(&*self.store).find_snapshot(which, user).await?;
+        self.close_idle(Target::Snapshot(uuid_of(&found.uuid)?), found.volume_id).await;
         let decided = self.decide(which, |mut tx| async move {
             let record = tx.find_snapshot(which, user).await?;
             let answer = self.begin_deletion(&mut tx, user, record, operation, children).await?;

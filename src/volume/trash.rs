@@ -11,6 +11,7 @@ use super::error::Error;
 use super::keys;
 use super::lookup::ShownVolume;
 use super::namespace::{Found, TRASH_ID, User, Which};
+use super::open::Target;
 use super::operation::uuid_of;
 use super::path::{MAX_NAME_BYTES, VolumePath};
 use super::tx::{self, Tx};
@@ -30,6 +31,7 @@ impl Catalog {
         let id = Tx::new(&*self.store).find(which, user).await?.record.id;
         // Nobody opens it meanwhile.
         let _lock = self.volume_locks.one(id).await;
+        self.close_idle_locked(Target::Volume(id), id).await;
         let decided = self.decide(which, |mut tx| async move {
             let found = tx.find(which, user).await?;
             if found.record.id != id {

@@ -44,7 +44,7 @@ impl std::fmt::Debug for Said {
 /// A command that has not been started yet.
 pub(crate) fn command(server: &Server, args: &[&str]) -> Command {
     let mut command = Command::new(STEWARD);
-    command.arg("volume").args(args).args(["--server", &server.grpc_url()]).kill_on_drop(true);
+    command.arg("volume").args(["--server", &server.grpc_url()]).args(args).kill_on_drop(true);
     command.env_remove("STEWARD_USER").env_remove("STEWARD_PASSWORD").env_remove("STEWARD_VOLUME_USER");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -49,7 +49,10 @@ async fn nobody_gets_more_than_the_quota() {
     assert_eq!(refusal(alice.snapshots().create_snapshot(second)).await, "QUOTA_EXCEEDED");
     let clone = alice.clone_request("/a@s", "/c");
     assert_eq!(refusal(alice.snapshots().clone_snapshot(clone)).await, "QUOTA_EXCEEDED");
-    let by_alice = SetQuotaRequest { user: "alice".to_owned(), quota: Some(Quota::default()) };
+    let by_alice = SetQuotaRequest {
+        user: "alice".to_owned(),
+        quota: Some(Quota { user: "alice".to_owned(), ..Default::default() }),
+    };
     assert_eq!(refusal(alice.policies().set_quota(by_alice)).await, "INVALID_USER");
     root.create("/of-root", 100 * MIB).await;
 

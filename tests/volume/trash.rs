@@ -54,17 +54,14 @@ async fn what_is_purged_is_gone_and_its_space_is_free() {
         device.close().await;
         eventually("it can be deleted", async || volumes.delete(path).await.ok()).await;
     }
-    let purge = |volume, seconds| PurgeTrashRequest {
-        volume,
-        older_than: Some(duration(Duration::from_secs(seconds))),
-        ..Default::default()
-    };
+    let older_than = |age| PurgeTrashRequest { older_than: Some(duration(age)), ..Default::default() };
     let purged = async |request| done(volumes.volumes().purge_trash(request)).await.purged;
-    assert_eq!(purged(purge(None, 3600)).await, 0);
+    assert_eq!(purged(older_than(Duration::from_secs(3600))).await, 0);
     assert_eq!(volumes.paths("/RecycleBin").await.len(), 2);
     let first = volumes.paths("/RecycleBin").await[0].clone();
     let id = volumes.get(&first).await.id;
-    assert_eq!(purged(purge(Some(VolumeName { path: String::new(), id }), 0)).await, 1);
+    let one = PurgeTrashRequest { volume: Some(VolumeName { path: String::new(), id }), ..Default::default() };
+    assert_eq!(purged(one).await, 1);
     assert_eq!(purged(PurgeTrashRequest::default()).await, 1);
     assert_eq!(purged(PurgeTrashRequest::default()).await, 0);
     assert!(volumes.paths("/RecycleBin").await.is_empty());

@@ -51,7 +51,8 @@ async fn what_cannot_be_is_refused_with_a_reason() {
     for (path, size_bytes, expected) in [
         ("/a", 0, "SIZE_OUT_OF_RANGE"),
         ("/a", 4096, "SIZE_OUT_OF_RANGE"),
-        ("/a", u64::MAX, "SIZE_OUT_OF_RANGE"),
+        ("/a", u64::MAX - 4095, "SIZE_OUT_OF_RANGE"),
+        ("/a", GIB + 1, "INVALID_ARGUMENT"),
         ("relative", GIB, "INVALID_PATH"),
         ("/a//b", GIB, "INVALID_PATH"),
         ("/../a", GIB, "INVALID_PATH"),

@@ -6,7 +6,7 @@ use steward_proto::volume::v1::{CloseExportRequest, KeepExportAliveRequest, List
 
 use crate::common::wait::eventually;
 use crate::vocabulary::{MIB, Volumes, done, duration, named, reason, refusal, small};
-use crate::wire::Nbd;
+use crate::wire::{EPERM, Nbd};
 
 #[tokio::test]
 async fn a_connection_is_listed_with_what_went_over_it() {
@@ -66,9 +66,12 @@ async fn an_exclusive_export_keeps_other_writers_out() {
     let open = OpenExportRequest { volume: named("/a"), exclusive: true, ..Default::default() };
     let export = done(volumes.exports().open_export(open.clone())).await.export.expect("an export");
     assert_eq!(refusal(volumes.exports().open_export(open)).await, "VOLUME_IN_USE");
-    Nbd::refused(&server, "/a").await;
+    let mut other = Nbd::open(&server, "/a").await;
+    assert!(other.is_read_only());
+    assert_eq!(other.try_write(0, &[1; 4096]).await.expect_err("a refusal").number(), Some(EPERM));
+    other.close().await;
     let name = export.uris.iter().find_map(|uri| {
-        let path = uri.strip_prefix("nbd+unix://")?;
+        let path = uri.strip_prefix("nbd+unix:///")?;
         Some(path.split_once("?socket")?.0.to_owned())
     });
     let name = name.expect("a URI of the socket").replace("%3F", "?").replace("%3D", "=").replace("%3A", ":");
