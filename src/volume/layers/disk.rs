@@ -44,6 +44,12 @@ pub trait BlockFile: Send + Sync + 'static {
     /// [`io::ErrorKind::WouldBlock`] where it would have to wait for the disk, if the file system can tell.
     fn read_at(&self, into: &mut [u8], offset: u64, wait: Wait) -> io::Result<()>;
 
+    /// Fails with `ENOSPC` unless so many bytes more can be taken. Asked before new blocks are written, so that others
+    /// on the same disk keep a little room.
+    fn make_room(&self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Writes all of `data`, or fails; then any part of it may have been written.
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
 

@@ -97,6 +97,11 @@ impl<F: BlockFile> Layer<F> {
         self.put(data, offset)
     }
 
+    /// Fails with `ENOSPC` unless so many bytes of new blocks can be written.
+    pub fn make_room(&self, bytes: u64) -> io::Result<()> {
+        self.data.get()?.make_room(bytes)
+    }
+
     /// Writes over a part of one block, which is data in this layer already.
     pub fn write_partial(&self, data: &[u8], offset: u64) -> io::Result<()> {
         self.go_live();

@@ -42,6 +42,7 @@ impl<'a, F: BlockFile> Movement<'a, F> {
                     return Ok(Done::Stopped);
                 }
                 let length = piece.end - piece.start;
+                self.into.make_room(length)?;
                 self.into.copy_from(source, piece.start, length)?;
                 self.unreported += length;
                 self.unsaved += length;

@@ -5,12 +5,15 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use self::room::Room;
 use super::Disk;
 
 mod file;
+mod room;
 
 pub use file::OsFile;
 
@@ -18,6 +21,7 @@ pub use file::OsFile;
 #[derive(Debug)]
 pub struct OsDisk {
     directory: PathBuf,
+    room: Arc<Room>,
     /// Directories in which names changed since they were synced.
     unsynced: Mutex<BTreeSet<PathBuf>>,
 }
@@ -29,7 +33,8 @@ impl OsDisk {
         if let Some(parent) = directory.canonicalize()?.parent() {
             File::open(parent)?.sync_all()?;
         }
-        Ok(OsDisk { directory: directory.to_owned(), unsynced: Mutex::default() })
+        let room = Arc::new(Room::new(directory.to_owned()));
+        Ok(OsDisk { directory: directory.to_owned(), room, unsynced: Mutex::default() })
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {
@@ -38,8 +43,9 @@ impl OsDisk {
         Ok(self.directory.join(shard).join(name))
     }
 
-    fn open_file(path: &Path, is_new: bool) -> io::Result<OsFile> {
-        File::options().read(true).write(true).create(is_new).mode(0o600).open(path).map(OsFile::new)
+    fn open_file(&self, path: &Path, is_new: bool) -> io::Result<OsFile> {
+        let file = File::options().read(true).write(true).create(is_new).mode(0o600).open(path)?;
+        Ok(OsFile::new(file, Arc::clone(&self.room)))
     }
 
     fn names_changed_in(&self, path: &Path) {
@@ -59,11 +65,11 @@ impl Disk for OsDisk {
         // Also where they were there already: who made them may have ended before it synced them.
         self.names_changed_in(shard);
         self.names_changed_in(&path);
-        Self::open_file(&path, true)
+        self.open_file(&path, true)
     }
 
     fn open(&self, name: &str) -> io::Result<OsFile> {
-        Self::open_file(&self.path(name)?, false)
+        self.open_file(&self.path(name)?, false)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -110,8 +116,7 @@ impl Disk for OsDisk {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let status = rustix::fs::statvfs(&self.directory)?;
-        Ok(status.f_bavail.saturating_mul(status.f_frsize))
+        self.room.free_bytes()
     }
 }
 

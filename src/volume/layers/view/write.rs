@@ -56,6 +56,9 @@ impl<F: BlockFile> View<F> {
             stack.page_alone(region)?.expand();
             page = hold(stack, region)?;
         }
+        if page.run(piece.blocks()) != (top_data, piece.blocks().end) {
+            stack.top().make_room(data.len() as u64)?;
+        }
         // Only now the map may say so: who reads meanwhile gets what was there before.
         stack.top().write(data, piece.offset)?;
         match &*page {
@@ -92,6 +95,7 @@ impl<F: BlockFile> View<F> {
         if entry == top_data {
             return stack.top().write_partial(data, piece.offset);
         }
+        stack.top().make_room(BLOCK as u64)?;
         let start = start_of(region, block);
         let mut whole = [0; BLOCK];
         if let Some(layer) = stack.owner(entry) {

@@ -5,12 +5,14 @@ use std::io::{self, IoSliceMut};
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Advice, FallocateFlags, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags, retry_on_intr};
 
 use super::super::BlockFile;
+use super::room::Room;
 use crate::volume::device::Wait;
 
 /// What is copied at a time where the kernel cannot do it.
@@ -20,13 +22,14 @@ const PIECE_BYTES: u64 = 256 * 1024;
 #[derive(Debug)]
 pub struct OsFile {
     file: File,
+    room: Arc<Room>,
     /// Whether its file system cannot say if a read would wait.
     is_always_waiting: AtomicBool,
 }
 
 impl OsFile {
-    pub(super) fn new(file: File) -> Self {
-        OsFile { file, is_always_waiting: AtomicBool::new(false) }
+    pub(super) fn new(file: File, room: Arc<Room>) -> Self {
+        OsFile { file, room, is_always_waiting: AtomicBool::new(false) }
     }
 
     fn read_some(&self, into: &mut [u8], offset: u64, wait: Wait) -> io::Result<usize> {
@@ -76,6 +79,10 @@ impl OsFile {
 }
 
 impl BlockFile for OsFile {
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
+        self.room.take(bytes)
+    }
+
     fn read_at(&self, into: &mut [u8], offset: u64, wait: Wait) -> io::Result<()> {
         let mut done = 0;
         while done < into.len() {
