@@ -71,6 +71,11 @@ impl Session {
         &self.info.stop
     }
 
+    /// The export that it was opened with.
+    pub(super) fn export(&self) -> Option<Uuid> {
+        self.info.export
+    }
+
     /// Whether writes are refused.
     pub fn is_read_only(&self) -> bool {
         self.info.is_read_only
