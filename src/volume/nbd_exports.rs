@@ -122,7 +122,8 @@ impl Exports for NbdExports {
         }
         let device = session.device().ok_or_else(|| OpenError::Shutdown("the server is shutting down".to_owned()))?;
         let description = format!("{} bytes{}", device.size(), if session.is_read_only() { ", read-only" } else { "" });
-        Ok(NbdSession { device, name, description, stop: session.stop().clone(), guard: Box::new(session) })
+        let disk = session.number();
+        Ok(NbdSession { device, disk, name, description, stop: session.stop().clone(), guard: Box::new(session) })
     }
 
     async fn list(&self, _peer: &Peer) -> Vec<ExportName> {

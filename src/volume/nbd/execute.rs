@@ -105,13 +105,8 @@ impl Served {
     }
 
     /// Returns once everything that was changed survives a power loss.
-    pub(super) fn flush(&self) -> io::Result<()> {
-        let was_unflushed = self.is_unflushed.swap(false, Ordering::AcqRel);
-        let flushed = self.device().flush();
-        if flushed.is_err() && was_unflushed {
-            self.changed();
-        }
-        flushed
+    fn flush(&self) -> io::Result<()> {
+        flush(&[self])
     }
 
     /// Flushes what the client has left to the end of its session.
@@ -149,4 +144,16 @@ impl Served {
             out.put_simple(request.cookie, problem.number);
         }
     }
+}
+
+/// One flush for all of these, which have one disk.
+pub(super) fn flush(all: &[&Served]) -> io::Result<()> {
+    let Some(first) = all.first() else { return Ok(()) };
+    let unflushed: Vec<&&Served> =
+        all.iter().filter(|served| served.is_unflushed.swap(false, Ordering::AcqRel)).collect();
+    let flushed = first.device().flush();
+    if flushed.is_err() {
+        unflushed.iter().for_each(|served| served.changed());
+    }
+    flushed
 }
