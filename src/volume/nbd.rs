@@ -11,9 +11,10 @@
 //! - `handshake` is the first phase of the protocol, `transmission` the second one.
 //! - `request`, `read`, `status` and `execute` are what a request is and what it does.
 //! - `input`, `output`, `link`, `socket` and `writer` move the bytes.
-//! - `pool`, `lanes` and `in_flight` are the requests that wait for a disk.
+//! - `pool`, `lanes`, `in_flight` and `budget` are the requests that wait for a disk.
 //! - `protocol` has the protocol's numbers, `problem` the errors in them.
 
+mod budget;
 mod connection;
 mod execute;
 mod exports;

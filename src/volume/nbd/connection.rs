@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::execute::Served;
 use super::exports::{Exports, PeerAddress};
 use super::handshake::{Agreement, Handshake};
@@ -29,6 +30,7 @@ pub(super) struct Common {
     /// What runs the futures of the exports.
     pub(super) runtime: Handle,
     pub(super) pool: Arc<Pool>,
+    pub(super) budget: Arc<Budget>,
     pub(super) measures: Arc<Measures>,
     pub(super) stop: CancellationToken,
 }
@@ -66,7 +68,7 @@ impl Connection {
         let measures = Arc::clone(&common.measures);
         let served = Arc::new(Served {
             writer: Arc::new(Writer::new(socket, measures.sent_bytes.clone())),
-            in_flight: Arc::new(InFlight::default()),
+            in_flight: Arc::new(InFlight::new(Arc::clone(&common.budget))),
             measures,
             is_structured,
             contexts,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
+
+use super::budget::{Budget, Share};
 
 /// How many there may be.
 const MAX_REQUESTS: usize = 128;
@@ -10,8 +12,9 @@ const MAX_REQUESTS: usize = 128;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The requests of one connection that wait for a disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct InFlight {
+    budget: Arc<Budget>,
     taken: Mutex<Taken>,
     freed: Condvar,
 }
@@ -30,10 +33,16 @@ impl Taken {
 }
 
 impl InFlight {
-    /// A place, if there is one.
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        InFlight { budget, taken: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// A place, if there is one. Only the thread of the connection asks.
     pub(super) fn try_admit(self: &Arc<Self>, bytes: usize) -> Option<Place> {
-        let taken = self.taken.lock();
-        if taken.is_full_for(bytes) { None } else { Some(self.place(taken, bytes)) }
+        if self.taken.lock().is_full_for(bytes) {
+            return None;
+        }
+        self.budget.try_take(bytes).map(|share| self.place(bytes, share))
     }
 
     /// Waits for a place.
@@ -42,13 +51,17 @@ impl InFlight {
         while taken.is_full_for(bytes) {
             self.freed.wait(&mut taken);
         }
-        self.place(taken, bytes)
+        drop(taken);
+        // Nobody else takes places of this connection meanwhile. Who has shares now gives them back when its client has
+        // taken its replies, or has not for too long.
+        self.place(bytes, self.budget.take(bytes))
     }
 
-    fn place(self: &Arc<Self>, mut taken: MutexGuard<'_, Taken>, bytes: usize) -> Place {
+    fn place(self: &Arc<Self>, bytes: usize, share: Share) -> Place {
+        let mut taken = self.taken.lock();
         taken.requests += 1;
         taken.bytes += bytes;
-        Place { in_flight: Arc::clone(self), bytes }
+        Place { in_flight: Arc::clone(self), bytes, _share: share }
     }
 
     /// Waits until there are none.
@@ -65,6 +78,7 @@ impl InFlight {
 pub(super) struct Place {
     in_flight: Arc<InFlight>,
     bytes: usize,
+    _share: Share,
 }
 
 impl Drop for Place {

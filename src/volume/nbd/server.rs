@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::budget::Budget;
 use super::connection::{Common, Connection};
 use super::exports::{Exports, PeerAddress};
 use super::listener::Listener;
@@ -71,6 +72,7 @@ impl Server {
             require_tls: settings.require_tls,
             runtime: Handle::current(),
             pool: Arc::clone(&pool),
+            budget: Arc::new(Budget::new(settings.max_reply_bytes)),
             measures: Arc::new(Measures::new()),
             stop: stop.clone(),
         });

@@ -15,6 +15,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How many requests may wait for a disk at a time, of all connections together.
 const POOL_THREADS: usize = 20;
+/// How many bytes the replies that wait for a disk or for their client may have, of all connections together.
+const MAX_REPLY_BYTES: usize = 1024 * 1024 * 1024;
 
 /// What the server is told.
 #[derive(Clone, Debug)]
@@ -33,6 +35,9 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// How many requests may wait for a disk at a time.
     pub pool_threads: usize,
+    /// How many bytes the replies that wait for a disk or for their client may have. Further requests wait until there
+    /// is room, which a client that takes nothing occupies no longer than the time for that.
+    pub max_reply_bytes: usize,
 }
 
 impl Default for Settings {
@@ -45,6 +50,7 @@ impl Default for Settings {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             write_timeout: WRITE_TIMEOUT,
             pool_threads: POOL_THREADS,
+            max_reply_bytes: MAX_REPLY_BYTES,
         }
     }
 }

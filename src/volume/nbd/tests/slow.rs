@@ -154,6 +154,25 @@ fn clients_that_do_not_read_keep_no_thread_of_the_pool() {
 }
 
 #[test]
+fn who_takes_no_replies_has_the_memory_of_the_others_only_for_a_while() {
+    let device = Arc::new(MemoryDevice::new(DEVICE_BYTES));
+    device.put_on_disk(0..DEVICE_BYTES);
+    let server = TestServer::with(Arc::clone(&device) as _, |settings| {
+        settings.max_reply_bytes = 8 * MIB;
+        settings.write_timeout = std::time::Duration::from_millis(300);
+    });
+    let mut idle = server.simple();
+    idle.request(command::READ, 0, 1, 0, 8 * 1024 * 1024);
+    // Its reply has begun, so it has all the memory there is.
+    idle.receive(16);
+    let mut client = server.simple();
+    client.request(command::READ, 0, 2, 0, 4096);
+    assert_eq!(client.simple(), (0, 2));
+    client.receive(4096);
+    server.wait_for_sessions(1);
+}
+
+#[test]
 fn a_device_that_panics_is_an_error_of_that_request_alone() {
     let (server, device) = empty();
     device.put_on_disk(4096..8192);
