@@ -125,7 +125,7 @@ impl Bench {
 
     /// A row of what was measured in each round.
     fn add(&mut self, what: &str, rounds: [Vec<f64>; 3], target: table::Target) {
-        self.table.add(what, rounds.map(|rounds| table::median(rounds)), target);
+        self.table.add(what, rounds.map(table::median), target);
     }
 }
 

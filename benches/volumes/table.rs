@@ -64,7 +64,9 @@ impl Table {
 
     pub(crate) fn print(&self) {
         print!("\n{:<52}", format!("qemu-nbd with {}", self.engine));
-        SERVERS.iter().for_each(|server| print!("{server:>12}"));
+        for server in SERVERS {
+            print!("{server:>12}");
+        }
         println!("{:>10}{:>10}{:>14}", "× raw", "× qcow2", "goal");
         for row in &self.rows {
             print!("{:<52}", row.what);

@@ -16,7 +16,8 @@ use crate::store::Store;
 use crate::volume::layers::Depot;
 use crate::volume::layers::disk::OsDisk;
 use crate::volume::{
-    Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, PolicyEngine, Runner, TrashEngine, nbd,
+    Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, OperationRetention, PolicyEngine, Runner, TrashEngine,
+    nbd,
 };
 
 /// The volumes in `store`, at work.
@@ -38,11 +39,18 @@ pub(super) async fn start(
         tasks.clone(),
     )
     .await?;
+    catalog.drop_left_snapshots().await?;
     tasks.spawn(Runner::new(catalog.clone()).run());
     tasks.spawn(catalog.clone().run_tidy());
     tasks.spawn(catalog.clone().run_exports());
     tasks.spawn(engine::run(
         TrashEngine::new(catalog.clone()),
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        shutdown.clone(),
+    ));
+    tasks.spawn(engine::run(
+        OperationRetention::new(catalog.clone()),
         Arc::clone(&store),
         Arc::clone(&clock),
         shutdown.clone(),

@@ -53,25 +53,21 @@ pub(super) fn export(shown: ShownExport) -> api::Export {
 
 /// How far a scrub has come.
 pub(super) fn scrub_step(step: ScrubStep) -> api::ScrubVolumesResponse {
+    let ScrubStep { layers_done, layers_total, blocks, verified, findings, more_findings, is_done } = step;
     api::ScrubVolumesResponse {
-        layers_done: step.layers_done,
-        layers_total: step.layers_total,
-        blocks: step.blocks,
-        verified: step.verified,
-        findings: step.findings.iter().map(finding).collect(),
-        more_findings: step.more_findings,
-        done: step.is_done,
+        layers_done,
+        layers_total,
+        blocks,
+        verified,
+        findings: findings.iter().map(finding).collect(),
+        more_findings,
+        done: is_done,
     }
 }
 
 fn finding(finding: &LayerFinding) -> api::ScrubFinding {
-    api::ScrubFinding {
-        kind: word(finding.kind).to_owned(),
-        layer: finding.layer.0,
-        offset: finding.offset,
-        length: finding.length,
-        is_repaired: finding.is_repaired,
-    }
+    let LayerFinding { kind, layer, offset, length, is_repaired } = *finding;
+    api::ScrubFinding { kind: word(kind).to_owned(), layer: layer.0, offset, length, is_repaired }
 }
 
 fn word(kind: Wrong) -> &'static str {

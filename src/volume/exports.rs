@@ -125,10 +125,16 @@ fn escaped(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/@".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            uri.push('%');
+            uri.push(digit(byte >> 4));
+            uri.push(digit(byte & 15));
         }
     }
     uri
+}
+
+fn digit(value: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(value & 15)])
 }
 
 /// What a client calls an export, so that it is opened as what it is.

@@ -192,7 +192,14 @@ impl Catalog {
             }
         }
         let view = self.open.take_idle(target);
-        if self.blocking(move |_| Ok(drop(view))).await.is_err() {
+        if self
+            .blocking(move |_| {
+                drop(view);
+                Ok(())
+            })
+            .await
+            .is_err()
+        {
             tracing::warn!(volume, "a volume was not closed in order");
         }
         self.tidy.notify_one();

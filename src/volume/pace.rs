@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_rest_is_made_up_for_but_not_without_end() {
         let start = Instant::now();
-        let now = start + Duration::from_secs(60);
+        let now = start + Duration::from_mins(1);
         let mut bucket = Bucket { free_at: start };
         bucket.take(now, 1_000, 2_000);
         assert_eq!(bucket.wait(now), Duration::from_millis(400));

@@ -110,12 +110,11 @@ impl Runner {
                 continue;
             }
             match care(&record, catalog.paces.rests_until(uuid), now) {
-                Care::Leave => {}
                 Care::Rest(until) => next = Some(next.map_or(until, |next| next.min(until))),
                 Care::TakeBack => self.start(uuid, &record),
                 Care::Run if catalog.paces.running() < catalog.settings.running_operations => self.start(uuid, &record),
-                // Each one that ends wakes the runner.
-                Care::Run => {}
+                // Of those that have to wait, each one that ends wakes the runner.
+                Care::Run | Care::Leave => {}
             }
         }
         metrics::gauge!("steward_volume_operations_running").set(count(catalog.paces.running()));

@@ -19,7 +19,7 @@ use super::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerFinding {
     /// What is wrong.
     pub kind: Wrong,
@@ -197,7 +197,7 @@ impl Scrub {
     }
 
     async fn unknown_layers(&self) -> Result<BTreeSet<LayerId>, Error> {
-        let layers = self.catalog.blocking(|driver| driver.layers()).await?;
+        let layers = self.catalog.blocking(super::driver::Driver::layers).await?;
         let records = self.catalog.layer_records().await?;
         Ok(layers.into_iter().filter(|layer| !records.contains_key(&layer.0)).collect())
     }

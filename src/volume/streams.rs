@@ -16,7 +16,7 @@ use super::session::Session;
 use super::snapshots::WhichSnapshot;
 
 /// The most bytes of one piece.
-pub(super) const MAX_PIECE: usize = 1024 * 1024;
+const MAX_PIECE: usize = 1024 * 1024;
 /// How many extents are looked at at a time.
 const EXTENTS: usize = 1024;
 

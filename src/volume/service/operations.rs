@@ -103,13 +103,11 @@ impl Fields {
             self.reject("skip", "is given beside a token");
         }
         let place = last.split_once(' ').and_then(|(time, uuid)| Some((time.parse().ok()?, uuid.parse().ok()?)));
-        match place {
-            Some((create_us, uuid)) => OperationStart::After(create_us, uuid),
-            None => {
-                self.reject("page_token", "is not one that this list gave");
-                skip
-            }
-        }
+        let Some((create_us, uuid)) = place else {
+            self.reject("page_token", "is not one that this list gave");
+            return skip;
+        };
+        OperationStart::After(create_us, uuid)
     }
 
     fn operation_filter(&mut self, request: &api::ListOperationsRequest) -> OperationFilter {
