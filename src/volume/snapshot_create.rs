@@ -106,7 +106,8 @@ impl Catalog {
             }
         }
         let tops: Vec<LayerSpec> = members.iter().map(|member| member.new_top).collect();
-        self.blocking(move |driver| tops.into_iter().try_for_each(|top| driver.create_layer(top))).await?;
+        let made = self.blocking(move |driver| tops.into_iter().try_for_each(|top| driver.create_layer(top))).await;
+        self.or_without(&members, made).await?;
         let (records, pause) = self.freeze_and_record(user, &members, what, &group).await?;
         let mut snapshots = Vec::new();
         for record in records {
@@ -190,9 +191,11 @@ impl Catalog {
             tops.extend(self.open.view(member.volume).map(|view| (view, member.new_top)));
         }
         if tops.is_empty() {
-            return Ok((self.record_snapshots(user, members, what, group).await?, Duration::ZERO));
+            let recorded = self.record_snapshots(user, members, what, group).await;
+            return Ok((self.or_without(members, recorded).await?, Duration::ZERO));
         }
-        let frozen = self.blocking(move |driver| driver.freeze(tops)).await?;
+        let frozen = self.blocking(move |driver| driver.freeze(tops)).await;
+        let frozen = self.or_without(members, frozen).await?;
         let pause = frozen.pause();
         metrics::histogram!("steward_volume_snapshot_pause_seconds").record(pause);
         let (frozen, settled) = settle(frozen).await?;
@@ -208,6 +211,19 @@ impl Catalog {
         if let Err(Error::Store(_)) = result {
             // Nothing that is in the new tops can be recorded any more, so no flush may ever end well.
             std::mem::forget(frozen);
+        }
+        result
+    }
+
+    /// Removes the new layers if what they were made for was refused: no record names them then.
+    async fn or_without<T>(&self, members: &[Member], result: Result<T, Error>) -> Result<T, Error> {
+        // After an error of the store it is not known whether the records are there.
+        if result.as_ref().is_err_and(|error| !matches!(error, Error::Store(_))) {
+            let layers: Vec<_> = members.iter().map(|member| member.new_top.id).collect();
+            let removed = self.blocking(move |driver| layers.into_iter().try_for_each(|id| driver.remove_layer(id)));
+            if let Err(error) = removed.await {
+                tracing::warn!(%error, "the layers of a snapshot that could not be made are left until the next start");
+            }
         }
         result
     }
