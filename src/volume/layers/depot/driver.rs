@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use super::Depot;
-use super::reserve::{self, Reserve};
 use crate::volume::driver::{
     Access, Control, DiffExtent, Done, Driver, Frozen, LayerId, LayerSpec, MergeCost, MergeInto, Repair, ScrubReport,
     View,
@@ -50,15 +49,12 @@ impl<D: Disk> Driver for Depot<D> {
         control: &dyn Control,
     ) -> io::Result<Done> {
         self.flush([above.id])?;
-        let reserve = Reserve::new(&*self.disk, reserve::COPY, control);
-        let done = flatten::flatten(&self.layers_of(source), &self.layer(above), &self.layer(into), &reserve)?;
-        reserve.outcome(done)
+        flatten::flatten(&self.layers_of(source), &self.layer(above), &self.layer(into), control)
     }
 
     fn merge(&self, lower: LayerSpec, upper: LayerSpec, into: MergeInto, control: &dyn Control) -> io::Result<Done> {
         self.claims.check_free([lower.id, upper.id].into_iter())?;
-        let reserve = Reserve::new(&*self.disk, reserve::MERGE, control);
-        reserve.outcome(merge::merge(&self.layer(lower), &self.layer(upper), into, &reserve)?)
+        merge::merge(&self.layer(lower), &self.layer(upper), into, control)
     }
 
     fn merge_cost(&self, lower: LayerSpec, upper: LayerSpec) -> io::Result<MergeCost> {
