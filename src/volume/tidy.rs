@@ -172,11 +172,18 @@ impl Catalog {
             return Ok(false);
         }
         let (below, above) = (spec(lower), spec(upper));
-        let freed = {
+        let operation = self.deletion_of(lower).await?;
+        let control = Arc::new(TidyControl { catalog: self.clone(), meter: self.progress.start(&operation) });
+        let discarded = {
             let _tree = self.tree.read().await;
-            self.blocking(move |driver| driver.discard_hidden(below, above)).await?
+            self.blocking(move |driver| driver.discard_hidden(below, above, &*control)).await
         };
+        self.progress.end(&operation);
+        let (done, freed) = discarded?;
         metrics::counter!("steward_volume_freed_bytes_total").increment(freed);
+        if done == Done::Stopped {
+            return Ok(false);
+        }
         self.end_deletion(lower.id).await?;
         Ok(true)
     }
@@ -331,7 +338,7 @@ fn choose(cost: MergeCost, upper: &LayerRecord) -> MergeInto {
     }
 }
 
-/// Lets merges go on until shutdown, and tells how far they are.
+/// Lets work on layers go on until shutdown, and tells how far they are.
 struct TidyControl {
     catalog: Catalog,
     meter: Arc<Meter>,
