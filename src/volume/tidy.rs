@@ -174,10 +174,8 @@ impl Catalog {
         let (below, above) = (spec(lower), spec(upper));
         let operation = self.deletion_of(lower).await?;
         let control = Arc::new(TidyControl { catalog: self.clone(), meter: self.progress.start(&operation) });
-        let discarded = {
-            let _tree = self.tree.read().await;
-            self.blocking(move |driver| driver.discard_hidden(below, above, &*control)).await
-        };
+        // No lock is held, however long it takes: what a layer has, it has for good, so what is hidden stays hidden.
+        let discarded = self.blocking(move |driver| driver.discard_hidden(below, above, &*control)).await;
         self.progress.end(&operation);
         let (done, freed) = discarded?;
         metrics::counter!("steward_volume_freed_bytes_total").increment(freed);
