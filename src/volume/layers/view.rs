@@ -96,7 +96,8 @@ impl<F: BlockFile> View<F> {
         let Some(start) = stack.find(from, under) else {
             return Ok(());
         };
-        if self.access == Access::ReadWrite && start + from.len() == stack.layers().len() {
+        let is_top = start + from.len() == stack.layers().len() || stack.top().id() == to.id();
+        if self.access == Access::ReadWrite && is_top {
             return Err(Errno::BUSY.into());
         }
         let gone = stack.replace(start, from.len(), to);
