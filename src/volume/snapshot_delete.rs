@@ -50,15 +50,7 @@ impl Catalog {
         which: &WhichSnapshot,
         children: Children,
     ) -> Result<VolumeOperationRecord, Error> {
-        let operation = Uuid::new_v4();
-        let found = Tx::new(&*self.store).find_snapshot(which, user).await?;
-        self.close_idle(Target::Snapshot(uuid_of(&found.uuid)?), found.volume_id).await;
-        let decided = self.decide(which, |mut tx| async move {
-            let record = tx.find_snapshot(which, user).await?;
-            let answer = self.begin_deletion(&mut tx, user, record, operation, children).await?;
-            Ok::<_, Error>(tx.answer(answer))
-        });
-        let (answer, _) = decided.await?;
+        let answer = self.begin_to_delete(user, which, children).await?;
         if children == Children::Flatten {
             for child in self.children_of_snapshot(uuid_of(&answer.snapshot)?, usize::MAX).await? {
                 self.flatten(&User(child.owner), &Which::Id(child.id), 0).await?;
@@ -66,6 +58,29 @@ impl Catalog {
         }
         self.tidy.notify_one();
         Ok(answer)
+    }
+
+    async fn begin_to_delete(
+        &self,
+        user: &User,
+        which: &WhichSnapshot,
+        children: Children,
+    ) -> Result<VolumeOperationRecord, Error> {
+        let operation = Uuid::new_v4();
+        let found = Tx::new(&*self.store).find_snapshot(which, user).await?;
+        // Nobody opens it from the look at who has it open until it is being deleted.
+        let _lock = self.volume_locks.one(found.volume_id).await;
+        self.close_idle_locked(Target::Snapshot(uuid_of(&found.uuid)?), found.volume_id).await;
+        let found = &found;
+        let decided = self.decide(which, |mut tx| async move {
+            let record = tx.find_snapshot(which, user).await?;
+            if record.uuid != found.uuid {
+                return Err(Error::BadState(format!("{which} was replaced by another snapshot in the meantime")));
+            }
+            let answer = self.begin_deletion(&mut tx, user, record, operation, children).await?;
+            Ok::<_, Error>(tx.answer(answer))
+        });
+        Ok(decided.await?.0)
     }
 
     async fn begin_deletion(

@@ -68,8 +68,7 @@ impl Catalog {
             Some(snapshot) => (self.open_snapshot(&what.volume, snapshot, opener).await?, None),
             None if self.open.sessions(volume.id) > 0 && !volume.read_only => {
                 let hidden = self.hidden_snapshot(&id, "read").await?;
-                let server = Opener::server(Wish::Read, peer);
-                match self.open_snapshot(&id, &hidden.uuid, server).await {
+                match self.open_hidden(&hidden, peer).await {
                     Ok(session) => (session, Some(hidden)),
                     Err(error) => {
                         self.drop_hidden(&hidden).await?;
