@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
-use super::namespace::{User, Which};
+use super::namespace::{ROOT_USER, User, Which};
 use super::open::Target;
 use super::operation::{State, Type, uuid_of};
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
@@ -50,14 +50,30 @@ impl Catalog {
         which: &WhichSnapshot,
         children: Children,
     ) -> Result<VolumeOperationRecord, Error> {
-        let answer = self.begin_to_delete(user, which, children).await?;
-        if children == Children::Flatten {
-            for child in self.children_of_snapshot(uuid_of(&answer.snapshot)?, usize::MAX).await? {
-                self.flatten(&User(child.owner), &Which::Id(child.id), 0).await?;
+        let (catalog, user, which) = (self.clone(), user.clone(), which.clone());
+        self.to_the_end(async move {
+            let answer = catalog.begin_to_delete(&user, &which, children).await?;
+            let flattened = match children {
+                Children::Flatten => catalog.flatten_children(uuid_of(&answer.snapshot)?).await,
+                Children::Fail | Children::Defer => Ok(()),
+            };
+            catalog.tidy.notify_one();
+            flattened.map(|()| answer)
+        })
+        .await
+    }
+
+    /// Begins to flatten what needs a snapshot, whoever owns it. Where that cannot be begun, the snapshot waits until it
+    /// is needed no more.
+    async fn flatten_children(&self, snapshot: Uuid) -> Result<(), Error> {
+        let root = User(ROOT_USER.to_owned());
+        for child in self.children_of_snapshot(snapshot, usize::MAX).await? {
+            let begun = self.begin_to_flatten(&root, &User(child.owner), &Which::Id(child.id), 0).await;
+            if let Err(error) = begun {
+                tracing::warn!(%snapshot, volume = child.id, %error, "a clone of a snapshot to delete is not flattened");
             }
         }
-        self.tidy.notify_one();
-        Ok(answer)
+        Ok(())
     }
 
     async fn begin_to_delete(
