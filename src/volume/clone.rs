@@ -156,7 +156,7 @@ impl Catalog {
         source: Option<String>,
         what: &CloneVolume,
     ) -> Result<MadeClone, Error> {
-        let below = Tx::new(&*self.store).layer(snapshot.layer).await?;
+        let (_, below) = self.snapshot_and_layer(uuid_of(&snapshot.uuid)?).await?;
         let size = self.clone_size(snapshot, what.size_bytes)?;
         let top = LayerSpec { id: self.next_layer(), size, checksums: below.checksums };
         self.blocking(move |driver| driver.create_layer(top)).await?;
@@ -166,13 +166,7 @@ impl Catalog {
             let made = self.record_clone(&mut tx, plan).await?;
             Ok::<_, Error>(tx.answer(made))
         });
-        let made = match decided.await {
-            Ok((made, _)) => made,
-            Err(error) => {
-                self.blocking(move |driver| driver.remove_layer(top.id)).await?;
-                return Err(error);
-            }
-        };
+        let (made, _) = self.or_without_layer(top.id, decided.await).await?;
         self.operations.notify_one();
         Ok(made)
     }

@@ -7,6 +7,7 @@ use super::create::CreateVolume;
 use super::error::Error;
 use super::keys;
 use super::layer_tree;
+use super::lookup::WithSpace;
 use super::namespace::Which;
 use super::operation::{State, state};
 use super::snapshot_create::{CreateSnapshot, MadeSnapshots};
@@ -186,6 +187,31 @@ async fn however_often_snapshots_come_and_go_the_chain_stays_short() {
         world.catalog.tidy_all().await.expect("it is tidied");
     }
     assert!(chain(&world, id).await.len() <= 5, "{:?}", chain(&world, id).await);
+}
+
+#[tokio::test]
+async fn layers_on_which_many_clones_stand_are_joined_within_one_transaction() {
+    for clones in [24, 26] {
+        let world = World::new().await;
+        let id = volume(&world, "/a").await;
+        for name in ["one", "two"] {
+            snapshot(&world, "/a", name).await.expect("a snapshot");
+        }
+        for number in 0..clones {
+            clone(&world, snap("/a", "two"), &format!("/c{number}")).await.expect("a clone");
+        }
+        let before = chain(&world, id).await;
+        world.driver.set_used(before[0], 100);
+
+        delete(&world, &snap("/a", "one")).await.expect("it is deleted");
+        world.catalog.tidy_all().await.expect("it is tidied");
+
+        let after = chain(&world, id).await;
+        assert_eq!(after.len(), 2, "{clones} clones");
+        let last = world.catalog.get_volume(&user("ann"), &at(&format!("/c{}", clones - 1)), WithSpace::No).await;
+        let last = last.expect("a clone").record;
+        assert_eq!(chain(&world, last.id).await[0], after[0], "the clones stand on what is left");
+    }
 }
 
 #[tokio::test]

@@ -188,6 +188,15 @@ impl Catalog {
         self.show_snapshot(record).await
     }
 
+    /// A snapshot and its layer, which is another one when layers were brought together in the meantime.
+    pub(super) async fn snapshot_and_layer(&self, uuid: Uuid) -> Result<(VolumeSnapshotRecord, LayerRecord), Error> {
+        let _tree = self.tree.read().await;
+        let mut tx = Tx::new(&*self.store);
+        let record = tx.snapshot(uuid).await?.ok_or_else(|| Error::NotFound(format!("snapshot {uuid}")))?;
+        let layer = tx.layer(record.layer).await?;
+        Ok((record, layer))
+    }
+
     /// A snapshot with what is told about it.
     pub(super) async fn show_snapshot(&self, record: VolumeSnapshotRecord) -> Result<ShownSnapshot, Error> {
         let (path, pool) = match record_of(&*self.store, record.volume_id).await? {

@@ -257,8 +257,11 @@ impl Driver for FakeDriver {
         Ok(MergeCost { into_lower: self.used_bytes(upper.id)?, into_upper: self.used_bytes(lower.id)? })
     }
 
-    fn discard_hidden(&self, _lower: LayerSpec, _upper: LayerSpec) -> io::Result<u64> {
-        Ok(0)
+    fn discard_hidden(&self, _lower: LayerSpec, _upper: LayerSpec, control: &dyn Control) -> io::Result<(Done, u64)> {
+        match control.proceed(0) {
+            Proceed::Go => Ok((Done::All, 0)),
+            Proceed::Stop => Ok((Done::Stopped, 0)),
+        }
     }
 
     fn replace(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()> {

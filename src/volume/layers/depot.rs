@@ -15,7 +15,6 @@ use crate::volume::device::{BLOCK_BYTES, Device};
 use crate::volume::driver::{Access, Frozen, LayerId, LayerSpec, View as AnyView};
 
 mod driver;
-mod reserve;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use super::Depot;
-use super::reserve::{self, Reserve};
 use crate::volume::driver::{
     Access, Control, DiffExtent, Done, Driver, Frozen, LayerId, LayerSpec, MergeCost, MergeInto, Repair, ScrubReport,
     View,
@@ -50,29 +49,26 @@ impl<D: Disk> Driver for Depot<D> {
         control: &dyn Control,
     ) -> io::Result<Done> {
         self.flush([above.id])?;
-        let reserve = Reserve::new(&*self.disk, reserve::COPY, control);
-        let done = flatten::flatten(&self.layers_of(source), &self.layer(above), &self.layer(into), &reserve)?;
-        reserve.outcome(done)
+        flatten::flatten(&self.layers_of(source), &self.layer(above), &self.layer(into), control)
     }
 
     fn merge(&self, lower: LayerSpec, upper: LayerSpec, into: MergeInto, control: &dyn Control) -> io::Result<Done> {
         self.claims.check_free([lower.id, upper.id].into_iter())?;
-        let reserve = Reserve::new(&*self.disk, reserve::MERGE, control);
-        reserve.outcome(merge::merge(&self.layer(lower), &self.layer(upper), into, &reserve)?)
+        merge::merge(&self.layer(lower), &self.layer(upper), into, control)
     }
 
     fn merge_cost(&self, lower: LayerSpec, upper: LayerSpec) -> io::Result<MergeCost> {
         merge::cost(&self.layer(lower), &self.layer(upper))
     }
 
-    fn discard_hidden(&self, lower: LayerSpec, upper: LayerSpec) -> io::Result<u64> {
+    fn discard_hidden(&self, lower: LayerSpec, upper: LayerSpec, control: &dyn Control) -> io::Result<(Done, u64)> {
         self.claims.check_free([lower.id].into_iter())?;
         self.flush([upper.id])?;
         let let_reads_pass = || {
             self.open_views().iter().for_each(|view| view.pass_barrier());
             Ok(())
         };
-        discard::discard_hidden(&self.layer(lower), &self.layer(upper), &let_reads_pass)
+        discard::discard_hidden(&self.layer(lower), &self.layer(upper), control, &let_reads_pass)
     }
 
     fn replace(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()> {

@@ -87,7 +87,7 @@ impl World {
             }
             [upper] if self.volumes.iter().any(|volume| volume.top == upper) => {
                 let (lower, upper) = (self.records.spec(lower), self.records.spec(upper));
-                self.depot.discard_hidden(lower, upper).map(|_| ())
+                self.work(step, |depot, control| Ok(depot.discard_hidden(lower, upper, control)?.0)).map(|_| ())
             }
             [upper] => self.merge(step, lower, upper),
             _ => Ok(()),
