@@ -61,14 +61,14 @@ impl<D: Disk> Driver for Depot<D> {
         merge::cost(&self.layer(lower), &self.layer(upper))
     }
 
-    fn discard_hidden(&self, lower: LayerSpec, upper: LayerSpec) -> io::Result<u64> {
+    fn discard_hidden(&self, lower: LayerSpec, upper: LayerSpec, control: &dyn Control) -> io::Result<(Done, u64)> {
         self.claims.check_free([lower.id].into_iter())?;
         self.flush([upper.id])?;
         let let_reads_pass = || {
             self.open_views().iter().for_each(|view| view.pass_barrier());
             Ok(())
         };
-        discard::discard_hidden(&self.layer(lower), &self.layer(upper), &let_reads_pass)
+        discard::discard_hidden(&self.layer(lower), &self.layer(upper), control, &let_reads_pass)
     }
 
     fn replace(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()> {

@@ -15,7 +15,9 @@ proptest! {
         let mut scene = Scene::new(seed, checksums);
         let (lower, upper) = (scene.layer(1), scene.layer(2));
         let before = show(&[&lower, &upper]);
-        scene.persist(|scene, _| discard_hidden(&scene.open(1), &scene.open(2), &|| Ok(())).map(|_| Done::All));
+        scene.persist(|scene, control| {
+            Ok(discard_hidden(&scene.open(1), &scene.open(2), control, &|| Ok(()))?.0)
+        });
         let (lower, upper) = (scene.open(1), scene.open(2));
         prop_assert_eq!(&show(&[&lower, &upper]), &before);
         for region in [0, 2] {
@@ -48,9 +50,27 @@ fn space_is_given_back_only_when_reads_have_passed() {
         assert_eq!(bytes, [1; 2 * BLOCK]);
         Ok(())
     };
-    assert_eq!(discard_hidden(&lower, &upper, &let_reads_pass).unwrap(), 4 * BLOCK as u64);
-    assert!(is_called.get());
+    let control = Watching::new(&|| ());
+    let freed = 4 * BLOCK as u64;
+    assert_eq!(discard_hidden(&lower, &upper, &control, &let_reads_pass).unwrap(), (Done::All, freed));
+    assert!(is_called.get() && control.is_complete());
+    assert_eq!(control.total.load(Ordering::Relaxed), freed);
     assert_eq!(lower.used_bytes().unwrap(), used - 4 * BLOCK as u64);
     let nothing_waits = || panic!("nothing is left to give back");
-    assert_eq!(discard_hidden(&lower, &upper, &nothing_waits).unwrap(), 0);
+    assert_eq!(discard_hidden(&lower, &upper, &control, &nothing_waits).unwrap(), (Done::All, 0));
+}
+
+#[test]
+fn discarding_stops_between_batches_when_it_is_told_to() {
+    let scene = Scene::new(1, false);
+    let (lower, upper) = (scene.empty(1), scene.empty(2));
+    let mut map = Blocks::ABSENT;
+    map.fill(0..1, BlockState::Zero);
+    for layer in [&lower, &upper] {
+        store(layer, &vec![map.clone(); 1500]);
+    }
+    let is_left = |region| !lower.load(region, Wait::Allowed).unwrap().blocks.is_absent();
+    let (done, freed) = discard_hidden(&lower, &upper, &Stopping(1.into()), &|| Ok(())).unwrap();
+    assert_eq!((done, freed), (Done::Stopped, 0));
+    assert!(!is_left(0) && is_left(1499));
 }
