@@ -153,7 +153,9 @@ pub(super) fn flush(all: &[&Served]) -> io::Result<()> {
         all.iter().filter(|served| served.is_unflushed.swap(false, Ordering::AcqRel)).collect();
     let flushed = first.device().flush();
     if flushed.is_err() {
-        unflushed.iter().for_each(|served| served.changed());
+        for served in unflushed {
+            served.changed();
+        }
     }
     flushed
 }

@@ -11,7 +11,7 @@ const KEPT_PART: usize = 4;
 
 /// What waits for the threads, and how many are at work.
 pub(super) struct Lanes<J> {
-    lanes: HashMap<u128, Lane<J>>,
+    disks: HashMap<u128, Lane<J>>,
     /// The lanes in which something waits, the next one first.
     turns: VecDeque<u128>,
     threads: usize,
@@ -55,7 +55,7 @@ impl<J> Lane<J> {
 
 impl<J> Lanes<J> {
     pub(super) fn new(threads: usize) -> Self {
-        Lanes { lanes: HashMap::new(), turns: VecDeque::new(), threads, running: 0 }
+        Lanes { disks: HashMap::new(), turns: VecDeque::new(), threads, running: 0 }
     }
 
     /// Something that waits for a disk.
@@ -71,7 +71,7 @@ impl<J> Lanes<J> {
     }
 
     fn lane_with_turn(&mut self, disk: u128) -> &mut Lane<J> {
-        let lane = self.lanes.entry(disk).or_default();
+        let lane = self.disks.entry(disk).or_default();
         if !lane.has_waiting() {
             self.turns.push_back(disk);
         }
@@ -91,13 +91,13 @@ impl<J> Lanes<J> {
     fn startable(&self) -> Option<usize> {
         let free = self.threads.saturating_sub(self.running);
         let kept = self.threads / KEPT_PART;
-        self.turns.iter().position(|disk| self.lanes.get(disk).is_some_and(|lane| lane.may_start(free, kept)))
+        self.turns.iter().position(|disk| self.disks.get(disk).is_some_and(|lane| lane.may_start(free, kept)))
     }
 
     /// What a thread is to do now, if anything. [`Lanes::finish`] is to follow.
     pub(super) fn next(&mut self) -> Option<Turn<J>> {
         let disk = self.turns.remove(self.startable()?)?;
-        let lane = self.lanes.get_mut(&disk)?;
+        let lane = self.disks.get_mut(&disk)?;
         let turn = if lane.may_flush() {
             lane.is_flushing = true;
             Turn::Flush(disk, std::mem::take(&mut lane.flushes))
@@ -115,11 +115,11 @@ impl<J> Lanes<J> {
     /// A turn is over.
     pub(super) fn finish(&mut self, disk: u128, was: Kind) {
         self.running -= 1;
-        let Some(lane) = self.lanes.get_mut(&disk) else { return };
+        let Some(lane) = self.disks.get_mut(&disk) else { return };
         lane.running -= 1;
         lane.is_flushing &= was != Kind::Flush;
         if lane.running == 0 && !lane.has_waiting() {
-            self.lanes.remove(&disk);
+            self.disks.remove(&disk);
         }
     }
 }
@@ -153,7 +153,7 @@ mod tests {
         lanes.finish(1, Kind::Flush);
         assert_eq!(lanes.next(), Some(Turn::Flush(1, vec![1, 2])));
         lanes.finish(1, Kind::Flush);
-        assert!(lanes.is_empty() && lanes.lanes.is_empty(), "nothing is left of a disk that nobody waits for");
+        assert!(lanes.is_empty() && lanes.disks.is_empty(), "nothing is left of a disk that nobody waits for");
     }
 
     #[test]
