@@ -92,8 +92,9 @@ pub trait Driver: Send + Sync + 'static {
     fn discard_hidden(&self, lower: LayerSpec, upper: LayerSpec, control: &dyn Control) -> io::Result<(Done, u64)>;
 
     /// Tells open views which chain they have from now on: in the place of the layers `from` (neighbours, the bottom
-    /// first) stands `to`, which shows the same to all that is above. With `under`, only views in which that layer is
-    /// directly above `from` are concerned. Afterwards none of them reads a layer of `from` any more.
+    /// first) stands `to`, which shows the same to all that is above. `to` may be one of `from`: of merged layers both
+    /// are given. It is in no chain twice afterwards. With `under`, only views in which that layer is directly above
+    /// `from` are concerned. Afterwards none of them reads a layer of `from` any more, unless that is `to`.
     fn replace(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()>;
 
     /// What differs between what two chains show, in order from `offset` on, joined, at most `limit` extents. Without

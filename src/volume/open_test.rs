@@ -25,8 +25,14 @@ async fn world() -> (World, u64) {
     let world = World::new().await;
     let tcp = vec![("127.0.0.1:10809".parse().expect("an address"), false)];
     world.catalog.set_nbd_addresses(NbdAddresses { tcp, unix: Vec::new() });
+    let id = create(&world, "/a").await;
+    (world, id)
+}
+
+/// Makes a volume; returns its id.
+async fn create(world: &World, at: &str) -> u64 {
     let what = CreateVolume {
-        path: path("/a"),
+        path: path(at),
         size_bytes: GIB,
         stripe_unit: 0,
         stripe_count: 0,
@@ -34,8 +40,7 @@ async fn world() -> (World, u64) {
         labels: HashMap::new(),
         checksums: false,
     };
-    let id = world.catalog.create_volume(&user("ann"), what).await.expect("a volume").0.record.id;
-    (world, id)
+    world.catalog.create_volume(&user("ann"), what).await.expect("a volume").0.record.id
 }
 
 async fn open(world: &World, wish: Wish) -> Result<Session, Error> {
@@ -278,6 +283,32 @@ async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
         let session = closed.open(&name, &peer).await.expect("a session");
         assert!(!session.device.is_read_only());
+    }
+}
+
+#[tokio::test]
+async fn an_export_opens_snapshots_of_its_own_volume_alone_and_ends_them() {
+    let (world, _) = world().await;
+    create(&world, "/b").await;
+    for (volume, name) in [("/a", "s"), ("/a", "t"), ("/b", "s")] {
+        let what = super::snapshot_create::CreateSnapshot { name: name.to_owned(), ..Default::default() };
+        world.catalog.create_snapshot(&user("ann"), at(volume), what).await.expect("a snapshot");
+    }
+    let peer = Peer { address: PeerAddress::Unix, certificate: None };
+    let nbd = NbdExports::new(world.catalog.clone(), NbdAccess::WithExport);
+    let volume = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export").uuid;
+    let of_snapshot = OpenExport { snapshot: Some("s".to_owned()), ..export(false) };
+    let snapshot = world.catalog.open_export(&user("ann"), of_snapshot).await.expect("an export").uuid;
+
+    for name in [format!("b@s?export={volume}"), format!("b@s?export={snapshot}"), format!("a@t?export={snapshot}")] {
+        let refused = nbd.open(&name, &peer).await.expect_err("no session");
+        assert!(matches!(refused, OpenError::Unknown(_)), "{name}: {refused}");
+    }
+    for (export, name) in [(volume, "a@t"), (snapshot, "a@s")] {
+        let session = nbd.open(&format!("{name}?export={export}"), &peer).await.expect("a session");
+        assert!(session.device.is_read_only());
+        world.catalog.close_export(&user("ann"), export).expect("closed");
+        assert!(session.stop.is_cancelled(), "{name} ends with its export");
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::driver::{Access, View};
 use super::error::Error;
+use super::exports::ExportRecord;
 use super::layer_tree;
 use super::namespace::{User, Which};
 use super::open::Target;
@@ -74,6 +75,9 @@ impl Catalog {
             let _lock = catalog.volume_locks.one(id).await;
             let volume = catalog.volume_of(&which, &opener.user).await?;
             let record = catalog.snapshot_of(&volume, &which, &snapshot, &opener.user).await?;
+            let target = Target::Snapshot(super::operation::uuid_of(&record.uuid)?);
+            // Who was given a volume may also see what it was.
+            catalog.export_named(&opener, &which, &[target, Target::Volume(volume.id)])?;
             catalog.open_snapshot_locked(&record, &opener).await
         })
         .await
@@ -154,15 +158,7 @@ impl Catalog {
     /// Whether a session may only read. Refuses one that wants more than it can have.
     fn is_read_only_for(&self, volume: &VolumeRecord, which: &Which, opener: &Opener) -> Result<bool, Error> {
         let target = Target::Volume(volume.id);
-        let export = match opener.export {
-            Some(uuid) => Some(
-                self.open
-                    .export(uuid)
-                    .filter(|export| export.target == target)
-                    .ok_or_else(|| Error::NotFound(format!("export {uuid} of {which}")))?,
-            ),
-            None => None,
-        };
+        let export = self.export_named(opener, which, &[target])?;
         match opener.wish {
             Wish::WriteAlone if volume.read_only => Err(Error::BadState(format!("{which} is read-only"))),
             Wish::WriteAlone if self.open.is_used(volume.id) => {
@@ -176,6 +172,13 @@ impl Catalog {
                 Ok(volume.read_only || is_kept_out || export.is_some_and(|export| export.is_read_only))
             }
         }
+    }
+
+    /// The export that is named, if one is. It has to be one of these.
+    fn export_named(&self, opener: &Opener, which: &Which, of: &[Target]) -> Result<Option<ExportRecord>, Error> {
+        let Some(uuid) = opener.export else { return Ok(None) };
+        let export = self.open.export(uuid).filter(|export| of.contains(&export.target));
+        export.map(Some).ok_or_else(|| Error::NotFound(format!("export {uuid} of {which}")))
     }
 
     fn session(&self, target: Target, volume: u64, opener: &Opener, is_read_only: bool) -> SessionInfo {

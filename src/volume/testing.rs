@@ -289,11 +289,14 @@ impl Driver for FakeDriver {
         for view in &state.views {
             let mut chain = view.chain.lock();
             let ids: Vec<LayerId> = chain.iter().map(|layer| layer.id).collect();
-            let Some(start) = ids.windows(from.len()).position(|part| part == from) else { continue };
-            let end = start + from.len();
-            if under.is_none_or(|under| ids.get(end) == Some(&under)) {
-                chain.splice(start..end, [to]);
-            }
+            let is_under = |end: usize| under.is_none_or(|under| ids.get(end) == Some(&under));
+            let is_it = |start: &usize| ids[*start..].starts_with(from) && is_under(start + from.len());
+            let Some(start) = (0..ids.len()).find(is_it) else { continue };
+            let above = chain.split_off(start + from.len());
+            chain.truncate(start);
+            chain.retain(|layer| layer.id != to.id);
+            chain.push(to);
+            chain.extend(above.into_iter().filter(|layer| layer.id != to.id));
         }
         Ok(())
     }

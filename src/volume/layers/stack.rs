@@ -99,13 +99,13 @@ impl<F: BlockFile> Stack<F> {
     /// Where in the chain `from` is, directly under a certain layer if that matters.
     pub(super) fn find(&self, from: &[LayerId], under: Option<LayerId>) -> Option<usize> {
         let ids: Vec<LayerId> = self.layers().map(|layer| layer.id()).collect();
-        let start = ids.windows(from.len().max(1)).position(|window| window == from)?;
-        let above = ids.get(start + from.len()).copied();
-        (under.is_none() || under == above).then_some(start)
+        let is_it = |start: usize| ids[start..].starts_with(from);
+        let is_under = |start: usize| under.is_none_or(|under| ids.get(start + from.len()) == Some(&under));
+        (0..ids.len()).find(|start| !from.is_empty() && is_it(*start) && is_under(*start))
     }
 
-    /// Puts `to` in the place of `count` layers from `start` on. Returns the layers that are not needed any more, to be
-    /// dropped when nobody waits.
+    /// Puts `to` in the place of `count` layers from `start` on, and nowhere else. Returns the layers that are not needed
+    /// any more, to be dropped when nobody waits.
     pub(super) fn replace(&mut self, start: usize, count: usize, to: &Arc<Layer<F>>) -> Vec<Arc<Layer<F>>> {
         let gone = &self.chain[start..start + count];
         let ids: Vec<LayerId> = gone.iter().map(|slot| self.slots[slot.index()].id()).collect();
@@ -115,6 +115,9 @@ impl<F: BlockFile> Stack<F> {
         let concerned = self.slots.iter_mut().filter(|layer| ids.contains(&layer.id()));
         let old = concerned.map(|layer| mem::replace(layer, Arc::clone(to))).collect();
         self.chain.splice(start..start + count, [last]);
+        // A chain that has a layer twice is not found any more by those who know that it has it once.
+        let slots = &self.slots;
+        self.chain.retain(|slot| *slot == last || slots[slot.index()].id() != to.id());
         old
     }
 

@@ -96,7 +96,8 @@ impl<F: BlockFile> View<F> {
         let Some(start) = stack.find(from, under) else {
             return Ok(());
         };
-        if self.access == Access::ReadWrite && start + from.len() == stack.layers().len() {
+        let is_top = start + from.len() == stack.layers().len() || stack.top().id() == to.id();
+        if self.access == Access::ReadWrite && is_top {
             return Err(Errno::BUSY.into());
         }
         let gone = stack.replace(start, from.len(), to);
@@ -127,8 +128,16 @@ impl<F: BlockFile> View<F> {
 
     /// Remembers that the page of a region has to be stored.
     fn soil(&self, stack: &Stack<F>, region: u32) {
-        if stack.map.cell(region).soil() {
-            self.dirty.lock().push(region);
+        self.say(stack, region, || true);
+    }
+
+    /// Says something in a page, which others may read meanwhile. If that is news, the page has to be stored.
+    fn say(&self, stack: &Stack<F>, region: u32, say: impl FnOnce() -> bool) {
+        // Both under the lock that a flush takes: whoever meets what is said here, and has nothing to add, relies on the
+        // next flush to know of it.
+        let mut dirty = self.dirty.lock();
+        if say() && stack.map.cell(region).soil() {
+            dirty.push(region);
         }
     }
 }

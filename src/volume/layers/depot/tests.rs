@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Depot;
 use crate::volume::device::{BLOCK_BYTES, Device, Wait};
-use crate::volume::driver::{Access, Driver, LayerId, LayerSpec};
+use crate::volume::driver::{Access, Control, Done, Driver, LayerId, LayerSpec, MergeInto, Proceed};
 use crate::volume::layers::disk::simulated::SimulatedDisk;
 
 fn spec(id: u64) -> LayerSpec {
@@ -132,4 +132,47 @@ fn full_disk_is_told_and_a_later_flush_brings_all_that_was_left() {
     let depot = Depot::new(disk);
     let view = depot.open(&[spec(1)], Access::ReadOnly).unwrap();
     assert_eq!(first_byte(&*view), 1);
+}
+
+struct Patient;
+
+impl Control for Patient {
+    fn total(&self, _bytes: u64) {}
+
+    fn proceed(&self, _bytes: u64) -> Proceed {
+        Proceed::Go
+    }
+}
+
+#[test]
+fn clone_that_stays_open_reads_no_layer_of_its_parent_after_a_merge_and_a_flatten() {
+    for (into, kept) in [(MergeInto::Upper, 2), (MergeInto::Lower, 1)] {
+        for is_told_both in [true, false] {
+            // Given two layers of a parent, and a clone that is open
+            let (_disk, depot) = depot();
+            for (id, place) in [(1, 0), (2, 4096)] {
+                let chain = [spec(1), spec(2)];
+                let parent = depot.open(&chain[..id], Access::ReadWrite).unwrap();
+                parent.write_at(&[u8::try_from(id).unwrap(); 4096], place).unwrap();
+            }
+            let clone = depot.open(&[1, 2, 3].map(spec), Access::ReadWrite).unwrap();
+            assert_eq!(first_byte(&*clone), 1);
+            // When the two become one
+            assert_eq!(depot.merge(spec(1), spec(2), into, &Patient).unwrap(), Done::All);
+            let gone = LayerId(3 - kept);
+            let from = if is_told_both { vec![LayerId(1), LayerId(2)] } else { vec![gone] };
+            depot.replace(&from, spec(kept), None).unwrap();
+            // Then it is there once, and the other one can go
+            assert_eq!(clone.chain(), [spec(kept), spec(3)]);
+            depot.remove_layer(gone).unwrap();
+            // And when the clone gets what is left of the parent, that can go too
+            assert_eq!(depot.flatten(&[spec(kept)], spec(3), spec(4), &Patient).unwrap(), Done::All);
+            depot.replace(&[LayerId(kept)], spec(4), Some(LayerId(3))).unwrap();
+            assert_eq!(clone.chain(), [spec(4), spec(3)]);
+            depot.remove_layer(LayerId(kept)).unwrap();
+            let mut bytes = [0; 8192];
+            clone.read_at(&mut bytes, 0, Wait::Allowed).unwrap();
+            assert_eq!((bytes[0], bytes[4096]), (1, 2));
+        }
+    }
 }

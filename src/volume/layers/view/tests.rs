@@ -10,6 +10,7 @@ use crate::volume::device::{BLOCK_BYTES, Device, Extent, ExtentKind, Wait, Zero}
 use crate::volume::driver::{self, Access, LayerId, LayerSpec, View as _};
 use crate::volume::layers::depot::Depot;
 use crate::volume::layers::disk::{Disk, OsDisk};
+use crate::volume::layers::entry::Entry;
 use crate::volume::layers::layer;
 use crate::volume::layers::region_map::REGION_BYTES;
 use crate::volume::layers::sums::BLOCK;
@@ -204,6 +205,37 @@ fn writers_of_the_same_blocks_lose_nothing_while_tops_come_and_go() {
     let view = depot.open_view(&chain, Access::ReadOnly).unwrap();
     assert_eq!(read(&*view, start, length), before);
     assert!(before.chunks(SECTOR).all(|sector| u64::from_le_bytes(sector[..8].try_into().unwrap()) >= 2000));
+}
+
+#[test]
+fn nobody_meets_a_block_that_the_next_flush_would_not_know_of() {
+    let (_directory, depot) = depot();
+    let view = volume(&depot, REGION_BYTES);
+    view.write_at(&[1; BLOCK], BLOCK_BYTES).unwrap();
+    view.flush().unwrap();
+    let entry = || view.stack.read().page(0, Wait::Allowed).unwrap().get(0);
+    std::thread::scope(|scope| {
+        // Given a write that cannot tell the next flush yet
+        let dirty = view.dirty.lock();
+        let writer = scope.spawn(|| view.write_at(&[2; BLOCK], 0));
+        let is_written = || {
+            let mut bytes = [0; BLOCK];
+            view.stack.read().top().read_unmapped(&mut bytes, 0).unwrap();
+            bytes == [2; BLOCK]
+        };
+        while !is_written() {
+            std::thread::yield_now();
+        }
+        // Then another one that comes does not take the block for one that it knows of
+        for _ in 0..1000 {
+            assert_eq!(entry(), Entry::HOLE);
+            std::thread::yield_now();
+        }
+        drop(dirty);
+        writer.join().unwrap().unwrap();
+    });
+    assert_ne!(entry(), Entry::HOLE);
+    assert_eq!(*view.dirty.lock(), [0]);
 }
 
 #[test]

@@ -56,18 +56,15 @@ impl<F: BlockFile> View<F> {
             stack.page_alone(region)?.expand();
             page = hold(stack, region)?;
         }
-        if page.run(piece.blocks()) != (top_data, piece.blocks().end) {
-            stack.top().make_room(data.len() as u64)?;
+        // As long as the page is held, nobody makes anything else of them.
+        if page.run(piece.blocks()) == (top_data, piece.blocks().end) {
+            return stack.top().write(data, piece.offset);
         }
+        stack.top().make_room(data.len() as u64)?;
         // Only now the map may say so: who reads meanwhile gets what was there before.
         stack.top().write(data, piece.offset)?;
         match &*page {
-            Page::Mixed(entries) => {
-                if entries.set(piece.blocks(), top_data) {
-                    self.soil(stack, region);
-                }
-            }
-            Page::Uniform(entry) if *entry == top_data => {}
+            Page::Mixed(entries) => self.say(stack, region, || entries.set(piece.blocks(), top_data)),
             Page::Uniform(_) | Page::Unloaded => {
                 // It was made smaller in the meantime.
                 drop(page);
