@@ -80,7 +80,7 @@ pub use self::nbd_exports::{NbdAccess, NbdExports};
 pub use self::open_volume::{Opener, Wish};
 pub use self::operation_retention::OperationRetention;
 pub use self::operations::{OperationFilter, OperationPage, OperationStart, Say, ShownOperation};
-pub use self::own_layers::{NotOurs, claim};
+pub use self::own_layers::{NotOurs, claim_layers};
 pub use self::path::VolumePath;
 pub use self::policies::SetPolicy;
 pub use self::policy_engine::{ExpiryEngine, PolicyEngine};

@@ -18,7 +18,7 @@ use crate::volume::layers::Depot;
 use crate::volume::layers::disk::OsDisk;
 use crate::volume::{
     Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, OperationRetention, PolicyEngine, Runner, TrashEngine,
-    claim, nbd,
+    claim_layers, nbd,
 };
 
 /// The volumes in `store`, at work, and the directory of their layers, which is to be kept as long as they are used.
@@ -30,7 +30,7 @@ pub(super) async fn start(
 ) -> Result<(Catalog, DataDir), BoxError> {
     let path = config.volumes.path.clone().unwrap_or_else(|| config.store.data.join("volumes"));
     let directory = DataDir::take(Purpose::Volumes, &path)?;
-    claim(&*store, &path).await?;
+    claim_layers(&*store, &path).await?;
     let depot = tokio::task::spawn_blocking(move || open_depot(&path)).await??;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let catalog = Catalog::open(

@@ -176,7 +176,7 @@ async fn reserve_layers(store: &dyn Store, driver: &Arc<dyn Driver>) -> Result<u
     let reserve = update(store, "the numbers of layers", || async {
         let mut tx = Tx::new(store);
         let mut record: VolumeLayersRecord = tx.get(&keys::layers()).await?.unwrap_or_default();
-        let first = record.highest_layer.max(highest) + 1;
+        let first = record.highest_layer.max(highest).saturating_add(1);
         record.highest_layer = first.saturating_add(LAYERS_OF_A_RUN);
         tx.put(keys::layers(), &record);
         Ok::<_, Error>(tx.answer(first))

@@ -60,7 +60,7 @@ pub enum NotOurs {
 
 /// Makes sure that a directory is the one where the layers are that `store` knows of, and puts aside what it does not
 /// know of. The caller keeps others out of the directory.
-pub async fn claim(store: &dyn Store, path: &Path) -> Result<(), NotOurs> {
+pub async fn claim_layers(store: &dyn Store, path: &Path) -> Result<(), NotOurs> {
     let failed = |error| NotOurs::Io { path: path.to_owned(), error };
     let known = known(store).await?;
     let record: Option<VolumeLayersRecord> = tx::read(store, &keys::layers()).await?;
@@ -72,7 +72,7 @@ pub async fn claim(store: &dyn Store, path: &Path) -> Result<(), NotOurs> {
     blocking(path, move |path| directory::write_identity(path, uuid)).await.map_err(failed)?;
     record_identity(store, uuid).await?;
     let unknown = directory.layers.into_iter().filter(|(layer, _)| !known.contains(layer)).collect();
-    blocking(path, move |path| directory::put_aside(path, unknown)).await.map_err(failed)
+    blocking(path, move |path| directory::put_aside(path, &unknown)).await.map_err(failed)
 }
 
 /// The layers that the records know of.
@@ -160,18 +160,18 @@ mod tests {
         let (directory, mut ours, mut other) =
             (tempfile::tempdir().expect("a directory"), Memory::default(), Memory::default());
         let (path, store, other) = (directory.path(), ours.open(1000), other.open(1000));
-        claim(&*store, path).await.expect("the first start");
+        claim_layers(&*store, path).await.expect("the first start");
         know(&*store, 1).await;
         lay(path, 1, &[7; 4096]);
-        claim(&*store, path).await.expect("the next start");
+        claim_layers(&*store, path).await.expect("the next start");
 
-        let refused = claim(&*other, path).await.expect_err("a store that knows nothing");
+        let refused = claim_layers(&*other, path).await.expect_err("a store that knows nothing");
         assert!(matches!(refused, NotOurs::NoStore { .. }), "{refused}");
         let elsewhere = tempfile::tempdir().expect("a directory");
-        let refused = claim(&*store, elsewhere.path()).await.expect_err("the disk is not mounted");
+        let refused = claim_layers(&*store, elsewhere.path()).await.expect_err("the disk is not mounted");
         assert!(matches!(refused, NotOurs::Foreign { .. }), "{refused}");
-        claim(&*other, elsewhere.path()).await.expect("its first start");
-        let refused = claim(&*store, elsewhere.path()).await.expect_err("another's");
+        claim_layers(&*other, elsewhere.path()).await.expect("its first start");
+        let refused = claim_layers(&*store, elsewhere.path()).await.expect_err("another's");
         assert!(matches!(refused, NotOurs::Foreign { .. }), "{refused}");
         assert!(path.join("01/0000000000000001.data").exists());
     }
@@ -180,12 +180,12 @@ mod tests {
     async fn layers_that_no_record_knows_are_put_aside_if_they_hold_data() {
         let (directory, mut harness) = (tempfile::tempdir().expect("a directory"), Memory::default());
         let (path, store) = (directory.path(), harness.open(1000));
-        claim(&*store, path).await.expect("the first start");
+        claim_layers(&*store, path).await.expect("the first start");
         know(&*store, 1).await;
         for (layer, data) in [(1, &[7; 4096][..]), (2, &[8; 4096]), (3, &[])] {
             lay(path, layer, data);
         }
-        claim(&*store, path).await.expect("the next start");
+        claim_layers(&*store, path).await.expect("the next start");
         assert!(path.join("01/0000000000000001.data").exists());
         assert_eq!(std::fs::read(path.join("lost/0000000000000002.data")).expect("it was kept"), [8; 4096]);
         assert!(path.join("lost/0000000000000002.map").exists() && !path.join("02/0000000000000002.map").exists());

@@ -76,7 +76,7 @@ pub(super) fn write_identity(path: &Path, uuid: Uuid) -> io::Result<()> {
 }
 
 /// Puts layers aside that hold data, and removes the others.
-pub(super) fn put_aside(path: &Path, layers: BTreeMap<u64, bool>) -> io::Result<()> {
+pub(super) fn put_aside(path: &Path, layers: &BTreeMap<u64, bool>) -> io::Result<()> {
     if layers.is_empty() {
         return Ok(());
     }
