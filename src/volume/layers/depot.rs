@@ -77,7 +77,12 @@ impl<D: Disk> Depot<D> {
         let top = check_chain(chain)?;
         let below = chain.iter().map(|spec| spec.id).filter(|id| *id != top.id);
         let claim = match access {
-            Access::ReadWrite => Some(self.claims.take(top.id)?),
+            Access::ReadWrite => {
+                // First, so that a last flush that fails is known.
+                let claim = self.claims.take(top.id)?;
+                self.claims.check_sound(chain.iter().map(|spec| spec.id))?;
+                Some(claim)
+            }
             Access::ReadOnly => {
                 self.claims.check_free([top.id].into_iter())?;
                 None

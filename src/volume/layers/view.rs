@@ -203,7 +203,8 @@ impl<F: BlockFile> Drop for View<F> {
             claim.close();
         }
         let top = Arc::clone(self.stack.get_mut().top());
-        if let Err(error) = self.flush_together().and_then(|()| top.seal()) {
+        let sealed = self.flush_together().and_then(|()| top.seal().map_err(|error| self.judge(&top, error)));
+        if let Err(error) = sealed {
             error!(layer = %top.id(), %error, "volume was closed, but what was last written to it may not be kept");
         }
     }

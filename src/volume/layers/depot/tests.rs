@@ -112,6 +112,15 @@ fn device_refuses_writes_after_a_sync_has_failed_and_is_read_on() {
     assert_eq!(errno(view.flush()), broken, "a sync that succeeds now would mean nothing");
     assert_eq!(errno(view.write_at(&[2], 0)), broken);
     assert_eq!(first_byte(&*view), 1);
+    // Given it is closed, it is not written again either, since what is read may be in memory only
+    drop(view);
+    assert_eq!(errno(depot.open(&[spec(1)], Access::ReadWrite)), broken);
+    assert_eq!(errno(depot.open(&[spec(1), spec(2)], Access::ReadWrite)), broken);
+    assert_eq!(first_byte(&*depot.open(&[spec(1)], Access::ReadOnly).unwrap()), 1);
+    // Then only a process that starts anew does so
+    drop(depot);
+    let depot = Depot::new(disk);
+    depot.open(&[spec(1)], Access::ReadWrite).unwrap().write_at(&[2], 0).unwrap();
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl<F: BlockFile> View<F> {
     }
 
     /// A full disk can be helped, and nothing was promised yet; anything else cannot.
-    fn judge(&self, layer: &Layer<F>, error: io::Error) -> io::Error {
+    pub(super) fn judge(&self, layer: &Layer<F>, error: io::Error) -> io::Error {
         if error.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) {
             return error;
         }
@@ -126,7 +126,10 @@ impl<F: BlockFile> View<F> {
     /// succeeds would mean nothing.
     fn give_up(&self, layer: &Layer<F>, error: io::Error) -> io::Error {
         if !self.is_broken.swap(true, Ordering::Relaxed) {
-            error!(layer = %layer.id(), %error, "sync failed; the volume refuses writes until it is opened again");
+            error!(layer = %layer.id(), %error, "sync failed; the volume refuses writes until the server is started again");
+        }
+        if let Some(claim) = &*self.claim.lock() {
+            claim.note_broken(layer.id());
         }
         error
     }
