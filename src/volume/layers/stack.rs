@@ -10,9 +10,9 @@ use super::disk::BlockFile;
 use super::entry::{Entry, Slot};
 use super::layer::Layer;
 use super::page::Page;
-use super::region_map::{BlockState, Blocks, REGION_BLOCKS, start_of};
+use super::region_map::{BlockState, Blocks, REGION_BLOCKS};
 use super::resolved::Resolved;
-use crate::volume::device::{BLOCK_BYTES, Wait};
+use crate::volume::device::Wait;
 use crate::volume::driver::LayerId;
 
 /// How many layers a chain may have.
@@ -177,11 +177,9 @@ impl<F: BlockFile> Stack<F> {
         let mut undecided = REGION_BLOCKS;
         for slot in self.chain.iter().rev() {
             let layer = &self.slots[slot.index()];
-            // A map may name blocks beyond the end: those of a device that grew, and lost power before that was noted.
-            let end = blocks_before(layer.size(), region);
-            if end > 0 {
+            if region < layer.regions() {
                 let map = layer.load(region, Wait::Allowed)?;
-                undecided -= fill(&mut entries[..end], &map.blocks, *slot);
+                undecided -= fill(&mut entries, &map.blocks, *slot);
             }
             if undecided == 0 {
                 break;
@@ -220,14 +218,8 @@ impl<F: BlockFile> Stack<F> {
     }
 }
 
-/// How many of the blocks of a region are before the end of a layer.
-pub(super) fn blocks_before(size: u64, region: u32) -> usize {
-    let blocks = size.saturating_sub(start_of(region)) / BLOCK_BYTES;
-    usize::try_from(blocks).unwrap_or(usize::MAX).min(REGION_BLOCKS)
-}
-
 /// Gives blocks that nobody has to a layer that has them. Returns how many.
-fn fill(entries: &mut [Entry], blocks: &Blocks, slot: Slot) -> usize {
+fn fill(entries: &mut [Entry; REGION_BLOCKS], blocks: &Blocks, slot: Slot) -> usize {
     let mut filled = 0;
     for (run, state) in blocks.runs() {
         let entry = match state {
@@ -235,8 +227,7 @@ fn fill(entries: &mut [Entry], blocks: &Blocks, slot: Slot) -> usize {
             BlockState::Data => Entry::data(slot),
             BlockState::Zero => Entry::zero(slot),
         };
-        let end = run.end.min(entries.len());
-        let open = entries[run.start.min(end)..end].iter_mut().filter(|entry| **entry == Entry::HOLE);
+        let open = entries[run].iter_mut().filter(|entry| **entry == Entry::HOLE);
         filled += open.map(|open| *open = entry).count();
     }
     filled

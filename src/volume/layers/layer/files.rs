@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::Layer;
-use crate::volume::device::Wait;
 use crate::volume::driver::{LayerId, LayerSpec};
 use crate::volume::layers::disk::{BlockFile, Disk};
 
@@ -28,7 +27,7 @@ pub fn create<D: Disk>(disk: &Arc<D>, spec: LayerSpec) -> io::Result<()> {
     disk.sync_dir()?;
     let layer = Layer::open(disk, spec);
     for region in layer.stored(0..u32::MAX)?.into_iter().flatten() {
-        if !layer.load(region, Wait::Allowed)?.blocks.is_absent() {
+        if !layer.load_all(region)?.blocks.is_absent() {
             return Err(Errno::EXIST.into());
         }
     }

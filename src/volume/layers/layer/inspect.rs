@@ -6,8 +6,9 @@ use std::ops::Range;
 use super::Layer;
 use crate::volume::device::Wait;
 use crate::volume::layers::disk::BlockFile;
-use crate::volume::layers::region_map::{BlockState, REGION_BLOCKS, REGION_BYTES, region_of, start_of};
-use crate::volume::layers::scrub::end_block;
+use crate::volume::layers::region_map::{
+    BlockState, REGION_BLOCKS, REGION_BYTES, RegionMap, blocks_before, region_of, start_of,
+};
 use crate::volume::layers::sums::Sums;
 
 impl<F: BlockFile> Layer<F> {
@@ -60,9 +61,23 @@ impl<F: BlockFile> Layer<F> {
         self.map.mend_copy(region)
     }
 
+    /// The stored map of a region, also what it names behind the end.
+    pub(in crate::volume::layers) fn load_all(&self, region: u32) -> io::Result<RegionMap> {
+        self.map.load(region, Wait::Allowed)
+    }
+
     /// Takes out of the stored map of a region what it names behind the end.
     pub(in crate::volume::layers) fn clear_beyond_end(&self, region: u32) -> io::Result<()> {
-        let end = || end_block(self.size(), region);
+        let end = || blocks_before(self.size(), region);
         self.map.update(region, |map| map.blocks.fill(end()..REGION_BLOCKS, BlockState::Absent))
+    }
+
+    /// Takes out of the stored map all that it names behind the end, so that none of it comes back when the layer becomes
+    /// longer. When it returns, that survives a power loss.
+    pub(in crate::volume::layers) fn clear_all_beyond_end(&self) -> io::Result<()> {
+        for region in self.stored(region_of(self.size())..u32::MAX)?.into_iter().flatten() {
+            self.clear_beyond_end(region)?;
+        }
+        self.sync_map()
     }
 }
