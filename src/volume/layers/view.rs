@@ -17,6 +17,7 @@ mod turns;
 mod write;
 mod zero;
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,10 +37,14 @@ use super::stack::Stack;
 use crate::volume::device::{Device, Extent, Wait, Zero};
 use crate::volume::driver::{self, Access, LayerId, LayerSpec};
 
+/// Which layers a view has: for those who look for views by a layer.
+pub(super) type Members = Mutex<HashSet<LayerId>>;
+
 /// An open chain.
 pub(super) struct View<F: BlockFile> {
     /// The barrier, and what it guards.
     stack: RwLock<Stack<F>>,
+    members: Arc<Members>,
     size: AtomicU64,
     access: Access,
     /// Tells views apart; barriers of several are taken in this order.
@@ -62,8 +67,10 @@ impl<F: BlockFile> View<F> {
     pub(super) fn open(layers: Vec<Arc<Layer<F>>>, claim: Option<Claim>) -> io::Result<Arc<Self>> {
         let size = layers.last().map_or(0, |top| top.size());
         let stack = Stack::new(layers, size).ok_or(Errno::INVAL)?;
+        let members = Arc::new(Mutex::new(ids(&stack)));
         Ok(Arc::new(View {
             stack: RwLock::new(stack),
+            members,
             size: AtomicU64::new(size),
             access: if claim.is_some() { Access::ReadWrite } else { Access::ReadOnly },
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
@@ -73,6 +80,11 @@ impl<F: BlockFile> View<F> {
             is_broken: AtomicBool::new(false),
             claim: Mutex::new(claim),
         }))
+    }
+
+    /// The layers that it has, kept up to date.
+    pub(super) fn members(&self) -> &Arc<Members> {
+        &self.members
     }
 
     /// Whether it writes to this layer, or has not settled it yet.
@@ -101,6 +113,7 @@ impl<F: BlockFile> View<F> {
             return Err(Errno::BUSY.into());
         }
         let gone = stack.replace(start, from.len(), to);
+        *self.members.lock() = ids(&stack);
         drop(stack);
         // Files are closed when nobody waits for the barrier any more.
         drop(gone);
@@ -140,6 +153,10 @@ impl<F: BlockFile> View<F> {
             dirty.push(region);
         }
     }
+}
+
+fn ids<F: BlockFile>(stack: &Stack<F>) -> HashSet<LayerId> {
+    stack.layers().map(|layer| layer.id()).collect()
 }
 
 impl<F: BlockFile> Device for View<F> {

@@ -143,6 +143,18 @@ fn full_disk_is_told_and_a_later_flush_brings_all_that_was_left() {
     assert_eq!(first_byte(&*view), 1);
 }
 
+#[test]
+fn layer_that_is_being_removed_is_given_to_nobody_and_others_are() {
+    let (_disk, depot) = depot();
+    depot.handles.lock().removing.insert(LayerId(1));
+    let missing = Some(Errno::NOENT.raw_os_error());
+    assert_eq!(errno(depot.open(&[spec(1)], Access::ReadOnly)), missing);
+    assert_eq!(errno(depot.remove_layer(LayerId(1))), Some(Errno::BUSY.raw_os_error()));
+    depot.open(&[spec(2)], Access::ReadWrite).unwrap();
+    depot.remove_layer(LayerId(3)).unwrap();
+    assert!(!depot.handles.lock().removing.contains(&LayerId(3)));
+}
+
 struct Patient;
 
 impl Control for Patient {

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::View;
 use crate::volume::device::{BLOCK_BYTES, Device, Extent, ExtentKind, Wait, Zero};
-use crate::volume::driver::{self, Access, LayerId, LayerSpec, View as _};
+use crate::volume::driver::{self, Access, Control, Done, Driver as _, LayerId, LayerSpec, Proceed, View as _};
 use crate::volume::layers::depot::Depot;
 use crate::volume::layers::disk::{Disk, OsDisk};
 use crate::volume::layers::entry::Entry;
@@ -43,6 +43,16 @@ fn read(view: &dyn Device, offset: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0xEE; length];
     view.read_at(&mut bytes, offset, Wait::Allowed).unwrap();
     bytes
+}
+
+struct Patient;
+
+impl Control for Patient {
+    fn total(&self, _bytes: u64) {}
+
+    fn proceed(&self, _bytes: u64) -> Proceed {
+        Proceed::Go
+    }
 }
 
 fn code<T: std::fmt::Debug>(result: std::io::Result<T>) -> Option<i32> {
@@ -119,6 +129,24 @@ fn trim_of_a_huge_device_touches_only_what_was_written() {
     let kinds: Vec<ExtentKind> = view.extents(0, size, 10).unwrap().iter().map(|extent| extent.kind).collect();
     let (hole, zeros) = (ExtentKind::Hole, ExtentKind::Zero);
     assert_eq!(kinds, [zeros, hole, zeros, hole, zeros]);
+}
+
+#[test]
+fn work_on_a_layer_waits_for_no_view_that_does_not_have_it() {
+    // Given a view with an operation that does not end, and another one
+    let (_directory, depot) = depot();
+    let busy = volume(&depot, REGION_BYTES);
+    let operation = busy.stack.read();
+    let chain = [spec(2, REGION_BYTES), spec(3, REGION_BYTES)];
+    chain.iter().for_each(|spec| layer::create(depot.disk(), *spec).unwrap());
+    depot.open_view(&chain[..1], Access::ReadWrite).unwrap().write_at(&[1; BLOCK], 0).unwrap();
+    let view = depot.open_view(&chain, Access::ReadWrite).unwrap();
+    view.write_at(&[2; BLOCK], 0).unwrap();
+    // When something is given back that only the other one has
+    let freed = depot.discard_hidden(chain[0], chain[1], &Patient).unwrap();
+    // Then it does not wait
+    assert_eq!(freed, (Done::All, BLOCK_BYTES));
+    drop(operation);
 }
 
 #[test]
