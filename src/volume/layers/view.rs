@@ -40,6 +40,9 @@ use crate::volume::driver::{self, Access, LayerId, LayerSpec};
 /// Which layers a view has: for those who look for views by a layer.
 pub(super) type Members = Mutex<HashSet<LayerId>>;
 
+/// How many regions may wait for a flush. What is not stored cannot be forgotten: these take up to 32 MiB of memory.
+const MAX_DIRTY: usize = if cfg!(test) { 64 } else { 16_384 };
+
 /// An open chain.
 pub(super) struct View<F: BlockFile> {
     /// The barrier, and what it guards.
@@ -51,6 +54,8 @@ pub(super) struct View<F: BlockFile> {
     number: u64,
     /// Regions that say something that the top's map does not say yet, each once.
     dirty: Mutex<Vec<u32>>,
+    /// Whether there are so many of them that whoever writes has to flush.
+    is_overfull: AtomicBool,
     /// What is below a new top and not stored yet.
     unsettled: Mutex<Vec<Unsettled<F>>>,
     turns: Arc<Turns>,
@@ -75,6 +80,7 @@ impl<F: BlockFile> View<F> {
             access: if claim.is_some() { Access::ReadWrite } else { Access::ReadOnly },
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             dirty: Mutex::default(),
+            is_overfull: AtomicBool::new(false),
             unsettled: Mutex::default(),
             turns: Arc::default(),
             is_broken: AtomicBool::new(false),
@@ -151,7 +157,15 @@ impl<F: BlockFile> View<F> {
         let mut dirty = self.dirty.lock();
         if say() && stack.map.cell(region).soil() {
             dirty.push(region);
+            if dirty.len() >= MAX_DIRTY {
+                self.is_overfull.store(true, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// Flushes if too much was written since somebody did. To be called behind a change, when the barrier is not held.
+    fn relieve(&self) -> io::Result<()> {
+        if self.is_overfull.load(Ordering::Relaxed) { self.flush_together() } else { Ok(()) }
     }
 }
 

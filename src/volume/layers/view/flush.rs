@@ -91,7 +91,11 @@ impl<F: BlockFile> View<F> {
 
     /// What the top's map is to say of the regions that are dirty; they are not any more.
     pub(super) fn take_dirty(&self, stack: &Stack<F>) -> Regions {
-        let regions = std::mem::take(&mut *self.dirty.lock());
+        let regions = {
+            let mut dirty = self.dirty.lock();
+            self.is_overfull.store(false, Ordering::Relaxed);
+            std::mem::take(&mut *dirty)
+        };
         let take = |region: u32| {
             let cell = stack.map.cell(region);
             cell.take();

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-use super::View;
+use super::{MAX_DIRTY, View};
 use crate::volume::device::{BLOCK_BYTES, Device, Extent, ExtentKind, Wait, Zero};
 use crate::volume::driver::{self, Access, Control, Done, Driver as _, LayerId, LayerSpec, Proceed, View as _};
 use crate::volume::layers::depot::Depot;
 use crate::volume::layers::disk::{Disk, OsDisk};
 use crate::volume::layers::entry::Entry;
 use crate::volume::layers::layer;
+use crate::volume::layers::page::Cell;
 use crate::volume::layers::region_map::REGION_BYTES;
 use crate::volume::layers::sums::BLOCK;
 
@@ -147,6 +148,24 @@ fn work_on_a_layer_waits_for_no_view_that_does_not_have_it() {
     // Then it does not wait
     assert_eq!(freed, (Done::All, BLOCK_BYTES));
     drop(operation);
+}
+
+#[test]
+fn writer_that_never_flushes_takes_no_more_memory_than_one_that_does() {
+    let (_directory, depot) = depot();
+    let regions = 3000;
+    let view = volume(&depot, regions * REGION_BYTES);
+    for region in 0..regions {
+        view.write_at(&[1; 10], region * REGION_BYTES).unwrap();
+    }
+    let count =
+        |is_counted: fn(&Cell) -> bool| view.stack.read().map.cells().filter(|(_, cell)| is_counted(cell)).count();
+    assert!(count(Cell::is_dirty) < MAX_DIRTY);
+    let loaded = count(|cell| cell.page.read().is_loaded());
+    assert!(loaded < 1000, "{loaded}");
+    view.zero(0, regions * REGION_BYTES, Zero::Deallocate).unwrap();
+    // A batch of regions may come on top.
+    assert!(count(Cell::is_dirty) < 2 * MAX_DIRTY);
 }
 
 #[test]
