@@ -1,5 +1,6 @@
 //! The layers of a view, and its map. It is what the barrier of a view guards.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::{io, mem};
@@ -31,6 +32,8 @@ const WINDOW_GROWTH: u32 = 16;
 pub(super) struct Stack<F: BlockFile> {
     slots: Vec<Arc<Layer<F>>>,
     chain: Vec<Slot>,
+    /// The place in the chain of the layer in each slot, in the order of the slots.
+    depths: Vec<u32>,
     top: Slot,
     pub(super) map: Resolved,
 }
@@ -44,7 +47,9 @@ impl<F: BlockFile> Stack<F> {
         let chain: Vec<Slot> = (0..layers.len()).map_while(Slot::after).collect();
         let top = *chain.last()?;
         let map = Resolved::new(size);
-        Some(Stack { slots: layers, chain, top, map })
+        let mut stack = Stack { slots: layers, chain, depths: Vec::new(), top, map };
+        stack.note_depths();
+        Some(stack)
     }
 
     /// The layer that takes writes.
@@ -68,11 +73,15 @@ impl<F: BlockFile> Stack<F> {
         self.chain.iter().map(|slot| &self.slots[slot.index()])
     }
 
-    /// The place in the chain of the layer in each slot, in the order of the slots.
-    pub(super) fn depths(&self) -> Vec<u32> {
-        let places: std::collections::HashMap<LayerId, u32> = self.layers().map(|layer| layer.id()).zip(0..).collect();
+    /// The place in the chain of the layer in a slot, from the bottom at 0.
+    pub(super) fn depth(&self, slot: Slot) -> u32 {
+        self.depths[slot.index()]
+    }
+
+    fn note_depths(&mut self) {
+        let places: HashMap<LayerId, u32> = self.layers().map(|layer| layer.id()).zip(0..).collect();
         let place = |layer: &Arc<Layer<F>>| places.get(&layer.id()).copied().unwrap_or(0);
-        self.slots.iter().map(place).collect()
+        self.depths = self.slots.iter().map(place).collect();
     }
 
     /// Whether the slots want to be numbered anew before there is another top.
@@ -92,6 +101,7 @@ impl<F: BlockFile> Stack<F> {
         };
         self.map.grow(layer.size());
         self.slots.push(layer);
+        self.depths.push(u32::try_from(self.chain.len()).unwrap_or(u32::MAX));
         self.chain.push(slot);
         self.top = slot;
     }
@@ -118,18 +128,18 @@ impl<F: BlockFile> Stack<F> {
         // A chain that has a layer twice is not found any more by those who know that it has it once.
         let slots = &self.slots;
         self.chain.retain(|slot| *slot == last || slots[slot.index()].id() != to.id());
+        self.note_depths();
         old
     }
 
     /// The same chain with slots without gaps. What is not stored yet is kept; all else is forgotten.
     pub(super) fn renumbered(&self, size: u64) -> Option<Self> {
         let new = Self::new(self.layers().map(Arc::clone).collect(), size)?;
-        let depths = self.depths();
         let translate = |entry: Entry| {
             let Some(slot) = entry.slot() else {
                 return Entry::HOLE;
             };
-            let moved = new.chain[depths[slot.index()] as usize];
+            let moved = new.chain[self.depth(slot) as usize];
             if entry.is_zeros() { Entry::zero(moved) } else { Entry::data(moved) }
         };
         for (region, cell) in self.map.cells().filter(|(_, cell)| !cell.is_stored()) {
@@ -190,6 +200,10 @@ impl<F: BlockFile> Stack<F> {
 
     /// The first of these regions that may be anything else than a hole; their end if there is none.
     pub(super) fn next_known(&self, regions: Range<u32>) -> io::Result<u32> {
+        // Without a look at any layer, if that is known.
+        if self.map.next_loaded(regions.start..regions.start.saturating_add(1).min(regions.end)).is_some() {
+            return Ok(regions.start);
+        }
         let stored = self.next_stored(&regions)?.unwrap_or(regions.end);
         Ok(self.map.next_loaded(regions.start..stored).unwrap_or(stored))
     }

@@ -9,6 +9,7 @@ use super::{MAX_DIRTY, View};
 use crate::volume::device::{BLOCK_BYTES, Device, Extent, ExtentKind, Wait, Zero};
 use crate::volume::driver::{self, Access, Control, Done, Driver as _, LayerId, LayerSpec, Proceed, View as _};
 use crate::volume::layers::depot::Depot;
+use crate::volume::layers::disk::simulated::SimulatedDisk;
 use crate::volume::layers::disk::{Disk, OsDisk};
 use crate::volume::layers::entry::Entry;
 use crate::volume::layers::layer;
@@ -166,6 +167,24 @@ fn writer_that_never_flushes_takes_no_more_memory_than_one_that_does() {
     view.zero(0, regions * REGION_BYTES, Zero::Deallocate).unwrap();
     // A batch of regions may come on top.
     assert!(count(Cell::is_dirty) < 2 * MAX_DIRTY);
+}
+
+#[test]
+fn extents_of_what_is_known_are_told_without_a_look_at_the_layers() {
+    // Given a device whose map is in memory
+    let disk = SimulatedDisk::default();
+    let depot = Depot::new(disk.clone());
+    let view = volume(&depot, 2 * REGION_BYTES);
+    view.write_at(&[1; BLOCK], 0).unwrap();
+    freeze(&depot, &view, 2);
+    view.write_at(&[2; BLOCK], BLOCK_BYTES).unwrap();
+    let extents = || view.extents(0, 4 * BLOCK_BYTES, 9);
+    let before = extents().unwrap();
+    assert_eq!(before.iter().map(|extent| extent.depth).collect::<Vec<_>>(), [Some(0), Some(1), None]);
+    // When the disk does not answer
+    disk.fail_after(0);
+    // Then they are told all the same
+    assert_eq!(extents().unwrap(), before);
 }
 
 #[test]
