@@ -28,6 +28,16 @@ impl<F: BlockFile> Layer<F> {
         self.data.get()?.used_bytes()
     }
 
+    /// Makes sure that the file system can hold all of a layer of that size.
+    pub(in crate::volume::layers) fn extend_file(&self, size: u64) -> io::Result<()> {
+        self.data.get()?.extend(size).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => {
+                io::Error::new(error.kind(), format!("the file system of volumes cannot hold {size} bytes in one file"))
+            }
+            _ => error,
+        })
+    }
+
     /// Behind the last region that its map may name.
     pub(in crate::volume::layers) fn map_end(&self) -> io::Result<u32> {
         self.map.end()

@@ -21,6 +21,7 @@ impl<F: BlockFile> View<F> {
         let top = Arc::clone(self.stack.read().top());
         // Writes to a device that had grown, before a power loss made it short again.
         top.clear_all_beyond_end()?;
+        top.extend_file(size)?;
         top.grow(size);
         let mut stack = self.stack.write();
         stack.map.grow(size);

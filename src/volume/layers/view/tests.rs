@@ -188,6 +188,18 @@ fn extents_of_what_is_known_are_told_without_a_look_at_the_layers() {
 }
 
 #[test]
+fn size_that_no_file_can_have_is_refused_at_once() {
+    let (_directory, depot) = depot();
+    let size = u64::MAX / BLOCK_BYTES * BLOCK_BYTES;
+    let refused = depot.create_layer(spec(7, size)).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::FileTooLarge);
+    assert!(refused.to_string().contains(&size.to_string()), "{refused}");
+    let view = volume(&depot, REGION_BYTES);
+    assert_eq!(view.grow(size).unwrap_err().kind(), std::io::ErrorKind::FileTooLarge);
+    assert_eq!(view.size(), REGION_BYTES);
+}
+
+#[test]
 fn reads_that_must_not_wait_say_so_until_the_map_is_there() {
     let (_directory, depot) = depot();
     let view = volume(&depot, REGION_BYTES);
