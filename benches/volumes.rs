@@ -94,11 +94,11 @@ const VOLUME: &str = "/bench";
 
 impl Bench {
     async fn start(args: &Args) -> Result<Self, BoxError> {
+        let directory = std::path::absolute(&args.directory)?;
         // What an earlier run left; it may not be there.
-        let _ = std::fs::remove_dir_all(&args.directory);
-        std::fs::create_dir_all(&args.directory)?;
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory)?;
         let bytes = args.size * MIB;
-        let directory = args.directory.clone();
         let steward = Steward::start(&directory.join("steward")).await?;
         steward.create(VOLUME, bytes).await?;
         let (raw, qcow2) = (directory.join("raw"), directory.join("qcow2"));

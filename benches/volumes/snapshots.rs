@@ -22,7 +22,7 @@ pub(crate) async fn fresh(bench: &mut Bench) -> Result<(), BoxError> {
         let name = format!("fresh-{round}");
         bench.steward.snapshot(VOLUME, &name).await?;
         rates[0].push(fio::run(&bench.steward.place(VOLUME), bench.bytes, &load)?.operations_per_second);
-        bench.steward.delete_snapshot(VOLUME, &name).await?;
+        bench.steward.delete_snapshots(VOLUME, vec![name.clone()]).await?;
         let overlay = bench.directory().join(&name);
         qemu::create_on(&base, &overlay)?;
         let server = Qemu::start(&overlay, Format::Qcow2)?;
@@ -57,9 +57,8 @@ pub(crate) async fn depth(bench: &mut Bench) -> Result<(), BoxError> {
         let what = format!("reads through 64 snapshots, depth {depth}: × of none");
         bench.table.say(&what, ratio, "", "≥ 0.9", ratio >= 0.9);
     }
-    for number in 0..SNAPSHOTS {
-        bench.steward.delete_snapshot(deep, &format!("s{number}")).await?;
-    }
+    let names = (0..SNAPSHOTS).map(|number| format!("s{number}")).collect();
+    bench.steward.delete_snapshots(deep, names).await?;
     bench.steward.remove(deep).await
 }
 
@@ -82,10 +81,8 @@ pub(crate) async fn pause(bench: &mut Bench) -> Result<(), BoxError> {
     let p99 = percentile(pauses, 99).unwrap_or_default();
     bench.table.say("writers wait for a snapshot, p99 at depth 32: ms", p99, "", "≤ 5", p99 <= 5.0);
     bench.table.note("  whoever asks for it waits, median: ms", median(answers).unwrap_or_default(), "");
-    for number in 0..SNAPSHOTS {
-        bench.steward.delete_snapshot(VOLUME, &format!("pause-{number}")).await?;
-    }
-    Ok(())
+    let names = (0..SNAPSHOTS).map(|number| format!("pause-{number}")).collect();
+    bench.steward.delete_snapshots(VOLUME, names).await
 }
 
 /// Clones of a snapshot of 100 GiB.
@@ -107,6 +104,6 @@ pub(crate) async fn clones(bench: &mut Bench) -> Result<(), BoxError> {
     let slow = percentile(times.clone(), 99).unwrap_or_default();
     bench.table.say("a clone of 100 GiB, the slowest of 50: ms", slow, "", "≤ 20", slow <= 20.0);
     bench.table.note("  median: ms", median(times).unwrap_or_default(), "");
-    bench.steward.delete_snapshot(large, "s").await?;
+    bench.steward.delete_snapshots(large, vec!["s".to_owned()]).await?;
     bench.steward.remove(large).await
 }

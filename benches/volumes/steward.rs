@@ -11,9 +11,8 @@ use steward_proto::volume::v1::snapshot_service_client::SnapshotServiceClient;
 use steward_proto::volume::v1::volume_service_client::VolumeServiceClient;
 use steward_proto::volume::v1::{
     CloneSnapshotRequest, CreateSnapshotRequest, CreateVolumeRequest, DeleteSnapshotRequest, DeleteVolumeRequest,
-    FlattenVolumeRequest, GetSnapshotRequest, PurgeTrashRequest, SnapshotName, VolumeName, WaitOperationRequest,
+    FlattenVolumeRequest, ListSnapshotsRequest, PurgeTrashRequest, SnapshotName, VolumeName, WaitOperationRequest,
 };
-use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::BoxError;
@@ -85,16 +84,17 @@ impl Steward {
         Ok(pause.try_into()?)
     }
 
-    /// Deletes a snapshot, and waits until it is gone.
-    pub(crate) async fn delete_snapshot(&self, path: &str, name: &str) -> Result<(), BoxError> {
-        let snapshot = Some(snapshot_named(path, name));
-        let request = DeleteSnapshotRequest { snapshot: snapshot.clone(), ..Default::default() };
-        self.snapshots().delete_snapshot(request).await?;
+    /// Deletes snapshots, and waits until they are gone.
+    pub(crate) async fn delete_snapshots(&self, path: &str, names: Vec<String>) -> Result<(), BoxError> {
+        for name in names {
+            let snapshot = Some(snapshot_named(path, &name));
+            let request = DeleteSnapshotRequest { snapshot, ..Default::default() };
+            self.snapshots().delete_snapshot(request).await?;
+        }
         loop {
-            let request = GetSnapshotRequest { snapshot: snapshot.clone(), ..Default::default() };
-            match self.snapshots().get_snapshot(request).await {
-                Err(status) if status.code() == Code::NotFound => return Ok(()),
-                answer => drop(answer?),
+            let request = ListSnapshotsRequest { volume: named(path), ..Default::default() };
+            if self.snapshots().list_snapshots(request).await?.into_inner().total_size == 0 {
+                return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -130,7 +130,7 @@ impl Volumes {
                     || !self.pools.iter().all(is_pool)
                     || (1..self.pools.len()).any(|index| self.pools[..index].contains(&self.pools[index]))
             }),
-            ("volumes.max_snapshots", "has to be between 1 and 10000", !(1..=10_000).contains(&self.max_snapshots)),
+            ("volumes.max_snapshots", "has to be between 1 and 4000", !(1..=4000).contains(&self.max_snapshots)),
             ("volumes.max_operations", "has to be between 1 and 100000", !(1..=100_000).contains(&self.max_operations)),
             ("volumes.running_operations", "has to be between 1 and 64", !(1..=64).contains(&self.running_operations)),
             ("volumes.nbd_connections", "has to be between 1 and 100000", {

@@ -1,10 +1,39 @@
-//! The data directory, which one process at a time may use.
+//! The data directory and that of volumes, which one process at a time may use.
 
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A data directory that is ours until this is dropped or the process ends, however it ends.
+/// What a directory is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// All that the server keeps.
+    Data,
+    /// The layers of volumes.
+    Volumes,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Purpose::Data => "data directory",
+            Purpose::Volumes => "directory of volumes",
+        })
+    }
+}
+
+impl Purpose {
+    /// How another one is chosen.
+    fn setting(self) -> &'static str {
+        match self {
+            Purpose::Data => "--data",
+            Purpose::Volumes => "volumes.path",
+        }
+    }
+}
+
+/// A directory that is ours until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
@@ -12,19 +41,19 @@ pub(super) struct DataDir {
     _lock: File,
 }
 
-/// Why a data directory cannot be used.
+/// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("data directory {path} is in use by {user}: stop it, or choose another directory with --data")]
-    InUse { path: PathBuf, user: String },
-    #[error("data directory {path}: {error}")]
-    Io { path: PathBuf, error: io::Error },
+    #[error("{purpose} {path} is in use by {user}: stop it, or choose another directory with {}", purpose.setting())]
+    InUse { purpose: Purpose, path: PathBuf, user: String },
+    #[error("{purpose} {path}: {error}")]
+    Io { purpose: Purpose, path: PathBuf, error: io::Error },
 }
 
 impl DataDir {
     /// Creates the directory where it is missing, and takes it.
-    pub(super) fn take(path: &Path) -> Result<Self, Error> {
-        let io_error = |error| Error::Io { path: path.to_owned(), error };
+    pub(super) fn take(purpose: Purpose, path: &Path) -> Result<Self, Error> {
+        let io_error = |error| Error::Io { purpose, path: path.to_owned(), error };
         std::fs::create_dir_all(path).map_err(io_error)?;
         let lock_path = path.join("LOCK");
         let mut lock =
@@ -36,7 +65,7 @@ impl DataDir {
                 // The holder writes its name right after it took the lock; until then it is a stranger.
                 let _ = lock.read_to_string(&mut user);
                 let user = if user.trim().is_empty() { "another process".to_owned() } else { user.trim().to_owned() };
-                return Err(Error::InUse { path: path.to_owned(), user });
+                return Err(Error::InUse { purpose, path: path.to_owned(), user });
             }
             Err(TryLockError::Error(error)) => return Err(io_error(error)),
         }
@@ -59,11 +88,11 @@ mod tests {
     #[test]
     fn a_directory_in_use_is_refused_with_the_name_of_its_user() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let ours = DataDir::take(directory.path()).expect("a free directory");
-        let error = DataDir::take(directory.path()).expect_err("a directory in use").to_string();
+        let ours = DataDir::take(Purpose::Volumes, directory.path()).expect("a free directory");
+        let error = DataDir::take(Purpose::Volumes, directory.path()).expect_err("a directory in use").to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         assert!(error.contains(&directory.path().display().to_string()), "{error}");
         drop(ours);
-        DataDir::take(directory.path()).expect("a directory that was let go");
+        DataDir::take(Purpose::Volumes, directory.path()).expect("a directory that was let go");
     }
 }

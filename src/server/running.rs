@@ -16,7 +16,7 @@ use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
 use tower::layer::layer_fn;
 
-use super::data_dir::DataDir;
+use super::data_dir::{DataDir, Purpose};
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
@@ -47,7 +47,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
     let authenticator = Authenticator::from_config(&config.auth)?;
-    let data = DataDir::take(&config.store.data)?;
+    let data = DataDir::take(Purpose::Data, &config.store.data)?;
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
@@ -59,7 +59,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
-    let catalog = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
+    // The directory of volumes is ours to the end.
+    let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
     let grpc_listener = TcpListener::bind(config.server.grpc)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::data_dir::{DataDir, Purpose};
 use super::listen::Tls;
 use super::running::BoxError;
 use crate::clock::{Clock, SystemClock};
@@ -17,17 +18,19 @@ use crate::volume::layers::Depot;
 use crate::volume::layers::disk::OsDisk;
 use crate::volume::{
     Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, OperationRetention, PolicyEngine, Runner, TrashEngine,
-    nbd,
+    claim, nbd,
 };
 
-/// The volumes in `store`, at work.
+/// The volumes in `store`, at work, and the directory of their layers, which is to be kept as long as they are used.
 pub(super) async fn start(
     config: &Config,
     store: Arc<dyn Store>,
     shutdown: &CancellationToken,
     tasks: &TaskTracker,
-) -> Result<Catalog, BoxError> {
+) -> Result<(Catalog, DataDir), BoxError> {
     let path = config.volumes.path.clone().unwrap_or_else(|| config.store.data.join("volumes"));
+    let directory = DataDir::take(Purpose::Volumes, &path)?;
+    claim(&*store, &path).await?;
     let depot = tokio::task::spawn_blocking(move || open_depot(&path)).await??;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let catalog = Catalog::open(
@@ -62,7 +65,7 @@ pub(super) async fn start(
         shutdown.clone(),
     ));
     tasks.spawn(engine::run(ExpiryEngine::new(catalog.clone()), store, clock, shutdown.clone()));
-    Ok(catalog)
+    Ok((catalog, directory))
 }
 
 fn open_depot(path: &Path) -> Result<Depot<OsDisk>, BoxError> {

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use steward_proto::store::v1::VolumeLayersRecord;
 use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,13 +27,18 @@ use super::exports::NbdAddresses;
 use super::keys;
 use super::namespace;
 use super::open::Open;
+use super::own_layers;
 use super::pace::Paces;
 use super::progress::Progress;
 use super::settings::Settings;
-use super::tx::{self, Tx};
+use super::tx::Tx;
 use super::volume_locks::VolumeLocks;
 use crate::clock::Clock;
-use crate::store::{KeyRange, Revision, Step, Store, Table, update};
+use crate::store::{Revision, Step, Store, update};
+
+/// How many numbers of layers are set aside for each run of the server: more than one can use up, and few enough for
+/// four thousand million runs.
+const LAYERS_OF_A_RUN: u64 = 1 << 32;
 
 /// All volumes, snapshots and operations of a server. Clones share it.
 #[derive(Clone)]
@@ -57,7 +63,7 @@ pub struct Parts {
     pub(super) progress: Progress,
     /// Those of them that give clones their bytes.
     pub(super) paces: Paces,
-    /// Layers without a record whose bytes could not be removed yet. A restart removes them too.
+    /// Layers without a record whose bytes could not be removed yet. The next start puts them aside.
     pub(super) leftovers: Mutex<BTreeSet<LayerId>>,
     /// Somebody may need a layer no more, or the last reader of one has gone.
     pub(super) tidy: Notify,
@@ -77,8 +83,7 @@ impl Deref for Catalog {
 }
 
 impl Catalog {
-    /// The catalogue in `store`, with the bytes that `driver` keeps. Layers that no record knows of, left by a crash, are
-    /// removed. What it starts runs in `tasks`, and ends when `shutdown` is cancelled.
+    /// The catalogue in `store`, with the bytes that `driver` keeps. What it starts runs in `tasks`, and ends when `shutdown` is cancelled.
     pub async fn open(
         store: Arc<dyn Store>,
         driver: Arc<dyn Driver>,
@@ -88,7 +93,7 @@ impl Catalog {
         tasks: TaskTracker,
     ) -> Result<Self, Error> {
         namespace::found(&*store, micros(clock.now())).await?;
-        let next_layer = AtomicU64::new(remove_unknown_layers(&store, &driver).await? + 1);
+        let next_layer = AtomicU64::new(reserve_layers(&*store, &driver).await?);
         Ok(Catalog(Arc::new(Parts {
             store,
             open: Open::new(Arc::clone(&clock)),
@@ -160,25 +165,21 @@ pub(super) fn micros(time: crate::clock::Timestamp) -> u64 {
     u64::try_from(time.nanos() / 1000).unwrap_or(0)
 }
 
-/// Removes the layers of a driver that no record knows of, and returns the highest number that was ever used.
-async fn remove_unknown_layers(store: &Arc<dyn Store>, driver: &Arc<dyn Driver>) -> Result<u64, Error> {
+/// Sets aside numbers for the layers of this run, which no other run gives out, and returns the first.
+async fn reserve_layers(store: &dyn Store, driver: &Arc<dyn Driver>) -> Result<u64, Error> {
     let listing = Arc::clone(driver);
-    let layers = run(move || listing.layers()).await?;
-    let mut highest = 0;
-    for layer in layers {
-        highest = highest.max(layer.0);
-        if store.get(&keys::layer(layer.0)).await?.is_none() {
-            tracing::info!(%layer, "a layer that no record knows of is removed");
-            let driver = Arc::clone(driver);
-            run(move || driver.remove_layer(layer)).await?;
-        }
-    }
-    let known = tx::scan(&**store, KeyRange::prefix(&crate::store::Key::table(Table::VolumeLayer)), usize::MAX).await?;
-    let known = known.last().and_then(|(key, _)| keys::first_number(key)).unwrap_or(0);
-    Ok(highest.max(known))
-}
-
-async fn run<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, Error> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|error| Error::Internal(format!("work on bytes broke off: {error}")))?.map_err(Error::from)
+    let there = tokio::task::spawn_blocking(move || listing.layers()).await;
+    let there = there.map_err(|error| Error::Internal(format!("work on bytes broke off: {error}")))??;
+    let there = there.into_iter().map(|layer| layer.0).max();
+    let known = own_layers::known(store).await?.last().copied();
+    let highest = there.max(known).unwrap_or(0);
+    let reserve = update(store, "the numbers of layers", || async {
+        let mut tx = Tx::new(store);
+        let mut record: VolumeLayersRecord = tx.get(&keys::layers()).await?.unwrap_or_default();
+        let first = record.highest_layer.max(highest) + 1;
+        record.highest_layer = first.saturating_add(LAYERS_OF_A_RUN);
+        tx.put(keys::layers(), &record);
+        Ok::<_, Error>(tx.answer(first))
+    });
+    Ok(reserve.await?.0)
 }

@@ -6,10 +6,8 @@ use steward_proto::store::v1::VolumeRecord;
 
 use super::catalog::Catalog;
 use super::create::exists;
-use super::driver::Access;
 use super::error::Error;
 use super::keys;
-use super::layer_tree;
 use super::lookup::ShownVolume;
 use super::namespace::{CLONE_ID, Found, ROOT_ID, TRASH_ID, User, Which};
 use super::path::{MAX_DEPTH, MAX_PATH_BYTES, VolumePath};
@@ -113,62 +111,51 @@ impl Catalog {
     async fn resize(&self, user: &User, which: &Which, size_bytes: u64) -> Result<ShownVolume, Error> {
         let id = Tx::new(&*self.store).find(which, user).await?.record.id;
         let _lock = self.volume_locks.one(id).await;
-        let record = self.longer(&mut Tx::new(&*self.store), user, which, id, size_bytes).await?;
-        if record.size_bytes < size_bytes {
-            // The bytes first: what a record promises is there.
-            self.grow_bytes(&record, size_bytes).await?;
-            let decided = self.decide(which, |mut tx| async move {
-                let mut record = self.longer(&mut tx, user, which, id, size_bytes).await?;
+        let view = self.open.view(id);
+        if view.as_ref().is_some_and(|view| view.is_read_only()) {
+            return Err(Error::BadState(format!("{which} is read-only and open: it grows when it is closed")));
+        }
+        // The record first: layers read as zeros beyond their end, and are opened as long as the record says, so what it
+        // promises is there after a crash too. The other way round, a device could have bytes that no record knows.
+        let decided = self.decide(which, |mut tx| async move {
+            let mut record = self.longer(&mut tx, user, id, size_bytes).await?;
+            if record.size_bytes < size_bytes {
                 let mut top = tx.layer(record.top_layer).await?;
                 record.size_bytes = size_bytes;
                 top.size_bytes = size_bytes;
                 tx.put_layer(&top);
                 tx.put_volume(&record);
-                Ok::<_, Error>(tx.answer(()))
-            });
-            decided.await?;
+            }
+            Ok::<_, Error>(tx.answer(()))
+        });
+        decided.await?;
+        // Also where the record was so long already: the attempt that made it so may have failed here.
+        if let Some(view) = view.filter(|view| view.size() < size_bytes) {
+            self.blocking(move |_| view.grow(size_bytes)).await?;
         }
         self.show_volume(id).await
     }
 
     /// The record of a volume that may become so long; the difference is charged to its owner.
-    async fn longer(
-        &self,
-        tx: &mut Tx<'_>,
-        user: &User,
-        which: &Which,
-        id: u64,
-        size_bytes: u64,
-    ) -> Result<VolumeRecord, Error> {
-        let found = tx.find(which, user).await?.volume()?;
+    async fn longer(&self, tx: &mut Tx<'_>, user: &User, id: u64, size_bytes: u64) -> Result<VolumeRecord, Error> {
+        let found = tx.find(&Which::Id(id), user).await?.volume()?;
         found.check(user)?;
-        if found.record.id != id {
-            return Err(Error::BadState(format!("{which} was replaced by another volume in the meantime")));
-        }
+        let path = &found.path;
         if found.is_trashed() {
-            return Err(Error::BadState(format!("{which} is in the trash")));
+            return Err(Error::BadState(format!("{path} is in the trash")));
         }
         if !found.record.operation.is_empty() {
-            return Err(Error::BadState(format!("{which} is being flattened")));
+            return Err(Error::BadState(format!("{path} is being flattened")));
         }
         self.check_size(size_bytes)?;
         let has = found.record.size_bytes;
         if size_bytes < has {
-            return Err(Error::SizeOutOfRange(format!("{which} has {has} bytes, and only grows")));
+            return Err(Error::SizeOutOfRange(format!("{path} has {has} bytes, and only grows")));
         }
         if size_bytes > has {
             tx.charge(&found.record.owner, Charge { bytes: signed(size_bytes - has), ..Charge::default() }).await?;
         }
         Ok(found.record)
-    }
-
-    async fn grow_bytes(&self, record: &VolumeRecord, size_bytes: u64) -> Result<(), Error> {
-        if let Some(view) = self.open.view(record.id) {
-            return self.blocking(move |_| view.grow(size_bytes)).await;
-        }
-        let _tree = self.tree.read().await;
-        let chain = layer_tree::chain(&*self.store, record.top_layer).await?;
-        self.blocking(move |driver| driver.open(&chain, Access::ReadWrite)?.grow(size_bytes)).await
     }
 
     /// Changes what is written on a volume or directory; with an etag only if that is still its own.

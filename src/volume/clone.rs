@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use steward_proto::store::v1::{LayerRecord, VolumeOperationRecord, VolumeRecord, VolumeSnapshotRecord};
+use steward_proto::store::v1::{
+    CloneRequestRecord, LayerRecord, VolumeOperationRecord, VolumeRecord, VolumeSnapshotRecord,
+};
 use uuid::Uuid;
 
 use super::catalog::Catalog;
@@ -156,7 +158,7 @@ impl Catalog {
         source: Option<String>,
         what: &CloneVolume,
     ) -> Result<MadeClone, Error> {
-        let below = Tx::new(&*self.store).layer(snapshot.layer).await?;
+        let (_, below) = self.snapshot_and_layer(uuid_of(&snapshot.uuid)?).await?;
         let size = self.clone_size(snapshot, what.size_bytes)?;
         let top = LayerSpec { id: self.next_layer(), size, checksums: below.checksums };
         self.blocking(move |driver| driver.create_layer(top)).await?;
@@ -166,13 +168,7 @@ impl Catalog {
             let made = self.record_clone(&mut tx, plan).await?;
             Ok::<_, Error>(tx.answer(made))
         });
-        let made = match decided.await {
-            Ok((made, _)) => made,
-            Err(error) => {
-                self.blocking(move |driver| driver.remove_layer(top.id)).await?;
-                return Err(error);
-            }
-        };
+        let (made, _) = self.or_without_layer(top.id, decided.await).await?;
         self.operations.notify_one();
         Ok(made)
     }
@@ -205,6 +201,7 @@ impl Catalog {
         if tx.entry(directory.id, &name).await?.is_some() {
             return Err(Error::AlreadyExists(what.destination.to_string()));
         }
+        tx.check_depth(snapshot.layer).await?;
         let id = tx.next_id().await?;
         let mut volume = VolumeRecord {
             id,
@@ -225,6 +222,10 @@ impl Catalog {
             base_layer: plan.top.id.0,
             cloned_from: snapshot.uuid.clone(),
             clone_operation: plan.operation.to_string(),
+            clone_request: Some(CloneRequestRecord {
+                lazy: !what.full_copy,
+                source_path: plan.source.clone().unwrap_or_default(),
+            }),
             ..VolumeRecord::default()
         };
         let operation = self.clone_operation(plan, &mut volume);
@@ -274,17 +275,21 @@ impl Catalog {
     }
 }
 
-/// The operation of a clone whose own has been forgotten since: that it is done is all there is to say.
+/// The operation of a clone whose own has been forgotten since: that it is done, and what was asked for.
 fn long_done(volume: &VolumeRecord) -> VolumeOperationRecord {
+    let asked = volume.clone_request.clone().unwrap_or(CloneRequestRecord { lazy: true, source_path: String::new() });
+    let source_is_volume = !asked.source_path.is_empty();
     VolumeOperationRecord {
         uuid: volume.clone_operation.clone(),
         r#type: Type::Clone.into(),
         state: State::Succeeded.into(),
         owner: volume.owner.clone(),
-        source: volume.cloned_from.clone(),
+        source: if source_is_volume { asked.source_path } else { volume.cloned_from.clone() },
+        source_is_volume,
         snapshot: volume.cloned_from.clone(),
         target_id: volume.id,
-        lazy: true,
+        lazy: asked.lazy,
+        read_only: volume.read_only,
         create_us: volume.create_us,
         end_us: volume.create_us,
         ..VolumeOperationRecord::default()

@@ -80,13 +80,17 @@ impl Catalog {
                 self.drop_layer(layer).await;
                 Ok((self.show_volume(id).await?, false))
             }
-            // It is not known whether a record names the layer: the next start finds out.
-            Err(error @ Error::Store(_)) => Err(error),
-            Err(error) => {
-                self.drop_layer(layer).await;
-                Err(error)
-            }
+            Err(error) => self.or_without_layer(layer, Err(error)).await,
         }
+    }
+
+    /// Removes a layer again if what it was made for was refused.
+    pub(super) async fn or_without_layer<T>(&self, layer: LayerId, result: Result<T, Error>) -> Result<T, Error> {
+        // After an error of the store it is not known whether a record names the layer: the next start finds out.
+        if result.as_ref().is_err_and(|error| !matches!(error, Error::Store(_))) {
+            self.drop_layer(layer).await;
+        }
+        result
     }
 
     /// Removes a layer that no record names.

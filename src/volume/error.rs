@@ -95,6 +95,12 @@ pub enum Error {
         /// How many it may have.
         limit: u32,
     },
+    /// As many layers lie below as may.
+    #[error("{limit} layers lie on each other, which is the limit: delete snapshots, or flatten a clone among them")]
+    ChainLimit {
+        /// How many may.
+        limit: u32,
+    },
     /// There are as many operations as there may be.
     #[error("{limit} operations are waiting or running, which is the limit")]
     TaskLimit {
@@ -171,7 +177,7 @@ impl From<Error> for Failure {
             Error::SizeOutOfRange(_) => (Category::FailedPrecondition, "SIZE_OUT_OF_RANGE"),
             Error::PoolMismatch(_) => (Category::FailedPrecondition, "POOL_MISMATCH"),
             Error::NotSupported(_) => (Category::FailedPrecondition, "NOT_SUPPORTED"),
-            Error::SnapshotLimit { .. } => (Category::ResourceExhausted, "SNAPSHOT_LIMIT"),
+            Error::SnapshotLimit { .. } | Error::ChainLimit { .. } => (Category::ResourceExhausted, "SNAPSHOT_LIMIT"),
             Error::TaskLimit { .. } => (Category::ResourceExhausted, "TASK_LIMIT"),
             Error::QuotaExceeded { .. } => (Category::ResourceExhausted, "QUOTA_EXCEEDED"),
             Error::TooManyWatchers { .. } => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),

@@ -27,13 +27,21 @@ impl Catalog {
     /// Begins to flatten a clone, at most at so many bytes a second (0: as the server is set). A volume that needs
     /// nothing of a parent is answered without an operation, one that is at it with the operation that is.
     pub async fn flatten(&self, user: &User, which: &Which, bytes_per_second: u64) -> Result<Flattened, Error> {
-        let plan = Plan {
-            uuid: Uuid::new_v4(),
-            into: self.next_layer(),
-            now_us: self.now_us(),
-            owner: user,
-            bytes_per_second,
-        };
+        let (catalog, user, which) = (self.clone(), user.clone(), which.clone());
+        // Once it is recorded, the runner has to hear of it.
+        self.to_the_end(async move { catalog.begin_to_flatten(&user, &user, &which, bytes_per_second).await }).await
+    }
+
+    /// The same, where one is asked whether it may and the operation belongs to another. Not to be left halfway.
+    pub(super) async fn begin_to_flatten(
+        &self,
+        user: &User,
+        owner: &User,
+        which: &Which,
+        bytes_per_second: u64,
+    ) -> Result<Flattened, Error> {
+        let plan =
+            Plan { uuid: Uuid::new_v4(), into: self.next_layer(), now_us: self.now_us(), owner, bytes_per_second };
         let ((operation, volume), _) = self
             .decide(which, |mut tx| {
                 let plan = &plan;

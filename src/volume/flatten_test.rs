@@ -15,6 +15,7 @@ use super::operation::{State, Type, kind, state, uuid_of};
 use super::operations::{OperationFilter, OperationStart, Say};
 use super::runner::Runner;
 use super::snapshot_create::CreateSnapshot;
+use super::snapshot_delete::Children;
 use super::snapshots::WhichSnapshot;
 use super::testing::{GIB, World, at, path, user};
 use super::tx;
@@ -276,4 +277,22 @@ async fn operations_that_ended_long_ago_are_forgotten() {
     for gone in [uuid, uuid_of(&made.operation.uuid).expect("a UUID")] {
         assert!(matches!(world.catalog.get_operation(&user("ann"), gone).await, Err(Error::NotFound(_))));
     }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_deleted_with_its_clones_flattened_whoever_owns_them() {
+    let world = World::new().await;
+    let made = cloned(&world, false).await;
+    let moved = world.catalog.make_directory(&user("ann"), &path("/d"), None).await;
+    moved.expect("a directory");
+    world.catalog.rename_volume(&user("ann"), &at("/c"), &path("/d/c")).await.expect("it is in it");
+    let change = super::change::VolumeChange { owner: Some("bob".to_owned()), ..Default::default() };
+    world.catalog.update_volume(&user("root"), &at("/d/c"), &change, None).await.expect("it is another's");
+
+    let which = WhichSnapshot::Named(path("/a"), "s".to_owned());
+    world.catalog.delete_snapshot(&user("ann"), &which, Children::Flatten).await.expect("a deletion");
+    let flatten = uuid_of(&volume(&world, &made).await.operation).expect("an operation");
+    assert_eq!(operation(&world, flatten).await.owner, "bob");
+    run(&world).await;
+    assert!(volume(&world, &made).await.parent_snapshot.is_empty());
 }

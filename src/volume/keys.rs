@@ -141,6 +141,11 @@ pub(super) fn sequence() -> Key {
     Key::table(Table::VolumeSequence)
 }
 
+/// What is known of the directory of layers, and which numbers they may have been given.
+pub(super) fn layers() -> Key {
+    numbered(Table::VolumeSequence, 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

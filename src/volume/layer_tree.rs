@@ -66,7 +66,26 @@ pub(super) async fn children(store: &dyn Store, layer: u64, limit: usize) -> Res
     Ok(found.iter().filter_map(|(key, _)| keys::second_number(key)).collect())
 }
 
+/// How many layers a chain may have; a driver opens twice as many. What is recorded meanwhile may pass it by a few.
+pub(super) const MAX_DEPTH: u32 = 4000;
+
 impl Tx<'_> {
+    /// Refuses one more layer on a chain, which ends in `layer`, that is as long as chains may be.
+    ///
+    /// The chain is counted as it is stored, and is no precondition: what else happens to it at the same time makes it
+    /// shorter, or adds one.
+    pub(super) async fn check_depth(&mut self, layer: u64) -> Result<(), Error> {
+        let (mut next, mut depth) = (layer, 0);
+        while next != 0 {
+            depth += 1;
+            if depth >= MAX_DEPTH {
+                return Err(Error::ChainLimit { limit: MAX_DEPTH });
+            }
+            next = self.stored::<LayerRecord>(&keys::layer(next)).await?.map_or(0, |record| record.parent);
+        }
+        Ok(())
+    }
+
     /// The record of a layer.
     pub(super) async fn layer(&mut self, id: u64) -> Result<LayerRecord, Error> {
         self.get(&keys::layer(id)).await?.ok_or_else(|| missing(id))
@@ -149,5 +168,23 @@ mod tests {
         assert_eq!(care(&layer(0, 2), Some(6)), Care::Keep);
         assert_eq!(care(&layer(9, 0), None), Care::Keep);
         assert_eq!(care(&layer(9, 1), Some(6)), Care::Keep);
+    }
+
+    #[tokio::test]
+    async fn a_chain_has_no_more_layers_than_can_be_opened() {
+        let world = crate::volume::testing::World::new().await;
+        let limit = u64::from(MAX_DEPTH);
+        for part in (1..=limit).collect::<Vec<_>>().chunks(100) {
+            let put = world.catalog.decide("layers", |mut tx| {
+                for id in part {
+                    tx.put_layer(&LayerRecord { id: *id, parent: id - 1, ..LayerRecord::default() });
+                }
+                async move { Ok::<_, Error>(tx.answer(())) }
+            });
+            put.await.expect("layers");
+        }
+        let mut tx = Tx::new(world.store());
+        tx.check_depth(limit - 1).await.expect("room for one more");
+        assert!(matches!(tx.check_depth(limit).await, Err(Error::ChainLimit { limit: MAX_DEPTH })));
     }
 }

@@ -11,7 +11,7 @@
 //! - `handshake` is the first phase of the protocol, `transmission` the second one.
 //! - `request`, `read`, `status` and `execute` are what a request is and what it does.
 //! - `input`, `output`, `link`, `socket` and `writer` move the bytes.
-//! - `pool` and `in_flight` are the requests that wait for a disk.
+//! - `pool`, `lanes` and `in_flight` are the requests that wait for a disk.
 //! - `protocol` has the protocol's numbers, `problem` the errors in them.
 
 mod connection;
@@ -20,6 +20,7 @@ mod exports;
 mod handshake;
 mod in_flight;
 mod input;
+mod lanes;
 mod link;
 mod listener;
 mod measures;

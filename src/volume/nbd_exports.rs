@@ -2,7 +2,8 @@
 //!
 //! A client names a volume by its path, with or without the first slash: `/vm/disk1`, `vm/disk1`. `vm/disk1@NAME` is a
 //! snapshot, unless there is a volume of just that path. `export:UUID` is what an export was opened for, and
-//! `vm/disk1?export=UUID` the same, with a name that can be read.
+//! `vm/disk1?export=UUID` the same, with a name that can be read. The export of a volume opens its snapshots too:
+//! `vm/disk1@NAME?export=UUID`. Whatever it opened ends with it.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -105,8 +106,7 @@ impl NbdExports {
         };
         let Some((volume, snapshot)) = path.rsplit_once('@') else { return Err(refused) };
         let volume = Which::Path(VolumePath::parse("name", volume)?);
-        // An export is one of a volume or of a snapshot; a snapshot by its name needs none.
-        let opener = Opener { wish: Wish::Read, export: None, ..opener };
+        let opener = Opener { wish: Wish::Read, ..opener };
         let session = self.catalog.open_snapshot(&volume, snapshot, opener).await?;
         Ok((session, path.to_owned()))
     }
@@ -116,9 +116,14 @@ impl NbdExports {
 impl Exports for NbdExports {
     async fn open(&self, name: &str, peer: &Peer) -> Result<NbdSession, OpenError> {
         let (session, name) = self.open_named(name, peer).await.map_err(refusal)?;
+        // Who closed the export while it was being opened has not seen this session.
+        if session.export().is_some_and(|export| self.catalog.open.export(export).is_none()) {
+            return Err(OpenError::Unknown("the export was closed".to_owned()));
+        }
         let device = session.device().ok_or_else(|| OpenError::Shutdown("the server is shutting down".to_owned()))?;
         let description = format!("{} bytes{}", device.size(), if session.is_read_only() { ", read-only" } else { "" });
-        Ok(NbdSession { device, name, description, stop: session.stop().clone(), guard: Box::new(session) })
+        let disk = session.number();
+        Ok(NbdSession { device, disk, name, description, stop: session.stop().clone(), guard: Box::new(session) })
     }
 
     async fn list(&self, _peer: &Peer) -> Vec<ExportName> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use super::busy_layers::Busy;
 use super::driver::View;
 use super::exports::ExportRecord;
 use super::session::SessionInfo;
@@ -39,6 +40,14 @@ struct State {
 struct Used {
     view: Arc<dyn View>,
     sessions: HashMap<Uuid, Arc<SessionInfo>>,
+    /// Keeps its layers where they are, where no name that stays does.
+    busy: Option<Busy>,
+}
+
+/// A view that is open no more. Dropping it, which may wait for the disk, closes the view and then lets its layers go.
+pub(super) struct Closing {
+    _view: Arc<dyn View>,
+    _busy: Option<Busy>,
 }
 
 impl Open {
@@ -89,8 +98,8 @@ impl Open {
     }
 
     /// Adds a view that was just opened, with its first session.
-    pub(super) fn add(&self, view: Arc<dyn View>, session: &Arc<SessionInfo>) {
-        let used = Used { view, sessions: HashMap::from([(session.uuid, Arc::clone(session))]) };
+    pub(super) fn add(&self, view: Arc<dyn View>, busy: Option<Busy>, session: &Arc<SessionInfo>) {
+        let used = Used { view, sessions: HashMap::from([(session.uuid, Arc::clone(session))]), busy };
         self.state.lock().views.insert(session.target, used);
     }
 
@@ -108,10 +117,10 @@ impl Open {
     }
 
     /// Takes the view of what nobody uses any more.
-    pub(super) fn take_idle(&self, target: Target) -> Option<Arc<dyn View>> {
+    pub(super) fn take_idle(&self, target: Target) -> Option<Closing> {
         let mut state = self.state.lock();
         state.views.get(&target).filter(|used| used.sessions.is_empty())?;
-        state.views.remove(&target).map(|used| used.view)
+        state.views.remove(&target).map(|used| Closing { _view: used.view, _busy: used.busy })
     }
 
     /// Sessions on something that write.

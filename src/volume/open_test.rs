@@ -1,6 +1,7 @@
 //! Who has what open, what that keeps others from, and what is read and written over it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use super::nbd_exports::{NbdAccess, NbdExports};
 use super::open_volume::{Opener, Wish};
 use super::scrub::Wrong;
 use super::session::Session;
-use super::snapshots::SnapshotFilter;
+use super::snapshot_delete::Children;
+use super::snapshots::{SnapshotFilter, WhichSnapshot};
 use super::streams::{Part, ReadVolume};
 use super::testing::{GIB, World, at, path, user};
 
@@ -23,8 +25,14 @@ async fn world() -> (World, u64) {
     let world = World::new().await;
     let tcp = vec![("127.0.0.1:10809".parse().expect("an address"), false)];
     world.catalog.set_nbd_addresses(NbdAddresses { tcp, unix: Vec::new() });
+    let id = create(&world, "/a").await;
+    (world, id)
+}
+
+/// Makes a volume; returns its id.
+async fn create(world: &World, at: &str) -> u64 {
     let what = CreateVolume {
-        path: path("/a"),
+        path: path(at),
         size_bytes: GIB,
         stripe_unit: 0,
         stripe_count: 0,
@@ -32,8 +40,7 @@ async fn world() -> (World, u64) {
         labels: HashMap::new(),
         checksums: false,
     };
-    let id = world.catalog.create_volume(&user("ann"), what).await.expect("a volume").0.record.id;
-    (world, id)
+    world.catalog.create_volume(&user("ann"), what).await.expect("a volume").0.record.id
 }
 
 async fn open(world: &World, wish: Wish) -> Result<Session, Error> {
@@ -164,6 +171,95 @@ async fn a_volume_in_use_is_read_from_a_snapshot_that_nobody_is_left_with() {
 }
 
 #[tokio::test]
+async fn who_goes_away_before_a_stream_begins_leaves_no_snapshot() {
+    let (world, _) = world().await;
+    let session = open(&world, Wish::WriteIfPossible).await.expect("a session");
+    let what = ReadVolume { volume: at("/a"), snapshot: None, offset: 0, length: 0 };
+    let ann = user("ann");
+    {
+        let mut reading = std::pin::pin!(world.catalog.read_volume(&ann, what, "test"));
+        assert!(futures::poll!(&mut reading).is_pending());
+    }
+    world.settle().await;
+    assert_eq!(hidden(&world).await.len(), 0);
+    drop(session);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_somebody_has_open_is_not_deleted_and_keeps_its_layers() {
+    let (world, _) = world().await;
+    let what = super::snapshot_create::CreateSnapshot { name: "s".to_owned(), ..Default::default() };
+    let made = world.catalog.create_snapshot(&user("ann"), at("/a"), what).await.expect("a snapshot");
+    let layer = made.snapshots[0].record.layer;
+    let session = world.catalog.open_snapshot(&at("/a"), "s", Opener::server(Wish::Read, "test")).await;
+    let session = session.expect("a session");
+    assert!(world.catalog.busy_layers.contains(layer));
+
+    let which = WhichSnapshot::Named(path("/a"), "s".to_owned());
+    let refused = world.catalog.delete_snapshot(&user("ann"), &which, Children::Fail).await;
+    assert!(matches!(refused, Err(Error::SnapshotInUse(_))));
+
+    drop(session);
+    world.settle().await;
+    assert!(!world.catalog.busy_layers.contains(layer));
+    world.catalog.delete_snapshot(&user("ann"), &which, Children::Fail).await.expect("nobody has it open");
+    let late = world.catalog.open_snapshot(&at("/a"), "s", Opener::server(Wish::Read, "test")).await;
+    assert!(matches!(late, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_hidden_snapshot_is_nobodys_to_name_and_stays_while_it_is_read() {
+    let (world, _) = world().await;
+    let record = world.catalog.hidden_snapshot(&at("/a"), "read").await.expect("a snapshot");
+    let uuid = super::operation::uuid_of(&record.uuid).expect("a UUID");
+    let opened = world.catalog.open_snapshot(&at("/a"), &record.uuid, Opener::server(Wish::Read, "test")).await;
+    assert!(matches!(opened, Err(Error::NotFound(_))));
+    let read = world.catalog.get_snapshot(&user("root"), &WhichSnapshot::Uuid(uuid)).await;
+    assert!(matches!(read, Err(Error::NotFound(_))));
+
+    let session = world.catalog.open_hidden(&record, "test").await.expect("a session");
+    let another = super::snapshot_create::CreateSnapshot { name: "s".to_owned(), ..Default::default() };
+    world.catalog.create_snapshot(&user("ann"), at("/a"), another).await.expect("a snapshot");
+    world.catalog.drop_hidden(&record).await.expect("let go");
+    world.catalog.tidy_all().await.expect("tidied");
+    assert!(world.driver.size_of(record.layer).is_some(), "it is read");
+    drop(session);
+    world.settle().await;
+    world.catalog.tidy_all().await.expect("tidied");
+    assert_eq!(hidden(&world).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_waits_for_any_more_is_over_before_its_volume_is_closed() {
+    let (world, id) = world().await;
+    let mut writing = world.catalog.write_volume(&user("ann"), &at("/a"), "test").await.expect("a stream");
+    let gate = world.driver.stop_writers();
+    let come = Arc::clone(&gate);
+    let stream = tokio::spawn(async move { writing.write(Part::Data(0, Bytes::from_static(&[7; 100]))).await });
+    tokio::task::spawn_blocking(move || come.wait()).await.expect("it is about to write");
+    stream.abort();
+    assert!(stream.await.expect_err("cancelled").is_cancelled());
+    assert!(matches!(open(&world, Wish::WriteAlone).await, Err(Error::VolumeInUse(_))));
+    tokio::task::spawn_blocking(move || gate.wait()).await.expect("it writes");
+    eventually(|| !world.catalog.open.is_used(id)).await;
+    open(&world, Wish::WriteAlone).await.expect("nobody writes any more");
+}
+
+/// Waits until something is so that the end of a task makes so.
+async fn eventually(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The snapshots that nobody sees and that are not being deleted.
+async fn hidden(world: &World) -> Vec<super::snapshots::ShownSnapshot> {
+    let filter = SnapshotFilter { with_hidden: true, is_deleting: Some(false), ..SnapshotFilter::default() };
+    let (all, _) = world.catalog.list_snapshots(&user("root"), &filter, 0, 10).await.expect("a list");
+    all.into_iter().filter(|shown| shown.record.hidden).collect()
+}
+
+#[tokio::test]
 async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     let (world, _) = world().await;
     let what = super::snapshot_create::CreateSnapshot { name: "s".to_owned(), ..Default::default() };
@@ -187,6 +283,32 @@ async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
         let session = closed.open(&name, &peer).await.expect("a session");
         assert!(!session.device.is_read_only());
+    }
+}
+
+#[tokio::test]
+async fn an_export_opens_snapshots_of_its_own_volume_alone_and_ends_them() {
+    let (world, _) = world().await;
+    create(&world, "/b").await;
+    for (volume, name) in [("/a", "s"), ("/a", "t"), ("/b", "s")] {
+        let what = super::snapshot_create::CreateSnapshot { name: name.to_owned(), ..Default::default() };
+        world.catalog.create_snapshot(&user("ann"), at(volume), what).await.expect("a snapshot");
+    }
+    let peer = Peer { address: PeerAddress::Unix, certificate: None };
+    let nbd = NbdExports::new(world.catalog.clone(), NbdAccess::WithExport);
+    let volume = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export").uuid;
+    let of_snapshot = OpenExport { snapshot: Some("s".to_owned()), ..export(false) };
+    let snapshot = world.catalog.open_export(&user("ann"), of_snapshot).await.expect("an export").uuid;
+
+    for name in [format!("b@s?export={volume}"), format!("b@s?export={snapshot}"), format!("a@t?export={snapshot}")] {
+        let refused = nbd.open(&name, &peer).await.expect_err("no session");
+        assert!(matches!(refused, OpenError::Unknown(_)), "{name}: {refused}");
+    }
+    for (export, name) in [(volume, "a@t"), (snapshot, "a@s")] {
+        let session = nbd.open(&format!("{name}?export={export}"), &peer).await.expect("a session");
+        assert!(session.device.is_read_only());
+        world.catalog.close_export(&user("ann"), export).expect("closed");
+        assert!(session.stop.is_cancelled(), "{name} ends with its export");
     }
 }
 

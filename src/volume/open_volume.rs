@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use steward_proto::store::v1::{VolumeRecord, VolumeSnapshotRecord};
+use tokio::sync::RwLockReadGuard;
 use uuid::Uuid;
 
 use super::catalog::Catalog;
 use super::driver::{Access, View};
 use super::error::Error;
+use super::exports::ExportRecord;
 use super::layer_tree;
 use super::namespace::{User, Which};
 use super::open::Target;
@@ -39,6 +41,15 @@ pub enum Wish {
     WriteAlone,
 }
 
+/// What keeps the layers of a chain where they are while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layers {
+    /// The volume whose chain it is: it stays while it is open.
+    Named,
+    /// Only that it is open: a snapshot can be let go meanwhile.
+    Pinned,
+}
+
 impl Catalog {
     /// Opens a volume. All sessions of a volume share one view of it. What is in the trash is not found.
     pub async fn open_volume(&self, which: &Which, opener: Opener) -> Result<Session, Error> {
@@ -65,14 +76,37 @@ impl Catalog {
             let volume = catalog.volume_of(&which, &opener.user).await?;
             let record = catalog.snapshot_of(&volume, &which, &snapshot, &opener.user).await?;
             let target = Target::Snapshot(super::operation::uuid_of(&record.uuid)?);
-            let session = Arc::new(catalog.session(target, volume.id, &opener, true));
-            let view = match catalog.open.join(&session) {
-                Some(view) => view,
-                None => catalog.open_chain(record.layer, Access::ReadOnly, &session).await?,
-            };
-            Ok(Session::new(catalog.clone(), session, view))
+            // Who was given a volume may also see what it was.
+            catalog.export_named(&opener, &which, &[target, Target::Volume(volume.id)])?;
+            catalog.open_snapshot_locked(&record, &opener).await
         })
         .await
+    }
+
+    /// Opens a snapshot that was made for this, and that nobody else sees.
+    pub(super) async fn open_hidden(&self, hidden: &VolumeSnapshotRecord, peer: &str) -> Result<Session, Error> {
+        let (catalog, record) = (self.clone(), hidden.clone());
+        let opener = Opener::server(Wish::Read, peer);
+        self.to_the_end(async move {
+            let _lock = catalog.volume_locks.one(record.volume_id).await;
+            catalog.open_snapshot_locked(&record, &opener).await
+        })
+        .await
+    }
+
+    /// Opens a snapshot; its volume's lock is held.
+    async fn open_snapshot_locked(&self, record: &VolumeSnapshotRecord, opener: &Opener) -> Result<Session, Error> {
+        let uuid = super::operation::uuid_of(&record.uuid)?;
+        let session = Arc::new(self.session(Target::Snapshot(uuid), record.volume_id, opener, true));
+        if let Some(view) = self.open.join(&session) {
+            return Ok(Session::new(self.clone(), session, view));
+        }
+        let tree = self.tree.read().await;
+        // Only with the lock of the tree it is certain which layer the snapshot is read from.
+        let record = Tx::new(&*self.store).snapshot(uuid).await?.filter(|record| !record.is_deleting);
+        let record = record.ok_or_else(|| Error::NotFound(format!("snapshot {uuid}")))?;
+        let view = self.open_chain(record.layer, Access::ReadOnly, Layers::Pinned, &session, &tree).await?;
+        Ok(Session::new(self.clone(), session, view))
     }
 
     /// A volume that can be opened by a user.
@@ -102,7 +136,7 @@ impl Catalog {
             (None, Ok(uuid)) => tx.snapshot(uuid).await?,
             (None, Err(_)) => None,
         };
-        let found = found.filter(|record| record.volume_id == volume.id && !record.is_deleting);
+        let found = found.filter(|record| record.volume_id == volume.id && !record.is_deleting && !record.hidden);
         let record = found.ok_or_else(|| Error::NotFound(format!("{which}@{name}")))?;
         user.check(&record.owner, format_args!("snapshot {}", record.uuid))?;
         Ok(record)
@@ -116,22 +150,15 @@ impl Catalog {
             return Ok(Session::new(self.clone(), session, view));
         }
         let access = if volume.read_only { Access::ReadOnly } else { Access::ReadWrite };
-        let view = self.open_chain(volume.top_layer, access, &session).await?;
+        let tree = self.tree.read().await;
+        let view = self.open_chain(volume.top_layer, access, Layers::Named, &session, &tree).await?;
         Ok(Session::new(self.clone(), session, view))
     }
 
     /// Whether a session may only read. Refuses one that wants more than it can have.
     fn is_read_only_for(&self, volume: &VolumeRecord, which: &Which, opener: &Opener) -> Result<bool, Error> {
         let target = Target::Volume(volume.id);
-        let export = match opener.export {
-            Some(uuid) => Some(
-                self.open
-                    .export(uuid)
-                    .filter(|export| export.target == target)
-                    .ok_or_else(|| Error::NotFound(format!("export {uuid} of {which}")))?,
-            ),
-            None => None,
-        };
+        let export = self.export_named(opener, which, &[target])?;
         match opener.wish {
             Wish::WriteAlone if volume.read_only => Err(Error::BadState(format!("{which} is read-only"))),
             Wish::WriteAlone if self.open.is_used(volume.id) => {
@@ -145,6 +172,13 @@ impl Catalog {
                 Ok(volume.read_only || is_kept_out || export.is_some_and(|export| export.is_read_only))
             }
         }
+    }
+
+    /// The export that is named, if one is. It has to be one of these.
+    fn export_named(&self, opener: &Opener, which: &Which, of: &[Target]) -> Result<Option<ExportRecord>, Error> {
+        let Some(uuid) = opener.export else { return Ok(None) };
+        let export = self.open.export(uuid).filter(|export| of.contains(&export.target));
+        export.map(Some).ok_or_else(|| Error::NotFound(format!("export {uuid} of {which}")))
     }
 
     fn session(&self, target: Target, volume: u64, opener: &Opener, is_read_only: bool) -> SessionInfo {
@@ -164,13 +198,23 @@ impl Catalog {
         }
     }
 
-    /// Opens the chain that ends in a layer, for its first session. The volume's lock is held.
-    async fn open_chain(&self, top: u64, access: Access, session: &Arc<SessionInfo>) -> Result<Arc<dyn View>, Error> {
-        let _tree = self.tree.read().await;
+    /// Opens the chain that ends in a layer, for its first session. The locks of the volume and of the tree are held.
+    async fn open_chain(
+        &self,
+        top: u64,
+        access: Access,
+        layers: Layers,
+        session: &Arc<SessionInfo>,
+        _tree: &RwLockReadGuard<'_, ()>,
+    ) -> Result<Arc<dyn View>, Error> {
         let chain = layer_tree::chain(&*self.store, top).await?;
+        let busy = match layers {
+            Layers::Named => None,
+            Layers::Pinned => Some(self.busy_layers.hold(chain.iter().map(|layer| layer.id.0).collect())),
+        };
         let view = self.blocking(move |driver| driver.open(&chain, access)).await?;
         // Within the lock: who replaces layers afterwards finds it among what is open.
-        self.open.add(Arc::clone(&view), session);
+        self.open.add(Arc::clone(&view), busy, session);
         Ok(view)
     }
 
@@ -191,10 +235,10 @@ impl Catalog {
                 tracing::error!(volume, %error, "what was written last to a volume may be lost");
             }
         }
-        let view = self.open.take_idle(target);
+        let closing = self.open.take_idle(target);
         if self
             .blocking(move |_| {
-                drop(view);
+                drop(closing);
                 Ok(())
             })
             .await

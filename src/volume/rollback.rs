@@ -36,21 +36,15 @@ impl Catalog {
     ) -> Result<(VolumeOperationRecord, VolumeRecord), Error> {
         let mut tx = Tx::new(&*self.store);
         let id = tx.find(which, user).await?.volume()?.record.id;
-        self.close_idle(Target::Volume(id), id).await;
-        let uuid = uuid_of(&self.rollback_allowed(&mut tx, user, which, snapshot).await?.1.uuid)?;
-        if !keep_as.is_empty() {
-            let what = CreateSnapshot { name: keep_as.to_owned(), ..CreateSnapshot::default() };
-            let made = self.create_snapshot(user, Which::Id(id), what).await?;
-            if !made.created {
-                return Err(Error::AlreadyExists(format!("{which}@{keep_as}")));
-            }
-        }
+        // Nobody writes between what is kept and what is gone back to.
         let _lock = self.volume_locks.one(id).await;
         self.close_idle_locked(Target::Volume(id), id).await;
-        let target = Tx::new(&*self.store).snapshot(uuid).await?;
-        let target = target.ok_or_else(|| Error::NotFound(format!("snapshot {uuid}")))?;
-        let checksums = Tx::new(&*self.store).layer(target.layer).await?.checksums;
-        let top = LayerSpec { id: self.next_layer(), size: target.size_bytes, checksums };
+        let uuid = uuid_of(&self.rollback_allowed(&mut tx, user, which, snapshot).await?.1.uuid)?;
+        if !keep_as.is_empty() {
+            self.keep(user, id, keep_as).await?;
+        }
+        let (target, layer) = self.snapshot_and_layer(uuid).await?;
+        let top = LayerSpec { id: self.next_layer(), size: target.size_bytes, checksums: layer.checksums };
         self.blocking(move |driver| driver.create_layer(top)).await?;
         let operation = Uuid::new_v4();
         let decided = self.decide(which, |mut tx| async move {
@@ -58,12 +52,16 @@ impl Catalog {
             let answer = self.record_rollback(&mut tx, user, which, volume, &target, top, operation).await?;
             Ok::<_, Error>(tx.answer(answer))
         });
-        let decided = decided.await;
-        if decided.is_err() {
-            self.blocking(move |driver| driver.remove_layer(top.id)).await?;
-        }
+        let decided = self.or_without_layer(top.id, decided.await).await;
         self.tidy.notify_one();
         Ok(decided?.0)
+    }
+
+    /// Makes a snapshot of what the volume holds now. Its lock is held.
+    async fn keep(&self, user: &User, id: u64, name: &str) -> Result<(), Error> {
+        let (what, which) = (CreateSnapshot { name: name.to_owned(), ..CreateSnapshot::default() }, Which::Id(id));
+        let made = self.snapshot_locked(user, &[(id, &which)], &what, String::new()).await?;
+        if made.created { Ok(()) } else { Err(Error::AlreadyExists(format!("snapshot {name:?} of the volume"))) }
     }
 
     async fn rollback_allowed(

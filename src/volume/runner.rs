@@ -26,6 +26,8 @@ const MAX_ATTEMPTS: u32 = 20;
 const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest rest.
 const LONGEST_REST: Duration = Duration::from_mins(1);
+/// How often it looks though nobody has called it: an operation is never forgotten for longer.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// How often its record is told how far an operation is.
 const NOTE_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -86,16 +88,11 @@ impl Runner {
                     Some(catalog.clock.now().plus(FIRST_REST))
                 }
             };
-            let alarm = async {
-                match next {
-                    Some(time) => catalog.clock.sleep_until(time).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let again = catalog.clock.now().plus(LOOK_AGAIN);
             tokio::select! {
                 () = catalog.shutdown.cancelled() => return,
                 () = catalog.operations.notified() => {}
-                () = alarm => {}
+                () = catalog.clock.sleep_until(next.map_or(again, |next| next.min(again))) => {}
             }
         }
     }

@@ -38,7 +38,7 @@ pub struct LayerFinding {
 pub enum Wrong {
     /// In the files of a layer.
     Bytes(FindingKind),
-    /// No record knows of the layer. It is removed at the next start.
+    /// No record knows of the layer. It is put aside at the next start.
     OrphanLayer,
     /// The record says that another number of layers stands on the layer than do.
     ReferenceCount,

@@ -71,6 +71,20 @@ impl Session {
         &self.info.stop
     }
 
+    /// What is open, as a number: the same for all of its sessions.
+    pub(super) fn number(&self) -> u128 {
+        match self.info.target {
+            Target::Volume(id) => u128::from(id),
+            // A random one is never as small as an id.
+            Target::Snapshot(uuid) => uuid.as_u128(),
+        }
+    }
+
+    /// The export that it was opened with.
+    pub(super) fn export(&self) -> Option<Uuid> {
+        self.info.export
+    }
+
     /// Whether writes are refused.
     pub fn is_read_only(&self) -> bool {
         self.info.is_read_only

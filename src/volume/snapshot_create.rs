@@ -94,9 +94,21 @@ impl Catalog {
     ) -> Result<MadeSnapshots, Error> {
         let ids = self.ids_of(user, volumes).await?;
         let _locks = self.volume_locks.all(ids.iter().copied()).await;
+        let volumes: Vec<(u64, &Which)> = ids.into_iter().zip(volumes).collect();
+        self.snapshot_locked(user, &volumes, what, group).await
+    }
+
+    /// Makes the snapshots; the locks of the volumes are held.
+    pub(super) async fn snapshot_locked(
+        &self,
+        user: &User,
+        volumes: &[(u64, &Which)],
+        what: &CreateSnapshot,
+        group: String,
+    ) -> Result<MadeSnapshots, Error> {
         let mut members = Vec::new();
-        for (id, which) in ids.into_iter().zip(volumes) {
-            match self.check_member(user, id, which, what).await? {
+        for (id, which) in volumes {
+            match self.check_member(user, *id, which, what).await? {
                 Checked::Exists(record) if group.is_empty() => {
                     let snapshots = vec![self.show_snapshot(record).await?];
                     return Ok(MadeSnapshots { snapshots, group, created: false, pause: Duration::ZERO });
@@ -106,7 +118,8 @@ impl Catalog {
             }
         }
         let tops: Vec<LayerSpec> = members.iter().map(|member| member.new_top).collect();
-        self.blocking(move |driver| tops.into_iter().try_for_each(|top| driver.create_layer(top))).await?;
+        let made = self.blocking(move |driver| tops.into_iter().try_for_each(|top| driver.create_layer(top))).await;
+        self.or_without(&members, made).await?;
         let (records, pause) = self.freeze_and_record(user, &members, what, &group).await?;
         let mut snapshots = Vec::new();
         for record in records {
@@ -168,6 +181,12 @@ impl Catalog {
         if !volume.operation.is_empty() {
             return Err(Error::BadState(format!("{which} is being flattened")));
         }
+        if volume.read_only && self.open.view(id).is_some() {
+            // What its readers have open cannot be told of a new top.
+            return Err(Error::BadState(format!(
+                "{which} is read-only and open; it can be snapshotted when it is closed"
+            )));
+        }
         if volume.snapshot_count >= self.settings.max_snapshots {
             return Err(Error::SnapshotLimit { volume: which.to_string(), limit: self.settings.max_snapshots });
         }
@@ -190,9 +209,11 @@ impl Catalog {
             tops.extend(self.open.view(member.volume).map(|view| (view, member.new_top)));
         }
         if tops.is_empty() {
-            return Ok((self.record_snapshots(user, members, what, group).await?, Duration::ZERO));
+            let recorded = self.record_snapshots(user, members, what, group).await;
+            return Ok((self.or_without(members, recorded).await?, Duration::ZERO));
         }
-        let frozen = self.blocking(move |driver| driver.freeze(tops)).await?;
+        let frozen = self.blocking(move |driver| driver.freeze(tops)).await;
+        let frozen = self.or_without(members, frozen).await?;
         let pause = frozen.pause();
         metrics::histogram!("steward_volume_snapshot_pause_seconds").record(pause);
         let (frozen, settled) = settle(frozen).await?;
@@ -200,14 +221,28 @@ impl Catalog {
             Ok(()) => self.record_snapshots(user, members, what, group).await,
             Err(error) => Err(error.into()),
         };
-        let result = match recorded {
-            Ok(records) => Ok((records, pause)),
-            // The tops are there all the same: the records have to know them before a flush may promise anything.
-            Err(error) => self.record_tops(members).await.and(Err(error)),
+        let error = match recorded {
+            Ok(records) => return Ok((records, pause)),
+            Err(error) => error,
         };
-        if let Err(Error::Store(_)) = result {
-            // Nothing that is in the new tops can be recorded any more, so no flush may ever end well.
+        // The tops are there all the same: the records have to know them before a flush may promise anything.
+        if let Err(worse) = self.record_tops(members).await {
+            tracing::error!(error = %worse, "a volume goes on in a layer that cannot be recorded; its flushes wait for ever");
+            // What is in the new tops is lost at the next start, so no flush may ever end well.
             std::mem::forget(frozen);
+        }
+        Err(error)
+    }
+
+    /// Removes the new layers if what they were made for was refused: no record names them then.
+    async fn or_without<T>(&self, members: &[Member], result: Result<T, Error>) -> Result<T, Error> {
+        // After an error of the store it is not known whether the records are there.
+        if result.as_ref().is_err_and(|error| !matches!(error, Error::Store(_))) {
+            let layers: Vec<_> = members.iter().map(|member| member.new_top.id).collect();
+            let removed = self.blocking(move |driver| layers.into_iter().try_for_each(|id| driver.remove_layer(id)));
+            if let Err(error) = removed.await {
+                tracing::warn!(%error, "the layers of a snapshot that could not be made are left until the next start");
+            }
         }
         result
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::keys;
-use super::namespace::{User, Which};
+use super::namespace::{ROOT_USER, User, Which};
 use super::open::Target;
 use super::operation::{State, Type, uuid_of};
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
@@ -50,22 +50,53 @@ impl Catalog {
         which: &WhichSnapshot,
         children: Children,
     ) -> Result<VolumeOperationRecord, Error> {
+        let (catalog, user, which) = (self.clone(), user.clone(), which.clone());
+        self.to_the_end(async move {
+            let answer = catalog.begin_to_delete(&user, &which, children).await?;
+            let flattened = match children {
+                Children::Flatten => catalog.flatten_children(uuid_of(&answer.snapshot)?).await,
+                Children::Fail | Children::Defer => Ok(()),
+            };
+            catalog.tidy.notify_one();
+            flattened.map(|()| answer)
+        })
+        .await
+    }
+
+    /// Begins to flatten what needs a snapshot, whoever owns it. Where that cannot be begun, the snapshot waits until it
+    /// is needed no more.
+    async fn flatten_children(&self, snapshot: Uuid) -> Result<(), Error> {
+        let root = User(ROOT_USER.to_owned());
+        for child in self.children_of_snapshot(snapshot, usize::MAX).await? {
+            let begun = self.begin_to_flatten(&root, &User(child.owner), &Which::Id(child.id), 0).await;
+            if let Err(error) = begun {
+                tracing::warn!(%snapshot, volume = child.id, %error, "a clone of a snapshot to delete is not flattened");
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin_to_delete(
+        &self,
+        user: &User,
+        which: &WhichSnapshot,
+        children: Children,
+    ) -> Result<VolumeOperationRecord, Error> {
         let operation = Uuid::new_v4();
         let found = Tx::new(&*self.store).find_snapshot(which, user).await?;
-        self.close_idle(Target::Snapshot(uuid_of(&found.uuid)?), found.volume_id).await;
+        // Nobody opens it from the look at who has it open until it is being deleted.
+        let _lock = self.volume_locks.one(found.volume_id).await;
+        self.close_idle_locked(Target::Snapshot(uuid_of(&found.uuid)?), found.volume_id).await;
+        let found = &found;
         let decided = self.decide(which, |mut tx| async move {
             let record = tx.find_snapshot(which, user).await?;
+            if record.uuid != found.uuid {
+                return Err(Error::BadState(format!("{which} was replaced by another snapshot in the meantime")));
+            }
             let answer = self.begin_deletion(&mut tx, user, record, operation, children).await?;
             Ok::<_, Error>(tx.answer(answer))
         });
-        let (answer, _) = decided.await?;
-        if children == Children::Flatten {
-            for child in self.children_of_snapshot(uuid_of(&answer.snapshot)?, usize::MAX).await? {
-                self.flatten(&User(child.owner), &Which::Id(child.id), 0).await?;
-            }
-        }
-        self.tidy.notify_one();
-        Ok(answer)
+        Ok(decided.await?.0)
     }
 
     async fn begin_deletion(

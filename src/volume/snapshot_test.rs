@@ -7,6 +7,7 @@ use super::create::CreateVolume;
 use super::error::Error;
 use super::keys;
 use super::layer_tree;
+use super::lookup::WithSpace;
 use super::namespace::Which;
 use super::operation::{State, state};
 use super::snapshot_create::{CreateSnapshot, MadeSnapshots};
@@ -189,6 +190,31 @@ async fn however_often_snapshots_come_and_go_the_chain_stays_short() {
 }
 
 #[tokio::test]
+async fn layers_on_which_many_clones_stand_are_joined_within_one_transaction() {
+    for clones in [24, 26] {
+        let world = World::new().await;
+        let id = volume(&world, "/a").await;
+        for name in ["one", "two"] {
+            snapshot(&world, "/a", name).await.expect("a snapshot");
+        }
+        for number in 0..clones {
+            clone(&world, snap("/a", "two"), &format!("/c{number}")).await.expect("a clone");
+        }
+        let before = chain(&world, id).await;
+        world.driver.set_used(before[0], 100);
+
+        delete(&world, &snap("/a", "one")).await.expect("it is deleted");
+        world.catalog.tidy_all().await.expect("it is tidied");
+
+        let after = chain(&world, id).await;
+        assert_eq!(after.len(), 2, "{clones} clones");
+        let last = world.catalog.get_volume(&user("ann"), &at(&format!("/c{}", clones - 1)), WithSpace::No).await;
+        let last = last.expect("a clone").record;
+        assert_eq!(chain(&world, last.id).await[0], after[0], "the clones stand on what is left");
+    }
+}
+
+#[tokio::test]
 async fn a_snapshot_with_clones_is_deleted_only_when_they_need_it_no_more() {
     let world = World::new().await;
     volume(&world, "/a").await;
@@ -334,12 +360,43 @@ async fn what_a_purged_volume_leaves_is_removed_or_joined_with_what_stands_on_it
 }
 
 #[tokio::test]
-async fn layers_that_a_crash_left_without_a_record_are_removed_at_the_start() {
+async fn no_number_of_a_layer_is_given_out_twice() {
     let mut world = World::new().await;
-    let id = volume(&world, "/a").await;
-    let top = chain(&world, id).await[0];
-    world.driver.set_used(top + 10, 5);
+    volume(&world, "/a").await;
+    let given = world.catalog.next_layer();
+    world.driver.set_used(given.0 + 10, 5);
     world.restart().await;
-    assert_eq!(world.driver.size_of(top + 10), None);
-    assert!(world.catalog.next_layer().0 > top + 10, "no number is given out twice");
+    let next = world.catalog.next_layer();
+    assert!(next.0 > given.0 + 10, "also not that of a layer that no record knows");
+    world.restart().await;
+    assert!(world.catalog.next_layer() > next, "also not one of which nothing is left");
+}
+
+#[tokio::test]
+async fn the_same_clone_is_answered_also_when_its_operation_is_long_forgotten() {
+    let world = World::new().await;
+    volume(&world, "/a").await;
+    snapshot(&world, "/a", "s").await.expect("a snapshot");
+    let ann = user("ann");
+    let full = CloneVolume { full_copy: true, ..to("/full") };
+    let of_snapshot = Source::Snapshot(snap("/a", "s"));
+    let of_volume = Source::Volume(at("/a"));
+    let requests = [(of_snapshot.clone(), full), (of_volume.clone(), to("/path")), (of_snapshot.clone(), to("/lazy"))];
+    for (source, what) in &requests {
+        let made = world.catalog.clone_volume(&ann, source.clone(), what.clone()).await.expect("a clone");
+        let uuid = super::operation::uuid_of(&made.operation.uuid).expect("a UUID");
+        let forget = world.catalog.decide("an operation", |mut tx| async move {
+            tx.delete(keys::operation(uuid));
+            Ok::<_, Error>(tx.answer(()))
+        });
+        forget.await.expect("it is forgotten");
+    }
+    for (source, what) in requests {
+        let again = world.catalog.clone_volume(&ann, source, what).await.expect("the same clone");
+        assert!(!again.created);
+    }
+    let other = world.catalog.clone_volume(&ann, of_volume, to("/lazy")).await;
+    assert!(matches!(other, Err(Error::AlreadyExists(_))));
+    let other = world.catalog.clone_volume(&ann, of_snapshot, to("/full")).await;
+    assert!(matches!(other, Err(Error::AlreadyExists(_))));
 }

@@ -103,7 +103,8 @@ impl Tx<'_> {
         self.snapshot(uuid).await
     }
 
-    /// Finds the snapshot that a request means, and refuses a user to whom it does not belong.
+    /// Finds the snapshot that a request means, and refuses a user to whom it does not belong. Nobody can mean a hidden
+    /// one.
     pub(super) async fn find_snapshot(
         &mut self,
         which: &WhichSnapshot,
@@ -113,12 +114,13 @@ impl Tx<'_> {
         match which {
             WhichSnapshot::Named(path, name) => {
                 let found = self.find(&Which::Path(path.clone()), user).await?.volume()?;
-                let record = self.snapshot_named(found.record.id, name).await?.ok_or_else(missing)?;
+                let record = self.snapshot_named(found.record.id, name).await?;
+                let record = record.filter(|record| !record.hidden).ok_or_else(missing)?;
                 user.check(&record.owner, which)?;
                 Ok(record)
             }
             WhichSnapshot::Uuid(uuid) | WhichSnapshot::UuidOf(uuid, _) => {
-                let record = self.snapshot(*uuid).await?.ok_or_else(missing)?;
+                let record = self.snapshot(*uuid).await?.filter(|record| !record.hidden).ok_or_else(missing)?;
                 user.check(&record.owner, which)?;
                 if let WhichSnapshot::UuidOf(_, path) = which {
                     self.check_volume(&record, path, user).await?;
@@ -186,6 +188,15 @@ impl Catalog {
         let record = Tx::new(&*self.store).find_snapshot(which, user).await?;
         self.store.settled().await?;
         self.show_snapshot(record).await
+    }
+
+    /// A snapshot and its layer, which is another one when layers were brought together in the meantime.
+    pub(super) async fn snapshot_and_layer(&self, uuid: Uuid) -> Result<(VolumeSnapshotRecord, LayerRecord), Error> {
+        let _tree = self.tree.read().await;
+        let mut tx = Tx::new(&*self.store);
+        let record = tx.snapshot(uuid).await?.ok_or_else(|| Error::NotFound(format!("snapshot {uuid}")))?;
+        let layer = tx.layer(record.layer).await?;
+        Ok((record, layer))
     }
 
     /// A snapshot with what is told about it.

@@ -42,13 +42,28 @@ pub enum Part {
     Zeros(u64, u64),
 }
 
+/// What is open for a stream. Work on its bytes shares it, so that the session lasts until the last of that is done,
+/// whoever gives up waiting for it.
+struct Opened {
+    /// Goes before the session, which leaves the last handle of the view to a thread that may block.
+    device: Arc<dyn Device>,
+    session: Session,
+}
+
+impl Opened {
+    fn new(session: Session) -> Result<Arc<Self>, Error> {
+        let device = session.device().ok_or(Error::ShuttingDown)?;
+        Ok(Arc::new(Opened { device, session }))
+    }
+}
+
 /// A volume or snapshot that is being read.
 pub struct Reading {
     catalog: Catalog,
-    session: Option<Session>,
+    /// Nothing only while this is dropped.
+    opened: Option<Arc<Opened>>,
     /// The snapshot that was made for this.
     hidden: Option<VolumeSnapshotRecord>,
-    device: Arc<dyn Device>,
     at: u64,
     end: u64,
     /// How long the device is, in bytes.
@@ -61,39 +76,42 @@ impl Catalog {
     /// Begins to read. What is read is how it was at one moment: a snapshot is made of a volume that somebody has open.
     /// Only who opens the volume while it is read can still change what is not read yet.
     pub async fn read_volume(&self, user: &User, what: ReadVolume, peer: &str) -> Result<Reading, Error> {
-        let opener = Opener { user: user.clone(), peer: peer.to_owned(), wish: Wish::Read, export: None };
-        let volume = self.usable_volume(&what.volume, user).await?;
-        let id = Which::Id(volume.id);
-        let (session, hidden) = match &what.snapshot {
-            Some(snapshot) => (self.open_snapshot(&what.volume, snapshot, opener).await?, None),
+        let (catalog, user, peer) = (self.clone(), user.clone(), peer.to_owned());
+        // Whoever goes away in between leaves no snapshot behind: the answer is dropped where it was made.
+        self.to_the_end(async move { catalog.begin_to_read(user, what, &peer).await }).await
+    }
+
+    async fn begin_to_read(&self, user: User, what: ReadVolume, peer: &str) -> Result<Reading, Error> {
+        let volume = self.usable_volume(&what.volume, &user).await?;
+        let opener = Opener { user, peer: peer.to_owned(), wish: Wish::Read, export: None };
+        let mut reading = match &what.snapshot {
+            Some(snapshot) => self.reading(self.open_snapshot(&what.volume, snapshot, opener).await?, None)?,
             None if self.open.sessions(volume.id) > 0 && !volume.read_only => {
-                let hidden = self.hidden_snapshot(&id, "read").await?;
-                let server = Opener::server(Wish::Read, peer);
-                match self.open_snapshot(&id, &hidden.uuid, server).await {
-                    Ok(session) => (session, Some(hidden)),
-                    Err(error) => {
-                        self.drop_hidden(&hidden).await?;
-                        return Err(error);
-                    }
-                }
+                self.read_hidden(&Which::Id(volume.id), peer).await?
             }
-            None => (self.open_volume(&what.volume, opener).await?, None),
+            None => self.reading(self.open_volume(&what.volume, opener).await?, None)?,
         };
-        let device = session.device().ok_or(Error::ShuttingDown)?;
-        let size = device.size();
-        let mut reading = Reading {
-            catalog: self.clone(),
-            session: Some(session),
-            hidden,
-            device,
-            at: what.offset,
-            end: size,
-            size,
-            data_bytes: 0,
-        };
-        reading.end = part_of(size, what.offset, what.length)?;
+        (reading.at, reading.end) = (what.offset, part_of(reading.size, what.offset, what.length)?);
         reading.data_bytes = reading.count_data().await?;
         Ok(reading)
+    }
+
+    /// Begins to read a snapshot that is made for this alone.
+    async fn read_hidden(&self, volume: &Which, peer: &str) -> Result<Reading, Error> {
+        let hidden = self.hidden_snapshot(volume, "read").await?;
+        match self.open_hidden(&hidden, peer).await {
+            Ok(session) => self.reading(session, Some(hidden)),
+            Err(error) => {
+                self.drop_hidden(&hidden).await?;
+                Err(error)
+            }
+        }
+    }
+
+    fn reading(&self, session: Session, hidden: Option<VolumeSnapshotRecord>) -> Result<Reading, Error> {
+        let opened = Opened::new(session)?;
+        let size = opened.device.size();
+        Ok(Reading { catalog: self.clone(), opened: Some(opened), hidden, at: 0, end: size, size, data_bytes: 0 })
     }
 }
 
@@ -111,13 +129,18 @@ fn part_of(size: u64, offset: u64, length: u64) -> Result<u64, Error> {
 }
 
 impl Reading {
+    fn opened(&self) -> Result<Arc<Opened>, Error> {
+        let opened = self.opened.as_ref().filter(|opened| !opened.session.stop().is_cancelled());
+        opened.map(Arc::clone).ok_or(Error::ShuttingDown)
+    }
+
     async fn count_data(&self) -> Result<u64, Error> {
-        let (device, at, end) = (Arc::clone(&self.device), self.at, self.end);
+        let (opened, at, end) = (self.opened()?, self.at, self.end);
         let stop = self.catalog.shutdown.clone();
         let counted = self.catalog.blocking(move |_| {
             let (mut at, mut data) = (at, 0);
             while at < end && !stop.is_cancelled() {
-                for extent in device.extents(at, end - at, EXTENTS)? {
+                for extent in opened.device.extents(at, end - at, EXTENTS)? {
                     at += extent.length;
                     data += if extent.kind == ExtentKind::Data { extent.length } else { 0 };
                 }
@@ -132,11 +155,8 @@ impl Reading {
         if self.at >= self.end {
             return Ok(None);
         }
-        if self.session.as_ref().is_none_or(|session| session.stop().is_cancelled()) {
-            return Err(Error::ShuttingDown);
-        }
-        let (device, at, end) = (Arc::clone(&self.device), self.at, self.end);
-        let read = tokio::task::spawn_blocking(move || next_part(&*device, at, end)).await;
+        let (opened, at, end) = (self.opened()?, self.at, self.end);
+        let read = tokio::task::spawn_blocking(move || next_part(&*opened.device, at, end)).await;
         let read = read.map_err(|error| Error::Internal(format!("reading a volume broke off: {error}")))?;
         let part = read.map_err(|error| unreadable(at, &error))?;
         self.at = match &part {
@@ -169,10 +189,10 @@ fn next_part(device: &dyn Device, at: u64, end: u64) -> io::Result<Part> {
 impl Drop for Reading {
     fn drop(&mut self) {
         let Some(hidden) = self.hidden.take() else { return };
-        let (catalog, session) = (self.catalog.clone(), self.session.take());
+        let (catalog, opened) = (self.catalog.clone(), self.opened.take());
         // Readers live and die within the runtime.
         self.catalog.tasks.spawn(async move {
-            drop(session);
+            drop(opened);
             if let Err(error) = catalog.forget_reading(&hidden).await {
                 tracing::warn!(snapshot = %hidden.uuid, %error, "a snapshot is left over until the next start");
             }
@@ -208,8 +228,7 @@ impl Catalog {
 /// A volume that is being written.
 pub struct Writing {
     catalog: Catalog,
-    session: Session,
-    device: Arc<dyn Device>,
+    opened: Arc<Opened>,
     data_bytes: u64,
 }
 
@@ -218,15 +237,14 @@ impl Catalog {
     pub async fn write_volume(&self, user: &User, volume: &Which, peer: &str) -> Result<Writing, Error> {
         let opener = Opener { user: user.clone(), peer: peer.to_owned(), wish: Wish::WriteAlone, export: None };
         let session = self.open_volume(volume, opener).await?;
-        let device = session.device().ok_or(Error::ShuttingDown)?;
-        Ok(Writing { catalog: self.clone(), session, device, data_bytes: 0 })
+        Ok(Writing { catalog: self.clone(), opened: Opened::new(session)?, data_bytes: 0 })
     }
 }
 
 impl Writing {
     /// Writes a part.
     pub async fn write(&mut self, part: Part) -> Result<(), Error> {
-        if self.session.stop().is_cancelled() {
+        if self.opened.session.stop().is_cancelled() {
             return Err(Error::ShuttingDown);
         }
         let (offset, length) = match &part {
@@ -237,17 +255,17 @@ impl Writing {
             Part::Data(offset, data) => (*offset, u64::try_from(data.len()).unwrap_or(u64::MAX)),
             Part::Zeros(offset, length) => (*offset, *length),
         };
-        let size = self.device.size();
+        let size = self.opened.device.size();
         if offset.checked_add(length).is_none_or(|end| end > size) {
             let problem = format!("{length} bytes at {offset} are beyond the end of the volume, which is at {size}");
             return Err(Error::SizeOutOfRange(problem));
         }
-        let device = Arc::clone(&self.device);
+        let opened = Arc::clone(&self.opened);
         let is_data = matches!(part, Part::Data(..));
         let write = self.catalog.blocking(move |_| match part {
             _ if length == 0 => Ok(()),
-            Part::Data(offset, data) => device.write_at(&data, offset),
-            Part::Zeros(offset, length) => device.zero(offset, length, Zero::Deallocate),
+            Part::Data(offset, data) => opened.device.write_at(&data, offset),
+            Part::Zeros(offset, length) => opened.device.zero(offset, length, Zero::Deallocate),
         });
         write.await?;
         self.data_bytes += if is_data { length } else { 0 };
@@ -256,8 +274,8 @@ impl Writing {
 
     /// Returns once everything that was written survives a power loss: how many bytes came as data.
     pub async fn finish(self) -> Result<u64, Error> {
-        let device = Arc::clone(&self.device);
-        self.catalog.blocking(move |_| device.flush()).await?;
+        let opened = Arc::clone(&self.opened);
+        self.catalog.blocking(move |_| opened.device.flush()).await?;
         Ok(self.data_bytes)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -94,6 +94,11 @@ impl World {
         tx::read(self.store(), &keys::volume(id)).await.expect("a readable record")
     }
 
+    /// How long a layer is, as its record says.
+    pub(super) async fn layer_size(&self, layer: u64) -> u64 {
+        tx::Tx::new(self.store()).layer(layer).await.expect("a record").size_bytes
+    }
+
     /// What a user has.
     pub(super) async fn has(&self, user: &str) -> VolumeUserRecord {
         let record = tx::read(self.store(), &keys::user(user)).await.expect("a readable record");
@@ -134,6 +139,9 @@ pub(super) struct FakeDriver(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     layers: BTreeMap<LayerId, FakeLayer>,
+    cannot_grow: bool,
+    /// Where writers wait twice: when they come, and before they write.
+    gate: Option<Arc<Barrier>>,
     /// The chains that are open, and how long they are.
     views: Vec<Arc<FakeView>>,
 }
@@ -148,6 +156,18 @@ impl FakeDriver {
     /// Says how many bytes a layer takes.
     pub(super) fn set_used(&self, layer: u64, used: u64) {
         self.0.lock().layers.entry(LayerId(layer)).or_default().used = used;
+    }
+
+    /// Lets views fail to grow.
+    pub(super) fn fail_to_grow(&self, fail: bool) {
+        self.0.lock().cannot_grow = fail;
+    }
+
+    /// Lets whoever writes wait at a gate, once when it comes and once before it writes.
+    pub(super) fn stop_writers(&self) -> Arc<Barrier> {
+        let gate = Arc::new(Barrier::new(2));
+        self.0.lock().gate = Some(Arc::clone(&gate));
+        gate
     }
 
     /// How long a layer is, if it is there.
@@ -311,6 +331,9 @@ impl View for FakeView {
     }
 
     fn grow(&self, size: u64) -> io::Result<()> {
+        if self.is_read_only || self.state.lock().cannot_grow {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         let top = {
             let mut chain = self.chain.lock();
             let top = chain.last_mut().ok_or_else(|| io::Error::other("an empty chain"))?;
@@ -341,6 +364,11 @@ impl Device for FakeView {
     }
 
     fn write_at(&self, data: &[u8], _offset: u64) -> io::Result<()> {
+        let gate = self.state.lock().gate.clone();
+        if let Some(gate) = gate {
+            gate.wait();
+            gate.wait();
+        }
         let top = self.chain.lock().last().map(|top| top.id);
         let top = top.ok_or_else(|| io::Error::other("an empty chain"))?;
         self.state.lock().layer(top)?.used += u64::try_from(data.len()).map_err(io::Error::other)?;

@@ -3,6 +3,7 @@
 //!
 //! It looks at all layers anew each time, so it needs to remember nothing: what a crash has interrupted is found again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ const INTERVAL: Duration = Duration::from_mins(10);
 /// How long it rests after something went wrong.
 const REST_AFTER_ERROR: Duration = Duration::from_secs(5);
 /// A layer on which more than so many stand is not replaced by the one below it: one transaction moves them all.
-const MAX_MOVED: u32 = 30;
+const MAX_MOVED: u32 = 25;
 
 impl Catalog {
     /// Takes care of layers until shutdown.
@@ -44,19 +45,30 @@ impl Catalog {
         }
     }
 
-    /// Takes care of every layer that wants it. Also ends when that can go no further at shutdown.
+    /// Takes care of every layer that wants it. Also ends when that can go no further at shutdown. One that cannot be
+    /// helped is not in the way of the others; the first error is told in the end.
     pub(super) async fn tidy_all(&self) -> Result<(), Error> {
         self.remove_leftovers().await;
+        let mut troubles = BTreeMap::new();
         loop {
             let mut has_changed = false;
             for record in self.unnamed_layers().await? {
                 if self.shutdown.is_cancelled() {
                     return Ok(());
                 }
-                has_changed |= self.take_care(record.id).await?;
+                if troubles.contains_key(&record.id) {
+                    continue;
+                }
+                match self.take_care(record.id).await {
+                    Ok(is_changed) => has_changed |= is_changed,
+                    Err(error) => {
+                        tracing::warn!(layer = %LayerId(record.id), %error, "a layer cannot be taken care of yet");
+                        troubles.insert(record.id, error);
+                    }
+                }
             }
             if !has_changed {
-                return Ok(());
+                return troubles.into_values().next().map_or(Ok(()), Err);
             }
         }
     }
@@ -87,6 +99,8 @@ impl Catalog {
                 unnamed.push(record);
             }
         }
+        // What can be removed comes first: on a full disk that makes room for the rest.
+        unnamed.sort_by_key(|record| record.child_count != 0);
         Ok(unnamed)
     }
 
@@ -160,10 +174,8 @@ impl Catalog {
         let (below, above) = (spec(lower), spec(upper));
         let operation = self.deletion_of(lower).await?;
         let control = Arc::new(TidyControl { catalog: self.clone(), meter: self.progress.start(&operation) });
-        let discarded = {
-            let _tree = self.tree.read().await;
-            self.blocking(move |driver| driver.discard_hidden(below, above, &*control)).await
-        };
+        // No lock is held, however long it takes: what a layer has, it has for good, so what is hidden stays hidden.
+        let discarded = self.blocking(move |driver| driver.discard_hidden(below, above, &*control)).await;
         self.progress.end(&operation);
         let (done, freed) = discarded?;
         metrics::counter!("steward_volume_freed_bytes_total").increment(freed);
@@ -230,13 +242,13 @@ impl Catalog {
             Ok::<_, Error>(tx.answer(kept))
         });
         let (kept, _) = decided.await?;
-        let (from, to) = match into {
-            MergeInto::Lower => (LayerId(upper), kept),
-            MergeInto::Upper => (LayerId(lower), kept),
+        let gone = match into {
+            MergeInto::Lower => LayerId(upper),
+            MergeInto::Upper => LayerId(lower),
         };
-        let to = spec(&to);
-        self.blocking(move |driver| driver.replace(&[from], to, None)).await?;
-        self.remove_bytes(from).await;
+        let kept = spec(&kept);
+        self.blocking(move |driver| driver.replace(&[LayerId(lower), LayerId(upper)], kept, None)).await?;
+        self.remove_bytes(gone).await;
         Ok(true)
     }
 

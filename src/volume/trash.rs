@@ -309,23 +309,30 @@ impl Engine for TrashEngine {
 
     async fn activate(&mut self) -> Result<Option<Timestamp>, Error> {
         let now = self.catalog.clock.now();
-        let range = KeyRange::prefix(&Key::table(Table::VolumeTrash));
-        let mut next = None;
-        for (key, _) in tx::scan(&*self.catalog.store, range, AT_A_TIME).await? {
-            let (Some(purge_us), Some(id)) = (keys::first_number(&key), keys::second_number(&key)) else { continue };
-            if purge_us > micros(now) {
-                return Ok(Some(next.unwrap_or_else(|| time_of(purge_us))));
-            }
-            if let Err(error) = self.catalog.purge(id).await {
-                // It is found again, and is no reason to leave the others.
-                tracing::info!(volume = id, %error, "a volume stays in the trash for now");
-                next = Some(now.plus(PURGE_AGAIN_AFTER));
-            } else {
-                tracing::info!(volume = id, "the time of a volume in the trash was over");
-                next.get_or_insert(now);
+        let mut range = KeyRange::prefix(&Key::table(Table::VolumeTrash));
+        let (mut purged, mut again) = (0, None);
+        loop {
+            let page = tx::scan(&*self.catalog.store, range.clone(), AT_A_TIME).await?;
+            let Some((last, _)) = page.last() else { return Ok(again) };
+            range = range.after(last);
+            for (key, _) in page {
+                let (Some(due), Some(id)) = (keys::first_number(&key), keys::second_number(&key)) else { continue };
+                if due > micros(now) {
+                    return Ok(Some(again.map_or(time_of(due), |again| time_of(due).min(again))));
+                }
+                if purged == AT_A_TIME {
+                    return Ok(Some(now));
+                }
+                if let Err(error) = self.catalog.purge(id).await {
+                    // It is found again, and is no reason to leave the others.
+                    tracing::info!(volume = id, %error, "a volume stays in the trash for now");
+                    again = Some(now.plus(PURGE_AGAIN_AFTER));
+                } else {
+                    tracing::info!(volume = id, "the time of a volume in the trash was over");
+                    purged += 1;
+                }
             }
         }
-        Ok(next)
     }
 }
 

@@ -39,6 +39,11 @@ impl<'a> Tx<'a> {
         self.bytes(key).await?.map(|value| decode(key, &value)).transpose()
     }
 
+    /// The record of a key as it is stored, which need not still be so when the changes are committed.
+    pub(super) async fn stored<M: Message + Default>(&self, key: &Key) -> Result<Option<M>, Error> {
+        read(self.store, key).await
+    }
+
     /// Up to `limit` keys and values of a range as they are stored; see above about guarding it.
     pub(super) async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<(Key, Bytes)>, Error> {
         scan(self.store, range, limit).await

@@ -103,9 +103,10 @@ impl Ports {
 #[derive(Debug)]
 pub(crate) struct Server {
     setup: Setup,
-    home: TempDir,
     ports: Ports,
+    // Before its home: a test that fails shows the log, which is there.
     process: Process,
+    home: TempDir,
 }
 
 impl Server {

@@ -9,7 +9,7 @@ use crate::common::server::{Server, Setup};
 use crate::common::temporary;
 use crate::common::wait::eventually;
 use crate::scrub::assert_clean;
-use crate::vocabulary::{MIB, Volumes, noise};
+use crate::vocabulary::{MIB, Volumes, noise, reason};
 use crate::wire::{ENOSPC, Nbd};
 
 const DISK: &str = "64m";
@@ -65,6 +65,12 @@ async fn a_full_disk_is_told_to_the_client_and_it_goes_on_when_there_is_room() {
         assert_eq!(failure.number(), Some(ENOSPC));
     }
     assert!(server.proc().descriptors() <= before + 1);
+    // Records are small, and have their room.
+    for number in 0..20 {
+        if let Err(status) = volumes.try_snapshot(&format!("/a@full-{number}")).await {
+            assert_eq!(reason(&status), "DISK_FULL", "{status:?}");
+        }
+    }
     assert_has(&mut device, taken).await;
 
     fs::remove_file(&ballast).expect("it is there");

@@ -18,6 +18,7 @@ mod native;
 mod nbd;
 mod operations;
 mod policies;
+mod python_client;
 mod query;
 mod quotas;
 mod scrub;

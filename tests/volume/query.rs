@@ -16,7 +16,7 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#""Time" : \d{16}"#)
 /// Asks with a query such as `Action=ListFile&User=curve&Dir=/`; the version is put in front.
 pub(crate) async fn ask(server: &Server, query: &str) -> Reply {
     let answer = server.http().get(&format!("/SnapshotCloneService?Version=1.5&{query}")).await;
-    Reply::of(answer)
+    Reply::of(&answer)
 }
 
 /// Asks for what is expected to be done.
@@ -35,7 +35,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn of(answer: Answer) -> Self {
+    pub(crate) fn of(answer: &Answer) -> Self {
         let text = answer.text().to_owned();
         let json = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text:?}"));
         Reply { status: answer.status, text, json }

@@ -56,7 +56,7 @@ async fn what_is_purged_is_gone_and_its_space_is_free() {
     }
     let older_than = |age| PurgeTrashRequest { older_than: Some(duration(age)), ..Default::default() };
     let purged = async |request| done(volumes.volumes().purge_trash(request)).await.purged;
-    assert_eq!(purged(older_than(Duration::from_secs(3600))).await, 0);
+    assert_eq!(purged(older_than(Duration::from_hours(1))).await, 0);
     assert_eq!(volumes.paths("/RecycleBin").await.len(), 2);
     let first = volumes.paths("/RecycleBin").await[0].clone();
     let id = volumes.get(&first).await.id;

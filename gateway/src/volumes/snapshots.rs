@@ -75,7 +75,9 @@ pub(super) async fn info(asked: &Asked<'_>) -> Result<Answer, Refusal> {
     let paging = Paging::of(query)?;
     let page = if uuid.is_empty() && name.is_empty() {
         let message = ListSnapshotsRequest { user, volume: at(&volume_path), ..ListSnapshotsRequest::default() };
-        gather(asked, paging, message).await.or_else(|refusal| or_empty(refusal, &[Code::NotFound]))?
+        let page = gather(asked, paging, message).await;
+        // A volume that cannot be has no snapshots.
+        page.or_else(|refusal| or_empty(refusal, &[Code::NotFound, Code::InvalidArgument]))?
     } else {
         paging.of_one(get(asked, user, SnapshotName { uuid, volume_path, name }).await?)
     };

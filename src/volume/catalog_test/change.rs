@@ -1,5 +1,6 @@
 use super::*;
 use crate::volume::change::VolumeChange;
+use crate::volume::open_volume::{Opener, Wish};
 
 impl World {
     async fn rename(&self, name: &str, from: &str, to: &str) -> Result<String, Error> {
@@ -80,7 +81,7 @@ async fn a_volume_only_grows() {
     let world = World::new().await;
     let volume = world.create("eva", "/a").await;
     assert_eq!(world.resize("eva", "/a", 2 * GIB).await.expect("room"), 2 * GIB);
-    assert_eq!(world.driver.size_of(volume.top_layer), Some(2 * GIB));
+    assert_eq!(world.layer_size(volume.top_layer).await, 2 * GIB);
     assert_eq!(world.has("eva").await.logical_bytes, 2 * GIB);
     assert_eq!(world.resize("eva", "/a", 2 * GIB).await.expect("no change"), 2 * GIB);
     assert!(matches!(world.resize("eva", "/a", GIB).await, Err(Error::SizeOutOfRange(_))));
@@ -96,9 +97,50 @@ async fn a_snapshot_keeps_its_size_when_its_volume_grows() {
     let volume = world.create("eva", "/a").await;
     world.snapshot("eva", "/a", "s").await;
     world.resize("eva", "/a", 3 * GIB).await.expect("room");
-    assert_eq!(world.driver.size_of(volume.top_layer), Some(GIB));
+    assert_eq!(world.layer_size(volume.top_layer).await, GIB);
     let top = world.record(volume.id).await.expect("a volume").top_layer;
-    assert_eq!(world.driver.size_of(top), Some(3 * GIB));
+    assert_eq!(world.layer_size(top).await, 3 * GIB);
+}
+
+#[tokio::test]
+async fn a_volume_that_is_open_grows_under_its_clients_and_never_beyond_its_record() {
+    let world = World::new().await;
+    let volume = world.create("eva", "/a").await;
+    let opener = Opener::server(Wish::WriteIfPossible, "test");
+    let session = world.catalog.open_volume(&at("/a"), opener).await.expect("a session");
+    let device = session.device().expect("a device");
+    world.resize("eva", "/a", 2 * GIB).await.expect("room");
+    assert_eq!(device.size(), 2 * GIB);
+
+    world.driver.fail_to_grow(true);
+    world.resize("eva", "/a", 3 * GIB).await.expect_err("a broken disk");
+    assert_eq!((device.size(), world.layer_size(volume.top_layer).await), (2 * GIB, 3 * GIB));
+    world.driver.fail_to_grow(false);
+    world.resize("eva", "/a", 3 * GIB).await.expect("the same again");
+    assert_eq!(device.size(), 3 * GIB);
+    assert_eq!(world.has("eva").await.logical_bytes, 3 * GIB);
+}
+
+#[tokio::test]
+async fn a_read_only_clone_does_not_grow_while_it_is_open() {
+    let world = World::new().await;
+    world.create("eva", "/a").await;
+    world.snapshot("eva", "/a", "s").await;
+    let clone = world.clone_of_snapshot("eva", "/a", "s", "/c").await;
+    let decided = world.catalog.decide("a clone", |mut tx| {
+        let clone = VolumeRecord { read_only: true, ..clone.clone() };
+        async move {
+            tx.put_volume(&clone);
+            Ok::<_, Error>(tx.answer(()))
+        }
+    });
+    decided.await.expect("a read-only clone");
+    let session = world.catalog.open_volume(&at("/c"), Opener::server(Wish::Read, "test")).await.expect("a session");
+    let refused = world.resize("eva", "/c", 2 * GIB).await;
+    assert!(matches!(refused, Err(Error::BadState(_))), "{refused:?}");
+    drop(session);
+    world.settle().await;
+    world.resize("eva", "/c", 2 * GIB).await.expect("nobody has it open");
 }
 
 #[tokio::test]

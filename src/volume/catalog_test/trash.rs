@@ -165,3 +165,25 @@ async fn the_trash_is_emptied_when_the_time_of_a_volume_is_over() {
     assert_eq!(world.record(volume.id).await, None);
     assert_eq!(engine.activate().await.expect("a look"), None);
 }
+
+#[tokio::test]
+async fn volumes_that_cannot_be_purged_yet_keep_no_other_in_the_trash() {
+    let world = World::new().await;
+    let mut engine = TrashEngine::new(world.catalog.clone());
+    for number in 0..70 {
+        let needed = world.create("eva", &format!("/a{number}")).await;
+        world.delete("eva", &format!("/a{number}")).await.expect("a deletion");
+        let needed = &world.record(needed.id).await.expect("a volume");
+        let decided = world.catalog.decide("a volume", |mut tx| async move {
+            tx.put_volume(&VolumeRecord { snapshot_count: 1, ..needed.clone() });
+            Ok::<_, Error>(tx.answer(()))
+        });
+        decided.await.expect("a snapshot of it is still there");
+    }
+    let volume = world.create("eva", "/b").await;
+    world.delete("eva", "/b").await.expect("a deletion");
+    world.pass(Duration::from_hours(24));
+    let next = engine.activate().await.expect("a look").expect("another look");
+    assert_eq!(world.record(volume.id).await, None);
+    assert!(next > crate::clock::Clock::now(&*world.clock), "the others are left alone for a while");
+}

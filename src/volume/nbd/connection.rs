@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -70,6 +71,7 @@ impl Connection {
             is_structured,
             contexts,
             session,
+            is_unflushed: AtomicBool::new(false),
         });
         let ended = Transmission::new(link, input, &served, &common.pool, &control).run();
         tracing::info!(client = %peer.address, export = served.session.name, "a client closed a device");

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::exports::Session;
 use super::in_flight::InFlight;
@@ -23,6 +24,8 @@ pub(super) struct Served {
     pub(super) is_structured: bool,
     pub(super) contexts: status::Contexts,
     pub(super) session: Session,
+    /// Whether something was changed since the last flush.
+    pub(super) is_unflushed: AtomicBool,
 }
 
 /// How far a request came.
@@ -69,11 +72,11 @@ impl Served {
                 status::status(self, request, out);
                 return Ok(Outcome::Done);
             }
-            Some(Command::Flush | Command::Write) => device.flush(),
-            Some(Command::Trim) => device.trim(offset, length).and_then(|()| self.flush_if_asked(request)),
+            Some(Command::Flush | Command::Write) => self.flush(),
+            Some(Command::Trim) => self.change(request, device.trim(offset, length)),
             Some(Command::WriteZeroes) => {
                 let zero = if request.has(command::FLAG_NO_HOLE) { Zero::KeepAllocated } else { Zero::Deallocate };
-                device.zero(offset, length, zero).and_then(|()| self.flush_if_asked(request))
+                self.change(request, device.zero(offset, length, zero))
             }
             Some(Command::Cache) => device.prefetch(offset, length),
             Some(Command::Disconnect) | None => return Ok(Outcome::Done),
@@ -82,8 +85,38 @@ impl Served {
         Ok(Outcome::Done)
     }
 
-    fn flush_if_asked(&self, request: &Request) -> io::Result<()> {
-        if request.has(command::FLAG_FUA) { self.device().flush() } else { Ok(()) }
+    /// What is left of a change that was made, or was not.
+    fn change(&self, request: &Request, done: io::Result<()>) -> io::Result<()> {
+        self.changed();
+        done?;
+        if request.has(command::FLAG_FUA) { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes a part of what a client sends.
+    pub(super) fn write(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        let done = self.device().write_at(data, offset);
+        self.changed();
+        done
+    }
+
+    /// Something was changed, or a part of it: only now, because a flush that began before may have missed it.
+    fn changed(&self) {
+        self.is_unflushed.store(true, Ordering::Release);
+    }
+
+    /// Returns once everything that was changed survives a power loss.
+    fn flush(&self) -> io::Result<()> {
+        flush(&[self])
+    }
+
+    /// Flushes what the client has left to the end of its session.
+    pub(super) fn flush_rest(&self) {
+        if !self.is_unflushed.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = self.flush() {
+            tracing::error!(export = self.session.name, %error, "what a client wrote last may be lost");
+        }
     }
 
     /// A reply without data.
@@ -111,4 +144,16 @@ impl Served {
             out.put_simple(request.cookie, problem.number);
         }
     }
+}
+
+/// One flush for all of these, which have one disk.
+pub(super) fn flush(all: &[&Served]) -> io::Result<()> {
+    let Some(first) = all.first() else { return Ok(()) };
+    let unflushed: Vec<&&Served> =
+        all.iter().filter(|served| served.is_unflushed.swap(false, Ordering::AcqRel)).collect();
+    let flushed = first.device().flush();
+    if flushed.is_err() {
+        unflushed.iter().for_each(|served| served.changed());
+    }
+    flushed
 }

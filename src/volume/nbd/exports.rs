@@ -23,6 +23,9 @@ pub trait Exports: Send + Sync + 'static {
 pub struct Session {
     /// What is served.
     pub device: Arc<dyn Device>,
+    /// Its disk: the same for all sessions of which a flush of one is a flush of all. Disks share the threads that wait
+    /// for them fairly.
+    pub disk: u128,
     /// Its full name, which the client may have shortened.
     pub name: String,
     /// A line for people.

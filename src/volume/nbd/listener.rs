@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use rustix::fs::Mode;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::exports::PeerAddress;
@@ -19,6 +21,12 @@ const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How often it is asked.
 const KEEPALIVE_PROBES: u32 = 4;
+
+/// Only who the server runs as may connect to a Unix socket.
+const MODE: u32 = 0o600;
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+const SOCKET_FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -104,18 +112,30 @@ fn prepared(listener: TcpListener) -> TcpListener {
 
 /// Replaces a socket that a process left behind, but not one that is listened to, and no other file.
 fn bind_unix(path: &Path) -> io::Result<Listener> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let listener = match UnixListener::bind(path) {
+    let listener = match bind_private(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
             std::fs::remove_file(path)?;
-            UnixListener::bind(path)?
+            bind_private(path)?
         }
         result => result?,
     };
-    let socket = UnixSocket { listener, path: path.to_owned(), made: identity(path) };
-    // Whatever the umask is: who can connect can read and write devices.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let made = identity(path);
+    let socket = UnixSocket { listener: UnixListener::from_std(listener)?, path: path.to_owned(), made };
+    // Where the mode of a socket does not become that of its file.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
     Ok(Listener::Unix(socket))
+}
+
+/// Binds a socket that is private from its first moment, whatever the umask is: who can connect can read and write
+/// devices. Nobody can connect before it listens either.
+fn bind_private(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SOCKET_FLAGS, None)?;
+    if let Err(error) = rustix::fs::fchmod(&socket, Mode::from_raw_mode(MODE)) {
+        tracing::debug!(%error, "a socket cannot be made private before it is bound");
+    }
+    net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
@@ -128,4 +148,17 @@ fn is_stale(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
         && std::os::unix::net::UnixStream::connect(path)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_private_before_anybody_can_see_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let _listener = bind_private(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+    }
 }

@@ -1,6 +1,5 @@
 //! The threads that wait for the disk, for all connections.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,11 +7,12 @@ use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::execute::{Outcome, Served};
+use super::execute::{self, Outcome, Served};
 use super::in_flight::Place;
+use super::lanes::{Kind, Lanes, Turn};
 use super::output::Output;
 use super::problem::Problem;
-use super::request::Request;
+use super::request::{Command, Request};
 use crate::volume::device::Wait;
 
 /// The threads that wait for the disk. What waits for them is bounded by each connection.
@@ -21,10 +21,11 @@ pub(super) struct Pool {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    lanes: Lanes<Job>,
     is_closed: bool,
+    /// How many threads wait for something to do.
+    idle: usize,
 }
 
 /// A request that was checked, and what it takes to answer it.
@@ -37,12 +38,14 @@ pub(super) struct Job {
 impl Pool {
     /// Starts the threads. They end when a [`CloseOnDrop`] is dropped.
     pub(super) fn start(threads: usize) -> io::Result<(Arc<Self>, Vec<JoinHandle<()>>)> {
-        let pool = Arc::new(Pool { queue: Mutex::default(), changed: Condvar::new() });
+        let threads = threads.max(1);
+        let queue = Queue { lanes: Lanes::new(threads), is_closed: false, idle: 0 };
+        let pool = Arc::new(Pool { queue: Mutex::new(queue), changed: Condvar::new() });
         let start = |number: usize| {
             let pool = Arc::clone(&pool);
             thread::Builder::new().name(format!("nbd-disk-{number}")).spawn(move || pool.work())
         };
-        let started: io::Result<Vec<_>> = (0..threads.max(1)).map(start).collect();
+        let started: io::Result<Vec<_>> = (0..threads).map(start).collect();
         if started.is_err() {
             pool.close();
         }
@@ -56,7 +59,12 @@ impl Pool {
             drop(queue);
             return job.run();
         }
-        queue.jobs.push_back(job);
+        let disk = job.served.session.disk;
+        if job.is_flush() {
+            queue.lanes.add_flush(disk, job);
+        } else {
+            queue.lanes.add(disk, job);
+        }
         drop(queue);
         self.changed.notify_one();
     }
@@ -68,21 +76,38 @@ impl Pool {
     }
 
     fn work(&self) {
-        while let Some(job) = self.next() {
-            job.run();
+        while let Some(turn) = self.next() {
+            let done = match turn {
+                Turn::One(disk, job) => {
+                    job.run();
+                    (disk, Kind::One)
+                }
+                Turn::Flush(disk, jobs) => {
+                    flush(jobs);
+                    (disk, Kind::Flush)
+                }
+            };
+            self.queue.lock().lanes.finish(done.0, done.1);
         }
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<Turn<Job>> {
         let mut queue = self.queue.lock();
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
+            if let Some(turn) = queue.lanes.next() {
+                // The turn that ended before this one may have made room for more than one.
+                if queue.idle > 0 && queue.lanes.may_start() {
+                    self.changed.notify_one();
+                }
+                return Some(turn);
             }
-            if queue.is_closed {
+            if queue.is_closed && queue.lanes.is_empty() {
+                self.changed.notify_all();
                 return None;
             }
+            queue.idle += 1;
             self.changed.wait(&mut queue);
+            queue.idle -= 1;
         }
     }
 }
@@ -96,26 +121,53 @@ impl Drop for CloseOnDrop {
     }
 }
 
+/// One flush for all of these.
+fn flush(jobs: Vec<Job>) {
+    let all: Vec<&Served> = jobs.iter().map(|job| &*job.served).collect();
+    let done = catch_unwind(AssertUnwindSafe(|| execute::flush(&all)));
+    for job in jobs {
+        let mut out = Output::default();
+        match &done {
+            Ok(Ok(())) => out.put_simple(job.request.cookie, 0),
+            Ok(Err(error)) => job.served.fail(&job.request, error, &mut out),
+            Err(_) => job.failed(&mut out),
+        }
+        job.send(&mut out);
+    }
+}
+
 impl Job {
+    /// Whether it needs nothing but a flush: the bytes of a write were written before.
+    fn is_flush(&self) -> bool {
+        matches!(self.request.command, Some(Command::Flush | Command::Write))
+    }
+
+    fn failed(&self, out: &mut Output) {
+        tracing::error!(export = self.served.session.name, request = ?self.request, "a device failed in a way it must not");
+        self.served.refuse(&self.request, Problem::IO, out);
+    }
+
+    /// Sends the last part of the reply.
+    fn send(self, out: &mut Output) {
+        if let Err(error) = self.served.writer.post(out.take(), Some(self.place)) {
+            tracing::trace!(%error, "the client is gone");
+        }
+    }
+
     fn run(self) {
-        let Job { served, request, place } = self;
         let mut out = Output::default();
         let done = catch_unwind(AssertUnwindSafe(|| {
-            let mut send = |out: &mut Output| served.writer.post(out.take(), None);
-            served.execute(&request, &mut out, Wait::Allowed, &mut send)
+            let mut send = |out: &mut Output| self.served.writer.post(out.take(), None);
+            self.served.execute(&self.request, &mut out, Wait::Allowed, &mut send)
         }));
-        let sent = match done {
-            Ok(Ok(Outcome::Done)) => served.writer.post(out.take(), Some(place)),
+        match done {
+            Ok(Ok(Outcome::Done)) => self.send(&mut out),
             Ok(Ok(Outcome::Rest(_))) | Err(_) => {
-                tracing::error!(export = served.session.name, ?request, "a device failed in a way it must not");
                 let mut out = Output::default();
-                served.refuse(&request, Problem::IO, &mut out);
-                served.writer.post(out.take(), Some(place))
+                self.failed(&mut out);
+                self.send(&mut out);
             }
-            Ok(Err(error)) => Err(error),
-        };
-        if let Err(error) = sent {
-            tracing::trace!(%error, "the client is gone");
+            Ok(Err(error)) => tracing::trace!(%error, "the client is gone"),
         }
     }
 }

@@ -14,7 +14,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may leave untaken what it is sent.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How many requests may wait for a disk at a time, of all connections together.
-const POOL_THREADS: usize = 16;
+const POOL_THREADS: usize = 20;
 
 /// What the server is told.
 #[derive(Clone, Debug)]

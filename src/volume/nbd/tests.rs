@@ -37,6 +37,8 @@ const MIB: usize = 1024 * 1024;
 /// The devices of the tests: `/disk` and its neighbours that say no.
 struct TestExports {
     device: Arc<dyn Device>,
+    /// `/other`, on a disk of its own.
+    other: Mutex<Option<Arc<dyn Device>>>,
     sessions: watch::Sender<usize>,
     peers: Mutex<Vec<Peer>>,
     stops: Mutex<Vec<CancellationToken>>,
@@ -54,7 +56,9 @@ impl Drop for Open {
 #[async_trait]
 impl Exports for TestExports {
     async fn open(&self, name: &str, peer: &Peer) -> Result<Session, OpenError> {
+        let other = self.other.lock().clone().filter(|_| name == "/other");
         match name {
+            "/other" if other.is_some() => {}
             "/disk" | "disk" | "/disk@snap" => {}
             "/denied" => return Err(OpenError::Denied("not yours".to_owned())),
             "/busy" => return Err(OpenError::Busy("somebody else has it".to_owned())),
@@ -67,7 +71,8 @@ impl Exports for TestExports {
         self.peers.lock().push(peer.clone());
         self.sessions.send_modify(|open| *open += 1);
         Ok(Session {
-            device: Arc::clone(&self.device),
+            disk: u128::from(other.is_some()),
+            device: other.unwrap_or_else(|| Arc::clone(&self.device)),
             name: "/disk".to_owned(),
             description: "a disk".to_owned(),
             stop,
@@ -100,6 +105,7 @@ impl TestServer {
         let directory = tempfile::tempdir().expect("a directory");
         let exports = Arc::new(TestExports {
             device,
+            other: Mutex::default(),
             sessions: watch::Sender::new(0),
             peers: Mutex::default(),
             stops: Mutex::default(),

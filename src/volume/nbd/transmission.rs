@@ -39,6 +39,8 @@ impl<'a> Transmission<'a> {
         let ended = self.take_requests();
         let flushed = self.flush();
         self.served.in_flight.finish();
+        // Clients that go without a flush count on this: it is what a disk does when it is detached.
+        self.served.flush_rest();
         self.link.finish();
         ended.and(flushed)
     }
@@ -147,7 +149,7 @@ impl<'a> Transmission<'a> {
             self.need(left.min(PIECE_BYTES))?;
             let piece = piece_of(offset, self.input.available().len(), left);
             if checked.is_ok() && done.is_ok() {
-                done = self.served.device().write_at(&self.input.available()[..piece], offset);
+                done = self.served.write(&self.input.available()[..piece], offset);
             }
             self.input.consume(piece);
             offset = offset.wrapping_add(piece as u64);

@@ -13,6 +13,7 @@ use super::{VolumeServer, answer, fields};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::volume::convert_operation as convert;
+use crate::volume::error::Error;
 use crate::volume::namespace::User;
 use crate::volume::operation::{State, Type};
 use crate::volume::operations::{OperationFilter, OperationStart, Say};
@@ -31,9 +32,8 @@ impl VolumeServer {
     /// On whose behalf a request about one operation is made, and which.
     fn operation_asked<T>(&self, request: &Request<T>, user: &str, uuid: &str) -> Result<(User, Uuid), Failure> {
         let user = self.user(request, user)?;
-        let mut fields = Fields::default();
-        let uuid = fields.required_uuid("uuid", uuid);
-        fields.check()?;
+        let shown = &uuid[..uuid.floor_char_boundary(MAX_FILTER_BYTES)];
+        let uuid = operation_uuid(uuid)?.ok_or_else(|| Error::NotFound(format!("operation {shown:?}")))?;
         Ok((user, uuid))
     }
 
@@ -93,6 +93,16 @@ impl VolumeServer {
         });
         Ok(answers.boxed())
     }
+}
+
+/// What is no UUID names no operation, just as one that nobody has.
+fn operation_uuid(uuid: &str) -> Result<Option<Uuid>, Failure> {
+    let mut fields = Fields::default();
+    if uuid.is_empty() {
+        fields.reject("uuid", "is required");
+    }
+    fields.check()?;
+    Ok(Uuid::parse_str(uuid).ok())
 }
 
 impl Fields {
@@ -213,8 +223,10 @@ impl OperationService for VolumeServer {
     ) -> Result<Response<api::DeleteOperationResponse>, Status> {
         let delete = async {
             let asked = request.get_ref();
-            let (user, uuid) = self.operation_asked(&request, &asked.user, &asked.uuid)?;
-            self.catalog.delete_operation(&user, uuid).await?;
+            let user = self.user(&request, &asked.user)?;
+            if let Some(uuid) = operation_uuid(&asked.uuid)? {
+                self.catalog.delete_operation(&user, uuid).await?;
+            }
             Ok::<_, Failure>(api::DeleteOperationResponse {})
         };
         answer(delete.await)

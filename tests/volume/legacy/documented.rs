@@ -14,7 +14,7 @@ const MADE: &str = "{\n\t\"Code\" : \"0\",\n\t\"Message\" : \"Exec success.\",\n
 async fn example(server: &Server, query: &str) -> Reply {
     let answer = server.http().get(&format!("/SnapshotCloneService?{query}")).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{query}");
-    Reply::of(answer)
+    Reply::of(&answer)
 }
 
 fn entry(file: &str, length: u64, kind: u8, user: &str) -> String {

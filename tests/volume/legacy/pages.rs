@@ -53,6 +53,8 @@ async fn snapshots_come_by_number_and_only_to_their_owner() {
 
     let others = ask_ok(&server, "Action=GetFileSnapshotInfo&User=v&File=/a").await;
     assert_eq!((&others["TotalCount"], others["Snapshots"].is_null()), (&0.into(), true));
+    let of_no_path = ask_ok(&server, "Action=GetFileSnapshotInfo&User=u&File=a//").await;
+    assert_eq!((&of_no_path["TotalCount"], of_no_path["Snapshots"].is_null()), (&0.into(), true));
     let uuid = all.column("Snapshots", "UUID")[0].as_str().expect("a UUID").to_owned();
     for (query, code) in [
         (format!("User=u&UUID={uuid}"), 0),

@@ -57,6 +57,18 @@ async fn a_lazy_clone_is_a_task_that_ends_when_it_is_flattened() {
 }
 
 #[tokio::test]
+async fn what_is_no_uuid_is_a_task_that_is_not_there() {
+    let server = Server::start().await;
+    for (query, code) in [
+        ("Action=CleanCloneTask&User=u&UUID=abc", 0),
+        ("Action=GetCloneTasks&User=u&UUID=abc", -8),
+        ("Action=Flatten&User=u&UUID=abc", -8),
+    ] {
+        assert_eq!(ask(&server, query).await.code(), code, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_clone_that_is_not_lazy_copies_everything() {
     let (server, snapshot) = start(Setup::default()).await;
     let clone = format!("Action=Clone&User=u&Source={snapshot}&Destination=/b&Lazy=false");

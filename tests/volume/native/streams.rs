@@ -22,7 +22,7 @@ async fn read(volumes: &Volumes, request: ReadVolumeRequest) -> (Vec<u8>, u64) {
                 content.extend(data.data);
             }
             ReadPart::Zeros(zeros) => {
-                content.resize(content.len() + usize::try_from(zeros.length).expect("64 bits"), 0)
+                content.resize(content.len() + usize::try_from(zeros.length).expect("64 bits"), 0);
             }
         }
     }

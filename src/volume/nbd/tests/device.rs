@@ -28,6 +28,8 @@ struct State {
     broken: Range<u64>,
     panics_at: Option<u64>,
     flushes: usize,
+    /// Whether flushes do not come back.
+    is_flush_stuck: bool,
     prefetched: Vec<(u64, u64)>,
     zeroed: Vec<Zero>,
 }
@@ -80,6 +82,11 @@ impl MemoryDevice {
 
     pub(super) fn set_stuck(&self, is_stuck: bool) {
         self.state.lock().is_stuck = is_stuck;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn set_flush_stuck(&self, is_stuck: bool) {
+        self.state.lock().is_flush_stuck = is_stuck;
         self.changed.notify_all();
     }
 
@@ -202,6 +209,9 @@ impl Device for MemoryDevice {
     fn flush(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         Self::check(&state, 0, state.bytes.len() as u64)?;
+        while state.is_flush_stuck {
+            self.changed.wait(&mut state);
+        }
         state.flushes += 1;
         Ok(())
     }

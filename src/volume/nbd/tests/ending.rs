@@ -51,6 +51,34 @@ fn a_client_that_goes_in_mid_write_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_a_client_left_unflushed_is_flushed_when_it_goes() {
+    let (server, device) = empty();
+    drop(server.simple());
+    server.wait_for_sessions(0);
+    assert_eq!(device.flushes(), 0, "it changed nothing");
+
+    let mut client = server.simple();
+    client.write(0, 1, 0, b"written");
+    assert_eq!(client.simple(), (0, 1));
+    client.request(command::DISC, 0, 0, 0, 0);
+    client.expect_end();
+    assert_eq!(device.flushes(), 1);
+
+    let mut client = server.simple();
+    assert_eq!(client.error_of(command::TRIM, 0, 0, 4096), 0);
+    drop(client);
+    server.wait_for_sessions(0);
+    assert_eq!(device.flushes(), 2, "also without a goodbye");
+
+    let mut client = server.simple();
+    assert_eq!(client.error_of(command::WRITE_ZEROES, 0, 0, 4096), 0);
+    assert_eq!(client.error_of(command::FLUSH, 0, 0, 0), 0);
+    drop(client);
+    server.wait_for_sessions(0);
+    assert_eq!(device.flushes(), 3, "not twice");
+}
+
+#[test]
 fn the_exports_can_end_a_session() {
     let (server, device) = empty();
     device.put_on_disk(0..4096);

@@ -1,7 +1,9 @@
 use super::super::protocol::command;
 use super::client::request;
-use super::{DEVICE_BYTES, MIB, empty, pattern};
+use super::device::MemoryDevice;
+use super::{DEVICE_BYTES, MIB, TestServer, empty, pattern};
 use crate::volume::device::Device as _;
+use std::sync::Arc;
 
 #[test]
 fn a_read_that_waits_for_the_disk_holds_nobody_up() {
@@ -50,7 +52,8 @@ fn more_requests_than_may_wait_are_taken_when_others_are_done() {
     let mut client = server.simple();
     let batch: Vec<u8> = (0..300).flat_map(|cookie| request(command::READ, 0, cookie, cookie * 4096, 4096)).collect();
     client.send(&batch);
-    device.wait_for_waiting(super::Settings::default().pool_threads);
+    let threads = super::Settings::default().pool_threads;
+    device.wait_for_waiting(threads - threads / 4);
     device.set_stuck(false);
     let mut cookies: Vec<u64> = (0..300)
         .map(|_| {
@@ -62,6 +65,57 @@ fn more_requests_than_may_wait_are_taken_when_others_are_done() {
         .collect();
     cookies.sort_unstable();
     assert_eq!(cookies, (0..300).collect::<Vec<_>>());
+}
+
+/// A client that has another device open, on a disk of its own, which is read with leave to wait.
+fn neighbour(server: &TestServer) -> super::Client {
+    let device = MemoryDevice::new(DEVICE_BYTES);
+    device.put_on_disk(0..DEVICE_BYTES);
+    *server.exports.other.lock() = Some(Arc::new(device));
+    let mut client = server.connect();
+    client.greet();
+    client.go("/other");
+    client
+}
+
+#[test]
+fn a_disk_that_does_not_flush_holds_up_nobody_else() {
+    let (server, device) = empty();
+    device.set_flush_stuck(true);
+    let mut client = server.simple();
+    let mut batch: Vec<u8> = (0..60).flat_map(|cookie| request(command::FLUSH, 0, cookie, 0, 0)).collect();
+    batch.extend(request(command::READ, 0, 100, 0, 10));
+    client.send(&batch);
+    assert_eq!(client.simple(), (0, 100), "all flushes were taken before this one");
+    client.receive(10);
+    let mut other = neighbour(&server);
+    assert_eq!(other.error_of(command::READ, 0, 0, 4096), 0);
+    other.receive(4096);
+
+    device.set_flush_stuck(false);
+    let mut cookies: Vec<u64> = (0..60).map(|_| client.simple().1).collect();
+    cookies.sort_unstable();
+    assert_eq!(cookies, (0..60).collect::<Vec<_>>());
+    assert!(device.flushes() <= 2, "one flush answers all that came before it");
+}
+
+#[test]
+fn a_disk_that_does_not_read_holds_up_nobody_else() {
+    let (server, device) = empty();
+    device.put_on_disk(0..DEVICE_BYTES);
+    device.set_stuck(true);
+    let mut client = server.simple();
+    let batch: Vec<u8> = (0..60).flat_map(|cookie| request(command::READ, 0, cookie, cookie * 4096, 4096)).collect();
+    client.send(&batch);
+    device.wait_for_waiting(10);
+    let mut other = neighbour(&server);
+    assert_eq!(other.error_of(command::READ, 0, 0, 4096), 0);
+    other.receive(4096);
+    device.set_stuck(false);
+    for _ in 0..60 {
+        assert_eq!(client.simple().0, 0);
+        client.receive(4096);
+    }
 }
 
 #[test]
