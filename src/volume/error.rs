@@ -144,6 +144,7 @@ impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::DiskFull,
+            std::io::ErrorKind::FileTooLarge => Error::SizeOutOfRange(error.to_string()),
             _ => Error::Internal(format!("the bytes of a volume: {error}")),
         }
     }
@@ -186,5 +187,16 @@ impl From<Error> for Failure {
             Error::Internal(_) => (Category::Internal, "INTERNAL"),
         };
         Failure::new(category, reason, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_that_the_file_system_cannot_hold_is_one_out_of_range() {
+        let error = std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it cannot hold 17 bytes");
+        assert!(matches!(Error::from(error), Error::SizeOutOfRange(problem) if problem == "it cannot hold 17 bytes"));
     }
 }

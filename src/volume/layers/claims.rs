@@ -1,11 +1,12 @@
 //! Who may write to a layer: one view at a time, until its last flush is done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use rustix::io::Errno;
+use tracing::error;
 
 use crate::volume::driver::LayerId;
 
@@ -14,6 +15,8 @@ use crate::volume::driver::LayerId;
 pub(super) struct Claims {
     taken: Mutex<HashMap<LayerId, State>>,
     changed: Condvar,
+    /// Layers of which a sync has failed since the start.
+    broken: Mutex<HashSet<LayerId>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,17 @@ impl Claims {
         Ok(())
     }
 
+    /// Fails with `EIO` if a sync of one of these layers has failed. What is read of it may be in memory only; a process
+    /// that starts anew meets what the disk has.
+    pub(super) fn check_sound(&self, ids: impl Iterator<Item = LayerId>) -> io::Result<()> {
+        let broken = self.broken.lock();
+        for id in ids.filter(|id| broken.contains(id)) {
+            error!(layer = %id, "a sync of this layer has failed: it takes no writes until the server is started again");
+            return Err(Errno::IO.into());
+        }
+        Ok(())
+    }
+
     fn wait_until_closed(
         &self,
         taken: &mut parking_lot::MutexGuard<'_, HashMap<LayerId, State>>,
@@ -67,6 +81,11 @@ impl Claim {
     /// Says that it will be dropped after a last flush.
     pub(super) fn close(&self) {
         self.claims.taken.lock().insert(self.id, State::Closing);
+    }
+
+    /// Says that a sync of a layer has failed: nobody may write to what stands on it from now on.
+    pub(super) fn note_broken(&self, layer: LayerId) {
+        self.claims.broken.lock().insert(layer);
     }
 }
 

@@ -50,6 +50,12 @@ pub trait BlockFile: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Makes it so long if it is shorter, without taking space. Fails with [`io::ErrorKind::FileTooLarge`] if the file
+    /// system cannot have such files.
+    fn extend(&self, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Writes all of `data`, or fails; then any part of it may have been written.
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
 

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::disk::{BlockFile, Disk, LazyFile};
 use super::map_file::MapFile;
-use super::region_map::{Blocks, RegionMap, SumsState, region_of};
+use super::region_map::{BlockState, Blocks, REGION_BLOCKS, RegionMap, SumsState, blocks_before, region_of};
 use super::sums::Sums;
 use crate::volume::device::Wait;
 use crate::volume::driver::{LayerId, LayerSpec};
@@ -144,9 +144,12 @@ impl<F: BlockFile> Layer<F> {
         synced
     }
 
-    /// The stored map of a region. `EIO` if it is lost.
+    /// The stored map of a region, up to the end of the layer. `EIO` if it is lost.
     pub fn load(&self, region: u32, wait: Wait) -> io::Result<RegionMap> {
-        self.map.load(region, wait)
+        let mut map = self.map.load(region, wait)?;
+        // It may name blocks behind the end: those of a device that grew, and lost power before that was noted.
+        map.blocks.fill(blocks_before(self.size(), region)..REGION_BLOCKS, BlockState::Absent);
+        Ok(map)
     }
 
     /// Stores what there is of each block of a region. All that it names as data must be on disk. It is durable after

@@ -28,7 +28,8 @@ pub fn merge<F: BlockFile>(
         MergeInto::Lower => {
             let _work = lower.work();
             control.total(cost.into_lower);
-            // Blocks behind its end are no damage from now on.
+            // Blocks behind its end count from now on: first those go that nobody was to see.
+            lower.clear_all_beyond_end()?;
             lower.grow(upper.size());
             into_lower(lower, upper, control)
         }

@@ -236,6 +236,12 @@ pub fn bytes_of(region: u32, blocks: &Range<usize>) -> Range<u64> {
     at(blocks.start)..at(blocks.end)
 }
 
+/// How many of the blocks of a region are before the end of something that is so long.
+pub fn blocks_before(size: u64, region: u32) -> usize {
+    let blocks = size.saturating_sub(start_of(region)).div_ceil(BLOCK_BYTES);
+    usize::try_from(blocks).unwrap_or(REGION_BLOCKS).min(REGION_BLOCKS)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

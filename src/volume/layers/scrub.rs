@@ -8,9 +8,9 @@ use rustix::io::Errno;
 use super::Layer;
 use super::disk::BlockFile;
 use super::movement::pieces;
-use super::region_map::{BlockState, Blocks, REGION_BLOCKS, bytes_of, start_of};
+use super::region_map::{BlockState, Blocks, REGION_BLOCKS, blocks_before, bytes_of, start_of};
 use super::regions::Regions;
-use crate::volume::device::{BLOCK_BYTES, Wait};
+use crate::volume::device::BLOCK_BYTES;
 use crate::volume::driver::{Control, Finding, FindingKind, Proceed, Repair, ScrubReport};
 
 mod findings;
@@ -52,7 +52,7 @@ struct Scrub<'a, F> {
 impl<F: BlockFile> Scrub<'_, F> {
     /// Returns how many bytes of data there are.
     fn region(&mut self, region: u32) -> io::Result<u64> {
-        let map = match self.layer.load(region, Wait::Allowed) {
+        let map = match self.layer.load_all(region) {
             Ok(map) => map,
             Err(error) if is_damage(&error) => {
                 self.findings.add(FindingKind::MapLost, bytes_of(region, &(0..REGION_BLOCKS)), false);
@@ -79,7 +79,7 @@ impl<F: BlockFile> Scrub<'_, F> {
 
     /// What the map names where there is nothing.
     fn beyond_end(&mut self, region: u32, blocks: &Blocks) -> io::Result<()> {
-        let end = end_block(self.layer.size(), region);
+        let end = blocks_before(self.layer.size(), region);
         let is_beyond = |(run, state): &(Range<usize>, BlockState)| run.end > end && *state != BlockState::Absent;
         let beyond: Vec<Range<usize>> =
             blocks.runs().filter(is_beyond).map(|(run, _)| run.start.max(end)..run.end).collect();
@@ -141,12 +141,6 @@ impl<F: BlockFile> Scrub<'_, F> {
     fn found(&mut self, kind: FindingKind, bytes: Range<u64>) {
         self.findings.add(kind, bytes, self.repair == Repair::Yes);
     }
-}
-
-/// The first block of a region that is behind the end.
-pub(super) fn end_block(size: u64, region: u32) -> usize {
-    let blocks = size.saturating_sub(start_of(region)).div_ceil(BLOCK_BYTES);
-    usize::try_from(blocks).unwrap_or(REGION_BLOCKS).min(REGION_BLOCKS)
 }
 
 /// Which block of a region is at an offset.

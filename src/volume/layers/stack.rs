@@ -1,5 +1,6 @@
 //! The layers of a view, and its map. It is what the barrier of a view guards.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::{io, mem};
@@ -10,9 +11,9 @@ use super::disk::BlockFile;
 use super::entry::{Entry, Slot};
 use super::layer::Layer;
 use super::page::Page;
-use super::region_map::{BlockState, Blocks, REGION_BLOCKS, start_of};
+use super::region_map::{BlockState, Blocks, REGION_BLOCKS};
 use super::resolved::Resolved;
-use crate::volume::device::{BLOCK_BYTES, Wait};
+use crate::volume::device::Wait;
 use crate::volume::driver::LayerId;
 
 /// How many layers a chain may have.
@@ -31,6 +32,8 @@ const WINDOW_GROWTH: u32 = 16;
 pub(super) struct Stack<F: BlockFile> {
     slots: Vec<Arc<Layer<F>>>,
     chain: Vec<Slot>,
+    /// The place in the chain of the layer in each slot, in the order of the slots.
+    depths: Vec<u32>,
     top: Slot,
     pub(super) map: Resolved,
 }
@@ -44,7 +47,9 @@ impl<F: BlockFile> Stack<F> {
         let chain: Vec<Slot> = (0..layers.len()).map_while(Slot::after).collect();
         let top = *chain.last()?;
         let map = Resolved::new(size);
-        Some(Stack { slots: layers, chain, top, map })
+        let mut stack = Stack { slots: layers, chain, depths: Vec::new(), top, map };
+        stack.note_depths();
+        Some(stack)
     }
 
     /// The layer that takes writes.
@@ -68,11 +73,15 @@ impl<F: BlockFile> Stack<F> {
         self.chain.iter().map(|slot| &self.slots[slot.index()])
     }
 
-    /// The place in the chain of the layer in each slot, in the order of the slots.
-    pub(super) fn depths(&self) -> Vec<u32> {
-        let places: std::collections::HashMap<LayerId, u32> = self.layers().map(|layer| layer.id()).zip(0..).collect();
+    /// The place in the chain of the layer in a slot, from the bottom at 0.
+    pub(super) fn depth(&self, slot: Slot) -> u32 {
+        self.depths[slot.index()]
+    }
+
+    fn note_depths(&mut self) {
+        let places: HashMap<LayerId, u32> = self.layers().map(|layer| layer.id()).zip(0..).collect();
         let place = |layer: &Arc<Layer<F>>| places.get(&layer.id()).copied().unwrap_or(0);
-        self.slots.iter().map(place).collect()
+        self.depths = self.slots.iter().map(place).collect();
     }
 
     /// Whether the slots want to be numbered anew before there is another top.
@@ -92,6 +101,7 @@ impl<F: BlockFile> Stack<F> {
         };
         self.map.grow(layer.size());
         self.slots.push(layer);
+        self.depths.push(u32::try_from(self.chain.len()).unwrap_or(u32::MAX));
         self.chain.push(slot);
         self.top = slot;
     }
@@ -118,18 +128,18 @@ impl<F: BlockFile> Stack<F> {
         // A chain that has a layer twice is not found any more by those who know that it has it once.
         let slots = &self.slots;
         self.chain.retain(|slot| *slot == last || slots[slot.index()].id() != to.id());
+        self.note_depths();
         old
     }
 
     /// The same chain with slots without gaps. What is not stored yet is kept; all else is forgotten.
     pub(super) fn renumbered(&self, size: u64) -> Option<Self> {
         let new = Self::new(self.layers().map(Arc::clone).collect(), size)?;
-        let depths = self.depths();
         let translate = |entry: Entry| {
             let Some(slot) = entry.slot() else {
                 return Entry::HOLE;
             };
-            let moved = new.chain[depths[slot.index()] as usize];
+            let moved = new.chain[self.depth(slot) as usize];
             if entry.is_zeros() { Entry::zero(moved) } else { Entry::data(moved) }
         };
         for (region, cell) in self.map.cells().filter(|(_, cell)| !cell.is_stored()) {
@@ -177,11 +187,9 @@ impl<F: BlockFile> Stack<F> {
         let mut undecided = REGION_BLOCKS;
         for slot in self.chain.iter().rev() {
             let layer = &self.slots[slot.index()];
-            // A map may name blocks beyond the end: those of a device that grew, and lost power before that was noted.
-            let end = blocks_before(layer.size(), region);
-            if end > 0 {
+            if region < layer.regions() {
                 let map = layer.load(region, Wait::Allowed)?;
-                undecided -= fill(&mut entries[..end], &map.blocks, *slot);
+                undecided -= fill(&mut entries, &map.blocks, *slot);
             }
             if undecided == 0 {
                 break;
@@ -192,6 +200,10 @@ impl<F: BlockFile> Stack<F> {
 
     /// The first of these regions that may be anything else than a hole; their end if there is none.
     pub(super) fn next_known(&self, regions: Range<u32>) -> io::Result<u32> {
+        // Without a look at any layer, if that is known.
+        if self.map.next_loaded(regions.start..regions.start.saturating_add(1).min(regions.end)).is_some() {
+            return Ok(regions.start);
+        }
         let stored = self.next_stored(&regions)?.unwrap_or(regions.end);
         Ok(self.map.next_loaded(regions.start..stored).unwrap_or(stored))
     }
@@ -220,14 +232,8 @@ impl<F: BlockFile> Stack<F> {
     }
 }
 
-/// How many of the blocks of a region are before the end of a layer.
-pub(super) fn blocks_before(size: u64, region: u32) -> usize {
-    let blocks = size.saturating_sub(start_of(region)) / BLOCK_BYTES;
-    usize::try_from(blocks).unwrap_or(usize::MAX).min(REGION_BLOCKS)
-}
-
 /// Gives blocks that nobody has to a layer that has them. Returns how many.
-fn fill(entries: &mut [Entry], blocks: &Blocks, slot: Slot) -> usize {
+fn fill(entries: &mut [Entry; REGION_BLOCKS], blocks: &Blocks, slot: Slot) -> usize {
     let mut filled = 0;
     for (run, state) in blocks.runs() {
         let entry = match state {
@@ -235,8 +241,7 @@ fn fill(entries: &mut [Entry], blocks: &Blocks, slot: Slot) -> usize {
             BlockState::Data => Entry::data(slot),
             BlockState::Zero => Entry::zero(slot),
         };
-        let end = run.end.min(entries.len());
-        let open = entries[run.start.min(end)..end].iter_mut().filter(|entry| **entry == Entry::HOLE);
+        let open = entries[run].iter_mut().filter(|entry| **entry == Entry::HOLE);
         filled += open.map(|open| *open = entry).count();
     }
     filled

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -165,6 +166,12 @@ impl Shard {
 /// The checksums of whole blocks.
 pub(super) fn of(data: &[u8]) -> Vec<u32> {
     data.chunks(BLOCK).map(crc32c::crc32c).collect()
+}
+
+/// The checksum of a block of zeros.
+pub(super) fn of_zeros() -> u32 {
+    static OF_ZEROS: LazyLock<u32> = LazyLock::new(|| crc32c::crc32c(&[0; BLOCK]));
+    *OF_ZEROS
 }
 
 fn position(offset: u64) -> u64 {

@@ -17,6 +17,7 @@ mod turns;
 mod write;
 mod zero;
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,16 +37,25 @@ use super::stack::Stack;
 use crate::volume::device::{Device, Extent, Wait, Zero};
 use crate::volume::driver::{self, Access, LayerId, LayerSpec};
 
+/// Which layers a view has: for those who look for views by a layer.
+pub(super) type Members = Mutex<HashSet<LayerId>>;
+
+/// How many regions may wait for a flush. What is not stored cannot be forgotten: these take up to 32 MiB of memory.
+const MAX_DIRTY: usize = if cfg!(test) { 64 } else { 16_384 };
+
 /// An open chain.
 pub(super) struct View<F: BlockFile> {
     /// The barrier, and what it guards.
     stack: RwLock<Stack<F>>,
+    members: Arc<Members>,
     size: AtomicU64,
     access: Access,
     /// Tells views apart; barriers of several are taken in this order.
     number: u64,
     /// Regions that say something that the top's map does not say yet, each once.
     dirty: Mutex<Vec<u32>>,
+    /// Whether there are so many of them that whoever writes has to flush.
+    is_overfull: AtomicBool,
     /// What is below a new top and not stored yet.
     unsettled: Mutex<Vec<Unsettled<F>>>,
     turns: Arc<Turns>,
@@ -62,17 +72,25 @@ impl<F: BlockFile> View<F> {
     pub(super) fn open(layers: Vec<Arc<Layer<F>>>, claim: Option<Claim>) -> io::Result<Arc<Self>> {
         let size = layers.last().map_or(0, |top| top.size());
         let stack = Stack::new(layers, size).ok_or(Errno::INVAL)?;
+        let members = Arc::new(Mutex::new(ids(&stack)));
         Ok(Arc::new(View {
             stack: RwLock::new(stack),
+            members,
             size: AtomicU64::new(size),
             access: if claim.is_some() { Access::ReadWrite } else { Access::ReadOnly },
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             dirty: Mutex::default(),
+            is_overfull: AtomicBool::new(false),
             unsettled: Mutex::default(),
             turns: Arc::default(),
             is_broken: AtomicBool::new(false),
             claim: Mutex::new(claim),
         }))
+    }
+
+    /// The layers that it has, kept up to date.
+    pub(super) fn members(&self) -> &Arc<Members> {
+        &self.members
     }
 
     /// Whether it writes to this layer, or has not settled it yet.
@@ -101,6 +119,7 @@ impl<F: BlockFile> View<F> {
             return Err(Errno::BUSY.into());
         }
         let gone = stack.replace(start, from.len(), to);
+        *self.members.lock() = ids(&stack);
         drop(stack);
         // Files are closed when nobody waits for the barrier any more.
         drop(gone);
@@ -138,8 +157,20 @@ impl<F: BlockFile> View<F> {
         let mut dirty = self.dirty.lock();
         if say() && stack.map.cell(region).soil() {
             dirty.push(region);
+            if dirty.len() >= MAX_DIRTY {
+                self.is_overfull.store(true, Ordering::Relaxed);
+            }
         }
     }
+
+    /// Flushes if too much was written since somebody did. To be called behind a change, when the barrier is not held.
+    fn relieve(&self) -> io::Result<()> {
+        if self.is_overfull.load(Ordering::Relaxed) { self.flush_together() } else { Ok(()) }
+    }
+}
+
+fn ids<F: BlockFile>(stack: &Stack<F>) -> HashSet<LayerId> {
+    stack.layers().map(|layer| layer.id()).collect()
 }
 
 impl<F: BlockFile> Device for View<F> {
@@ -203,7 +234,8 @@ impl<F: BlockFile> Drop for View<F> {
             claim.close();
         }
         let top = Arc::clone(self.stack.get_mut().top());
-        if let Err(error) = self.flush_together().and_then(|()| top.seal()) {
+        let sealed = self.flush_together().and_then(|()| top.seal().map_err(|error| self.judge(&top, error)));
+        if let Err(error) = sealed {
             error!(layer = %top.id(), %error, "volume was closed, but what was last written to it may not be kept");
         }
     }

@@ -1,5 +1,6 @@
 //! What the catalogue sees of a depot.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
@@ -49,26 +50,33 @@ impl<D: Disk> Driver for Depot<D> {
         control: &dyn Control,
     ) -> io::Result<Done> {
         self.flush([above.id])?;
-        flatten::flatten(&self.layers_of(source), &self.layer(above), &self.layer(into), control)
+        let (above, into) = (self.layer(above)?, self.layer(into)?);
+        flatten::flatten(&self.layers_of(source)?, &above, &into, control)
     }
 
     fn merge(&self, lower: LayerSpec, upper: LayerSpec, into: MergeInto, control: &dyn Control) -> io::Result<Done> {
         self.claims.check_free([lower.id, upper.id].into_iter())?;
-        merge::merge(&self.layer(lower), &self.layer(upper), into, control)
+        let (lower, upper) = (self.layer(lower)?, self.layer(upper)?);
+        merge::merge(&lower, &upper, into, control)
     }
 
     fn merge_cost(&self, lower: LayerSpec, upper: LayerSpec) -> io::Result<MergeCost> {
-        merge::cost(&self.layer(lower), &self.layer(upper))
+        let (lower, upper) = (self.layer(lower)?, self.layer(upper)?);
+        merge::cost(&lower, &upper)
     }
 
     fn discard_hidden(&self, lower: LayerSpec, upper: LayerSpec, control: &dyn Control) -> io::Result<(Done, u64)> {
         self.claims.check_free([lower.id].into_iter())?;
         self.flush([upper.id])?;
+        let (lower, upper) = (self.layer(lower)?, self.layer(upper)?);
         let let_reads_pass = || {
-            self.open_views().iter().for_each(|view| view.pass_barrier());
-            Ok(())
+            let ids = HashSet::from([lower.id()]);
+            self.with_views_of(&ids, |view| {
+                view.pass_barrier();
+                Ok(())
+            })
         };
-        discard::discard_hidden(&self.layer(lower), &self.layer(upper), control, &let_reads_pass)
+        discard::discard_hidden(&lower, &upper, control, &let_reads_pass)
     }
 
     fn replace(&self, from: &[LayerId], to: LayerSpec, under: Option<LayerId>) -> io::Result<()> {
@@ -83,12 +91,12 @@ impl<D: Disk> Driver for Depot<D> {
         limit: usize,
     ) -> io::Result<Vec<DiffExtent>> {
         self.flush(older.unwrap_or_default().iter().chain(newer).map(|spec| spec.id))?;
-        let older = older.map(|older| self.layers_of(older));
-        diff::diff(older.as_deref(), &self.layers_of(newer), offset, limit)
+        let older = older.map(|older| self.layers_of(older)).transpose()?;
+        diff::diff(older.as_deref(), &self.layers_of(newer)?, offset, limit)
     }
 
     fn scrub(&self, layer: LayerSpec, repair: Repair, control: &dyn Control) -> io::Result<ScrubReport> {
         self.flush([layer.id])?;
-        scrub::scrub(&self.layer(layer), repair, control)
+        scrub::scrub(&*self.layer(layer)?, repair, control)
     }
 }

@@ -112,6 +112,15 @@ fn device_refuses_writes_after_a_sync_has_failed_and_is_read_on() {
     assert_eq!(errno(view.flush()), broken, "a sync that succeeds now would mean nothing");
     assert_eq!(errno(view.write_at(&[2], 0)), broken);
     assert_eq!(first_byte(&*view), 1);
+    // Given it is closed, it is not written again either, since what is read may be in memory only
+    drop(view);
+    assert_eq!(errno(depot.open(&[spec(1)], Access::ReadWrite)), broken);
+    assert_eq!(errno(depot.open(&[spec(1), spec(2)], Access::ReadWrite)), broken);
+    depot.open(&[spec(1)], Access::ReadOnly).unwrap();
+    // Then only a process that starts anew does so
+    drop(depot);
+    let depot = Depot::new(disk);
+    depot.open(&[spec(1)], Access::ReadWrite).unwrap().write_at(&[2], 0).unwrap();
 }
 
 #[test]
@@ -132,6 +141,18 @@ fn full_disk_is_told_and_a_later_flush_brings_all_that_was_left() {
     let depot = Depot::new(disk);
     let view = depot.open(&[spec(1)], Access::ReadOnly).unwrap();
     assert_eq!(first_byte(&*view), 1);
+}
+
+#[test]
+fn layer_that_is_being_removed_is_given_to_nobody_and_others_are() {
+    let (_disk, depot) = depot();
+    depot.handles.lock().removing.insert(LayerId(1));
+    let missing = Some(Errno::NOENT.raw_os_error());
+    assert_eq!(errno(depot.open(&[spec(1)], Access::ReadOnly)), missing);
+    assert_eq!(errno(depot.remove_layer(LayerId(1))), Some(Errno::BUSY.raw_os_error()));
+    depot.open(&[spec(2)], Access::ReadWrite).unwrap();
+    depot.remove_layer(LayerId(3)).unwrap();
+    assert!(!depot.handles.lock().removing.contains(&LayerId(3)));
 }
 
 struct Patient;

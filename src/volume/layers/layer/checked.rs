@@ -48,7 +48,15 @@ impl<F: BlockFile> Layer<F> {
 
     pub(super) fn punch_checked(&self, sums: &Sums<F>, offset: u64, length: u64) -> io::Result<()> {
         for (region, range) in by_region(offset..offset + length) {
-            self.change_region(sums, region, || self.drop_bytes(range.start, range.end - range.start))?;
+            self.change_region(sums, region, || {
+                // Until the next flush the stored map says that they are data, and a scrub asks for their checksums.
+                sums.store(&vec![sums::of_zeros(); within(&range, range.start).end / BLOCK], range.start)?;
+                let dropped = self.drop_bytes(range.start, range.end - range.start);
+                if dropped.is_err() {
+                    self.renew_or_log(sums, range.clone());
+                }
+                dropped
+            })?;
         }
         Ok(())
     }
@@ -118,12 +126,18 @@ impl<F: BlockFile> Layer<F> {
     /// Writes data whose checksums are stored already. If that fails, the checksums become those of what is there.
     fn write_or_renew(&self, sums: &Sums<F>, data: &[u8], offset: u64) -> io::Result<()> {
         let written = self.change(|file| file.write_at(data, offset));
-        if written.is_err()
-            && let Err(error) = self.renew(sums, whole_blocks(&(offset..offset + data.len() as u64)))
-        {
-            tracing::error!(layer = %self.id, offset, %error, "no checksums could be made after a failed write");
+        if written.is_err() {
+            self.renew_or_log(sums, whole_blocks(&(offset..offset + data.len() as u64)));
         }
         written
+    }
+
+    /// To be called after a change of data that failed: makes the checksums those of what is there.
+    fn renew_or_log(&self, sums: &Sums<F>, range: Range<u64>) {
+        let offset = range.start;
+        if let Err(error) = self.renew(sums, range) {
+            tracing::error!(layer = %self.id, offset, %error, "no checksums could be made after a failed write");
+        }
     }
 
     /// Makes a change to a region, of which a crash may leave any part.

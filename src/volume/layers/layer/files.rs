@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::Layer;
-use crate::volume::device::Wait;
 use crate::volume::driver::{LayerId, LayerSpec};
 use crate::volume::layers::disk::{BlockFile, Disk};
 
@@ -18,7 +17,8 @@ pub(super) const MAP: &str = "map";
 /// What the name of the file with the checksums ends in.
 pub(super) const SUMS: &str = "sum";
 
-/// Makes an empty layer; it survives a power loss when this returns. `EEXIST` if there is one that was written to.
+/// Makes an empty layer; it survives a power loss when this returns. `EEXIST` if there is one that was written to;
+/// [`io::ErrorKind::FileTooLarge`] if the file system has no files that are so long.
 pub fn create<D: Disk>(disk: &Arc<D>, spec: LayerSpec) -> io::Result<()> {
     for extension in [DATA, MAP, SUMS] {
         if extension != SUMS || spec.checksums {
@@ -27,8 +27,9 @@ pub fn create<D: Disk>(disk: &Arc<D>, spec: LayerSpec) -> io::Result<()> {
     }
     disk.sync_dir()?;
     let layer = Layer::open(disk, spec);
+    layer.extend_file(spec.size)?;
     for region in layer.stored(0..u32::MAX)?.into_iter().flatten() {
-        if !layer.load(region, Wait::Allowed)?.blocks.is_absent() {
+        if !layer.load_all(region)?.blocks.is_absent() {
             return Err(Errno::EXIST.into());
         }
     }

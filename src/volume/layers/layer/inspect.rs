@@ -6,8 +6,9 @@ use std::ops::Range;
 use super::Layer;
 use crate::volume::device::Wait;
 use crate::volume::layers::disk::BlockFile;
-use crate::volume::layers::region_map::{BlockState, REGION_BLOCKS, REGION_BYTES, region_of, start_of};
-use crate::volume::layers::scrub::end_block;
+use crate::volume::layers::region_map::{
+    BlockState, REGION_BLOCKS, REGION_BYTES, RegionMap, blocks_before, region_of, start_of,
+};
 use crate::volume::layers::sums::Sums;
 
 impl<F: BlockFile> Layer<F> {
@@ -25,6 +26,16 @@ impl<F: BlockFile> Layer<F> {
     /// Bytes of disk that its data takes.
     pub(in crate::volume::layers) fn data_bytes(&self) -> io::Result<u64> {
         self.data.get()?.used_bytes()
+    }
+
+    /// Makes sure that the file system can hold all of a layer of that size.
+    pub(in crate::volume::layers) fn extend_file(&self, size: u64) -> io::Result<()> {
+        self.data.get()?.extend(size).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => {
+                io::Error::new(error.kind(), format!("the file system of volumes cannot hold {size} bytes in one file"))
+            }
+            _ => error,
+        })
     }
 
     /// Behind the last region that its map may name.
@@ -60,9 +71,23 @@ impl<F: BlockFile> Layer<F> {
         self.map.mend_copy(region)
     }
 
+    /// The stored map of a region, also what it names behind the end.
+    pub(in crate::volume::layers) fn load_all(&self, region: u32) -> io::Result<RegionMap> {
+        self.map.load(region, Wait::Allowed)
+    }
+
     /// Takes out of the stored map of a region what it names behind the end.
     pub(in crate::volume::layers) fn clear_beyond_end(&self, region: u32) -> io::Result<()> {
-        let end = || end_block(self.size(), region);
+        let end = || blocks_before(self.size(), region);
         self.map.update(region, |map| map.blocks.fill(end()..REGION_BLOCKS, BlockState::Absent))
+    }
+
+    /// Takes out of the stored map all that it names behind the end, so that none of it comes back when the layer becomes
+    /// longer. When it returns, that survives a power loss.
+    pub(in crate::volume::layers) fn clear_all_beyond_end(&self) -> io::Result<()> {
+        for region in self.stored(region_of(self.size())..u32::MAX)?.into_iter().flatten() {
+            self.clear_beyond_end(region)?;
+        }
+        self.sync_map()
     }
 }

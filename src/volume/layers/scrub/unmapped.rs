@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use super::pieces;
-use crate::volume::device::{BLOCK_BYTES, Wait};
+use crate::volume::device::BLOCK_BYTES;
 use crate::volume::layers::Layer;
 use crate::volume::layers::disk::BlockFile;
 use crate::volume::layers::region_map::{BlockState, bytes_of};
@@ -14,7 +14,7 @@ use crate::volume::layers::region_map::{BlockState, bytes_of};
 /// Blocks that are zeros in the map may keep their space, for a later write. A file system that gives space in units
 /// larger than a block surrounds data by zeros that were never written: only what is not zero was left by a crash.
 pub(super) fn find<F: BlockFile>(layer: &Layer<F>, region: u32) -> io::Result<Vec<Range<u64>>> {
-    let blocks = layer.load(region, Wait::Allowed)?.blocks;
+    let blocks = layer.load_all(region)?.blocks;
     let mut unmapped = Vec::new();
     for run in blocks.runs_of(BlockState::Absent) {
         for extent in layer.data_extents(bytes_of(region, &run))? {

@@ -63,7 +63,10 @@ fn space_is_given_back_only_when_reads_have_passed() {
 #[test]
 fn discarding_stops_between_batches_when_it_is_told_to() {
     let scene = Scene::new(1, false);
-    let (lower, upper) = (scene.empty(1), scene.empty(2));
+    let [lower, upper] = [1, 2].map(|id| {
+        scene.empty(id);
+        Arc::new(Layer::open(&scene.disk, LayerSpec { size: 1500 * REGION_BYTES, ..scene.spec(id) }))
+    });
     let mut map = Blocks::ABSENT;
     map.fill(0..1, BlockState::Zero);
     for layer in [&lower, &upper] {

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::volume::driver::{MergeInto, Repair};
+use crate::volume::layers::diff::diff;
+use crate::volume::layers::flatten::flatten;
 use crate::volume::layers::merge::{cost, merge};
 use crate::volume::layers::scrub::scrub;
 
@@ -88,4 +90,39 @@ fn a_block_that_is_damaged_stays_so_when_it_moves() {
     let upper = scene.open(2);
     assert_eq!(shown(&[&upper], 0, 0).unwrap_err().raw_os_error(), Some(5));
     assert_eq!(shown(&[&upper], 0, 1).unwrap(), 1);
+}
+
+#[test]
+fn what_is_behind_the_end_of_a_layer_does_not_come_back() {
+    for into in EITHER {
+        // Given a layer whose map names blocks behind its end, in its last region and in another one
+        let scene = Scene::new(1, false);
+        let upper = scene.empty(2);
+        let long = scene.empty(1);
+        let mut map = Blocks::ABSENT;
+        map.fill(0..5, BlockState::Data);
+        for region in [0, 2] {
+            long.put(&[7; 5 * BLOCK], bytes_of(region, &(0..5)).start).unwrap();
+        }
+        store(&long, &[map.clone(), Blocks::ABSENT, map]);
+        drop(long);
+        let lower = Layer::open(&scene.disk, LayerSpec { size: 2 * BLOCK as u64, ..scene.spec(1) });
+        let lower = Arc::new(lower);
+        let shows = [&[7, 7, 0, 0, 0][..], &[0; 4]].concat();
+        assert_eq!(show(&[&lower, &upper]), shows);
+        let two_blocks = 2 * BLOCK as u64;
+        assert_eq!(cost(&lower, &upper).unwrap().into_upper, two_blocks);
+        // When it is flattened, or becomes one with a longer one
+        let (above, flat) = (scene.empty(3), scene.empty(4));
+        flatten(&[Arc::clone(&lower)], &above, &flat, &Watching::new(&|| ())).unwrap();
+        merge(&lower, &upper, into, &Watching::new(&|| ())).unwrap();
+        // Then they are still not there
+        let merged = scene.open(if into == MergeInto::Lower { 1 } else { 2 });
+        for layer in [scene.open(4), merged] {
+            assert_eq!(show(&[&layer]), shows);
+            let extents = diff(None, &[Arc::clone(&layer)], 0, 9).unwrap();
+            assert_eq!(extents.iter().map(|extent| extent.length).sum::<u64>(), two_blocks);
+            assert!(layer.load(2, Wait::Allowed).unwrap().blocks.is_absent());
+        }
+    }
 }

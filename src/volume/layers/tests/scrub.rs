@@ -95,6 +95,16 @@ fn bytes_of_a_layer_that_is_written_are_left_alone_until_it_is_sealed() {
 }
 
 #[test]
+fn what_was_trimmed_since_the_last_flush_is_no_damage() {
+    let (_scene, layer) = layer(true);
+    layer.punch(3 * BLOCK as u64, 2 * BLOCK as u64).unwrap();
+    assert_eq!(check(&layer, Repair::No).findings, []);
+    let mut bytes = [1; 2 * BLOCK];
+    layer.read(&mut bytes, 3 * BLOCK as u64, Wait::Allowed).unwrap();
+    assert_eq!(bytes, [0; 2 * BLOCK]);
+}
+
+#[test]
 fn what_a_map_names_behind_the_end_is_taken_out() {
     let (scene, layer) = layer(false);
     let short = Arc::new(Layer::open(&scene.disk, LayerSpec { size: 4 * BLOCK as u64, ..layer.spec() }));

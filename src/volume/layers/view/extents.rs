@@ -51,9 +51,8 @@ impl<F: BlockFile> View<F> {
                 at = known_at;
                 continue;
             }
-            let depths = stack.depths();
             for piece in by_region(at, batch_end - at) {
-                if !add_piece(&stack, piece, &depths, &mut found)? {
+                if !add_piece(&stack, piece, &mut found)? {
                     return Ok(found.extents);
                 }
             }
@@ -63,7 +62,7 @@ impl<F: BlockFile> View<F> {
     }
 }
 
-fn add_piece<F: BlockFile>(stack: &Stack<F>, piece: Piece, depths: &[u32], found: &mut Found) -> io::Result<bool> {
+fn add_piece<F: BlockFile>(stack: &Stack<F>, piece: Piece, found: &mut Found) -> io::Result<bool> {
     let region = piece.region();
     let page = stack.page(region, Wait::Allowed)?;
     let mut blocks = piece.blocks();
@@ -76,7 +75,7 @@ fn add_piece<F: BlockFile>(stack: &Stack<F>, piece: Piece, depths: &[u32], found
             entry if entry.is_zeros() => ExtentKind::Zero,
             _ => ExtentKind::Data,
         };
-        if !found.add(last - first, kind, entry.slot().map(|slot| depths[slot.index()])) {
+        if !found.add(last - first, kind, entry.slot().map(|slot| stack.depth(slot))) {
             return Ok(false);
         }
         blocks.start = end;

@@ -91,7 +91,11 @@ impl<F: BlockFile> View<F> {
 
     /// What the top's map is to say of the regions that are dirty; they are not any more.
     pub(super) fn take_dirty(&self, stack: &Stack<F>) -> Regions {
-        let regions = std::mem::take(&mut *self.dirty.lock());
+        let regions = {
+            let mut dirty = self.dirty.lock();
+            self.is_overfull.store(false, Ordering::Relaxed);
+            std::mem::take(&mut *dirty)
+        };
         let take = |region: u32| {
             let cell = stack.map.cell(region);
             cell.take();
@@ -115,7 +119,7 @@ impl<F: BlockFile> View<F> {
     }
 
     /// A full disk can be helped, and nothing was promised yet; anything else cannot.
-    fn judge(&self, layer: &Layer<F>, error: io::Error) -> io::Error {
+    pub(super) fn judge(&self, layer: &Layer<F>, error: io::Error) -> io::Error {
         if error.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) {
             return error;
         }
@@ -126,7 +130,10 @@ impl<F: BlockFile> View<F> {
     /// succeeds would mean nothing.
     fn give_up(&self, layer: &Layer<F>, error: io::Error) -> io::Error {
         if !self.is_broken.swap(true, Ordering::Relaxed) {
-            error!(layer = %layer.id(), %error, "sync failed; the volume refuses writes until it is opened again");
+            error!(layer = %layer.id(), %error, "sync failed; the volume refuses writes until the server is started again");
+        }
+        if let Some(claim) = &*self.claim.lock() {
+            claim.note_broken(layer.id());
         }
         error
     }

@@ -68,6 +68,7 @@ fn push_all<F: BlockFile>(tops: Vec<NewTop<F>>) -> io::Result<Duration> {
         // Copied now: a moment later the same pages say what is in the new top.
         let regions = new.view.take_dirty(stack);
         let size = new.top.size();
+        new.view.members.lock().insert(new.top.id());
         stack.push(new.top);
         let claim = new.view.claim.lock().replace(new.claim);
         new.view.unsettled.lock().push(Unsettled::new(below, regions, claim));

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-use super::View;
+use super::{MAX_DIRTY, View};
 use crate::volume::device::{BLOCK_BYTES, Device, Extent, ExtentKind, Wait, Zero};
-use crate::volume::driver::{self, Access, LayerId, LayerSpec, View as _};
+use crate::volume::driver::{self, Access, Control, Done, Driver as _, LayerId, LayerSpec, Proceed, View as _};
 use crate::volume::layers::depot::Depot;
+use crate::volume::layers::disk::simulated::SimulatedDisk;
 use crate::volume::layers::disk::{Disk, OsDisk};
 use crate::volume::layers::entry::Entry;
 use crate::volume::layers::layer;
+use crate::volume::layers::page::Cell;
 use crate::volume::layers::region_map::REGION_BYTES;
 use crate::volume::layers::sums::BLOCK;
 
@@ -43,6 +45,16 @@ fn read(view: &dyn Device, offset: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0xEE; length];
     view.read_at(&mut bytes, offset, Wait::Allowed).unwrap();
     bytes
+}
+
+struct Patient;
+
+impl Control for Patient {
+    fn total(&self, _bytes: u64) {}
+
+    fn proceed(&self, _bytes: u64) -> Proceed {
+        Proceed::Go
+    }
 }
 
 fn code<T: std::fmt::Debug>(result: std::io::Result<T>) -> Option<i32> {
@@ -119,6 +131,72 @@ fn trim_of_a_huge_device_touches_only_what_was_written() {
     let kinds: Vec<ExtentKind> = view.extents(0, size, 10).unwrap().iter().map(|extent| extent.kind).collect();
     let (hole, zeros) = (ExtentKind::Hole, ExtentKind::Zero);
     assert_eq!(kinds, [zeros, hole, zeros, hole, zeros]);
+}
+
+#[test]
+fn work_on_a_layer_waits_for_no_view_that_does_not_have_it() {
+    // Given a view with an operation that does not end, and another one
+    let (_directory, depot) = depot();
+    let busy = volume(&depot, REGION_BYTES);
+    let operation = busy.stack.read();
+    let chain = [spec(2, REGION_BYTES), spec(3, REGION_BYTES)];
+    chain.iter().for_each(|spec| layer::create(depot.disk(), *spec).unwrap());
+    depot.open_view(&chain[..1], Access::ReadWrite).unwrap().write_at(&[1; BLOCK], 0).unwrap();
+    let view = depot.open_view(&chain, Access::ReadWrite).unwrap();
+    view.write_at(&[2; BLOCK], 0).unwrap();
+    // When something is given back that only the other one has
+    let freed = depot.discard_hidden(chain[0], chain[1], &Patient).unwrap();
+    // Then it does not wait
+    assert_eq!(freed, (Done::All, BLOCK_BYTES));
+    drop(operation);
+}
+
+#[test]
+fn writer_that_never_flushes_takes_no_more_memory_than_one_that_does() {
+    let (_directory, depot) = depot();
+    let regions = 3000;
+    let view = volume(&depot, regions * REGION_BYTES);
+    for region in 0..regions {
+        view.write_at(&[1; 10], region * REGION_BYTES).unwrap();
+    }
+    let count =
+        |is_counted: fn(&Cell) -> bool| view.stack.read().map.cells().filter(|(_, cell)| is_counted(cell)).count();
+    assert!(count(Cell::is_dirty) < MAX_DIRTY);
+    let loaded = count(|cell| cell.page.read().is_loaded());
+    assert!(loaded < 1000, "{loaded}");
+    view.zero(0, regions * REGION_BYTES, Zero::Deallocate).unwrap();
+    // A batch of regions may come on top.
+    assert!(count(Cell::is_dirty) < 2 * MAX_DIRTY);
+}
+
+#[test]
+fn extents_of_what_is_known_are_told_without_a_look_at_the_layers() {
+    // Given a device whose map is in memory
+    let disk = SimulatedDisk::default();
+    let depot = Depot::new(disk.clone());
+    let view = volume(&depot, 2 * REGION_BYTES);
+    view.write_at(&[1; BLOCK], 0).unwrap();
+    freeze(&depot, &view, 2);
+    view.write_at(&[2; BLOCK], BLOCK_BYTES).unwrap();
+    let extents = || view.extents(0, 4 * BLOCK_BYTES, 9);
+    let before = extents().unwrap();
+    assert_eq!(before.iter().map(|extent| extent.depth).collect::<Vec<_>>(), [Some(0), Some(1), None]);
+    // When the disk does not answer
+    disk.fail_after(0);
+    // Then they are told all the same
+    assert_eq!(extents().unwrap(), before);
+}
+
+#[test]
+fn size_that_no_file_can_have_is_refused_at_once() {
+    let (_directory, depot) = depot();
+    let size = u64::MAX / BLOCK_BYTES * BLOCK_BYTES;
+    let refused = depot.create_layer(spec(7, size)).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::FileTooLarge);
+    assert!(refused.to_string().contains(&size.to_string()), "{refused}");
+    let view = volume(&depot, REGION_BYTES);
+    assert_eq!(view.grow(size).unwrap_err().kind(), std::io::ErrorKind::FileTooLarge);
+    assert_eq!(view.size(), REGION_BYTES);
 }
 
 #[test]

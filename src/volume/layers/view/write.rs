@@ -43,7 +43,8 @@ impl<F: BlockFile> View<F> {
                 self.write_part(&stack, piece, bytes)?;
             }
         }
-        Ok(())
+        drop(stack);
+        self.relieve()
     }
 
     /// Writes whole blocks of one region.

@@ -52,7 +52,9 @@ impl<F: BlockFile> View<F> {
         if entry.is_zeros() {
             return Ok(());
         }
-        self.write_part(&stack, piece, &ZEROS[..super::pieces::bytes(piece.length)])
+        self.write_part(&stack, piece, &ZEROS[..super::pieces::bytes(piece.length)])?;
+        drop(stack);
+        self.relieve()
     }
 
     fn zero_blocks(&self, range: Range<u64>, zero: Zero) -> io::Result<()> {
@@ -69,6 +71,8 @@ impl<F: BlockFile> View<F> {
             for piece in by_region(at, end - at) {
                 self.zero_piece(&stack, piece, zero)?;
             }
+            drop(stack);
+            self.relieve()?;
             at = end;
         }
         Ok(())

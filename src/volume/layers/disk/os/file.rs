@@ -99,6 +99,17 @@ impl BlockFile for OsFile {
         Ok(())
     }
 
+    fn extend(&self, length: u64) -> io::Result<()> {
+        if self.length()? >= length {
+            return Ok(());
+        }
+        match self.file.set_len(length) {
+            // What does not even fit the number that the system has for it.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(io::ErrorKind::FileTooLarge.into()),
+            extended => extended,
+        }
+    }
+
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(data, offset)
     }
