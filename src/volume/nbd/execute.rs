@@ -37,8 +37,17 @@ pub(super) enum Outcome {
     Rest(Request),
 }
 
-/// Sends what is in an output in the middle of a long reply, and leaves it empty.
-pub(super) type Send<'a> = &'a mut dyn FnMut(&mut Output) -> io::Result<()>;
+/// What a long reply is sent with before it is whole. All of it leaves the output empty.
+pub(super) trait Sender {
+    /// Sends what there is: whole messages, or the end of one.
+    fn send(&mut self, out: &mut Output) -> io::Result<()>;
+
+    /// Whether messages can be sent in parts.
+    fn has_parts(&self) -> bool;
+
+    /// Sends the first or a further part of a message. Nothing else is sent until its end.
+    fn send_part(&mut self, out: &mut Output) -> io::Result<()>;
+}
 
 impl Served {
     pub(super) fn device(&self) -> &dyn Device {
@@ -62,7 +71,7 @@ impl Served {
         request: &Request,
         out: &mut Output,
         wait: Wait,
-        send: Send<'_>,
+        send: &mut dyn Sender,
     ) -> io::Result<Outcome> {
         let device = self.device();
         let (offset, length) = (request.offset, u64::from(request.length));

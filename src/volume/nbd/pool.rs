@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::execute::{self, Outcome, Served};
+use super::execute::{self, Outcome, Sender, Served};
 use super::in_flight::Place;
 use super::lanes::{Kind, Lanes, Turn};
 use super::output::Output;
@@ -121,6 +121,24 @@ impl Drop for CloseOnDrop {
     }
 }
 
+/// Sends without waiting for the client.
+struct Posts<'a>(&'a Served);
+
+impl Sender for Posts<'_> {
+    fn send(&mut self, out: &mut Output) -> io::Result<()> {
+        self.0.writer.post(out.take(), None)
+    }
+
+    /// It would have to wait for its turn. The bytes of the reply were admitted.
+    fn has_parts(&self) -> bool {
+        false
+    }
+
+    fn send_part(&mut self, _: &mut Output) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// One flush for all of these.
 fn flush(jobs: Vec<Job>) {
     let all: Vec<&Served> = jobs.iter().map(|job| &*job.served).collect();
@@ -157,8 +175,8 @@ impl Job {
     fn run(self) {
         let mut out = Output::default();
         let done = catch_unwind(AssertUnwindSafe(|| {
-            let mut send = |out: &mut Output| self.served.writer.post(out.take(), None);
-            self.served.execute(&self.request, &mut out, Wait::Allowed, &mut send)
+            let mut posts = Posts(&self.served);
+            self.served.execute(&self.request, &mut out, Wait::Allowed, &mut posts)
         }));
         match done {
             Ok(Ok(Outcome::Done)) => self.send(&mut out),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::execute::{Outcome, Send, Served};
+use super::execute::{Outcome, Sender, Served};
 use super::output::{self, Output, SEND_BYTES};
 use super::problem::Problem;
 use super::protocol::{command, reply};
@@ -11,6 +11,8 @@ use crate::volume::device::{BLOCK_BYTES, Extent, ExtentKind, Wait};
 
 /// Below this length it costs more to ask where the holes are than to send them.
 const SPARSE_BYTES: u32 = 32 * 1024;
+/// A longer message is sent in parts.
+const WHOLE_BYTES: usize = 1024 * 1024;
 /// How many extents are asked for at a time.
 const EXTENTS: usize = 256;
 /// What of a chunk is before its data: the head, and where the data starts.
@@ -22,10 +24,10 @@ pub(super) fn read(
     request: &Request,
     out: &mut Output,
     wait: Wait,
-    send: Send<'_>,
+    send: &mut dyn Sender,
 ) -> io::Result<Outcome> {
     if !served.is_structured {
-        return Ok(whole(served, request, out, wait));
+        return whole(served, request, &output::simple(request.cookie, 0), out, wait, send);
     }
     if request.length == 0 {
         // A chunk of data must not be empty.
@@ -33,7 +35,7 @@ pub(super) fn read(
         return Ok(Outcome::Done);
     }
     if request.has(command::FLAG_DF) {
-        return Ok(settle(served, request, request, put_data(served, request, request.length, out, wait), out));
+        return whole(served, request, &data_head(request, request.length), out, wait, send);
     }
     if request.length < SPARSE_BYTES {
         let done = put_data(served, request, request.length, out, wait);
@@ -42,22 +44,64 @@ pub(super) fn read(
     sparse(served, request, out, wait, send)
 }
 
-/// A simple reply.
-fn whole(served: &Served, request: &Request, out: &mut Output, wait: Wait) -> Outcome {
+/// A reply of one message: a simple one, or a single chunk. A long one is sent part by part, so that it is never in
+/// memory as a whole; then an error after its beginning can only end the connection.
+fn whole(
+    served: &Served,
+    request: &Request,
+    head: &[u8],
+    out: &mut Output,
+    wait: Wait,
+    send: &mut dyn Sender,
+) -> io::Result<Outcome> {
     let length = request.length as usize;
-    let room = out.room(reply::SIMPLE_BYTES + length);
-    let (head, data) = room.split_at_mut(reply::SIMPLE_BYTES);
+    let first = if length > WHOLE_BYTES && send.has_parts() { SEND_BYTES } else { length };
+    let room = out.room(head.len() + first);
+    let (before, data) = room.split_at_mut(head.len());
     let done = served.device().read_at(data, request.offset, wait);
-    if done.is_ok() {
-        head.copy_from_slice(&output::simple(request.cookie, 0));
-        out.advance(reply::SIMPLE_BYTES + length);
+    if done.is_err() {
+        return Ok(settle(served, request, request, done, out));
     }
-    settle(served, request, request, done, out)
+    before.copy_from_slice(head);
+    out.advance(head.len() + first);
+    if first < length {
+        send_rest(served, request, first, out, send)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The parts of a message from `at` on. Requests behind it wait, as there is no way to answer them in between.
+fn send_rest(
+    served: &Served,
+    request: &Request,
+    mut at: usize,
+    out: &mut Output,
+    send: &mut dyn Sender,
+) -> io::Result<()> {
+    let length = request.length as usize;
+    while at < length {
+        send.send_part(out)?;
+        let part = SEND_BYTES.min(length - at);
+        let done = served.device().read_at(out.room(part), request.offset + at as u64, Wait::Allowed);
+        if done.is_err() {
+            served.measures.errors.increment(1);
+            return done;
+        }
+        out.advance(part);
+        at += part;
+    }
+    send.send(out)
 }
 
 /// A structured reply in as many chunks as there are parts of data and of zeros. Long parts are sent piece by piece:
 /// then they are still in the processor's cache.
-fn sparse(served: &Served, request: &Request, out: &mut Output, wait: Wait, send: Send<'_>) -> io::Result<Outcome> {
+fn sparse(
+    served: &Served,
+    request: &Request,
+    out: &mut Output,
+    wait: Wait,
+    send: &mut dyn Sender,
+) -> io::Result<Outcome> {
     let mut rest = *request;
     loop {
         let extents = match served.device().extents(rest.offset, u64::from(rest.length), EXTENTS) {
@@ -84,7 +128,7 @@ fn sparse(served: &Served, request: &Request, out: &mut Output, wait: Wait, send
                     return Ok(Outcome::Done);
                 }
                 if out.is_large() {
-                    send(out)?;
+                    send.send(out)?;
                 }
             }
         }
@@ -129,11 +173,18 @@ fn put_data(served: &Served, rest: &Request, length: u32, out: &mut Output, wait
     let room = out.room(DATA_HEAD_BYTES + length as usize);
     let (head, data) = room.split_at_mut(DATA_HEAD_BYTES);
     served.device().read_at(data, rest.offset, wait)?;
+    head.copy_from_slice(&data_head(rest, length));
+    out.advance(DATA_HEAD_BYTES + length as usize);
+    Ok(())
+}
+
+/// What is before the data of a chunk with the next `length` bytes.
+fn data_head(rest: &Request, length: u32) -> [u8; DATA_HEAD_BYTES] {
+    let mut head = [0; DATA_HEAD_BYTES];
     let (chunk, offset) = head.split_at_mut(reply::STRUCTURED_BYTES);
     chunk.copy_from_slice(&output::chunk(rest.cookie, last(rest, length), reply::OFFSET_DATA, length + 8));
     offset.copy_from_slice(&rest.offset.to_be_bytes());
-    out.advance(DATA_HEAD_BYTES + length as usize);
-    Ok(())
+    head
 }
 
 /// A chunk that says that the next `length` bytes are zeros.

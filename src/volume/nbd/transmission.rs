@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::execute::{Outcome, Served};
+use super::execute::{Outcome, Sender, Served};
 use super::input::{INPUT_BYTES, Input};
 use super::link::Link;
 use super::output::Output;
@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::protocol::command;
 use super::request::{Command, MAX_REQUEST_BYTES, Request};
 use super::watch::Control;
+use super::writer::Turn;
 use crate::volume::device::{BLOCK_BYTES, Wait};
 
 /// A long write is written piece by piece as it arrives, in pieces of at least this length.
@@ -112,9 +113,11 @@ impl<'a> Transmission<'a> {
 
     fn execute(&mut self, request: &Request) -> io::Result<()> {
         let wait = if self.may_share() { Wait::Never } else { Wait::Allowed };
-        let (link, served) = (&mut self.link, self.served);
-        let mut send = |output: &mut Output| send(link, served, output);
-        match self.served.execute(request, &mut self.output, wait, &mut send)? {
+        let outcome = {
+            let mut send = Direct { link: &mut self.link, served: self.served, turn: None };
+            self.served.execute(request, &mut self.output, wait, &mut send)?
+        };
+        match outcome {
             Outcome::Done => Ok(()),
             Outcome::Rest(rest) if self.may_share() => self.submit(rest),
             Outcome::Rest(rest) => {
@@ -181,6 +184,41 @@ impl<'a> Transmission<'a> {
 
     fn flush(&mut self) -> io::Result<()> {
         send(&mut self.link, self.served, &mut self.output)
+    }
+}
+
+/// Sends from the connection's own thread.
+struct Direct<'a> {
+    link: &'a mut Link,
+    served: &'a Served,
+    /// While a message has no end yet.
+    turn: Option<Turn<'a>>,
+}
+
+impl Sender for Direct<'_> {
+    fn send(&mut self, output: &mut Output) -> io::Result<()> {
+        let Some(mut turn) = self.turn.take() else { return send(self.link, self.served, output) };
+        turn.send(output.as_slice())?;
+        output.clear();
+        turn.finish()
+    }
+
+    fn has_parts(&self) -> bool {
+        true
+    }
+
+    fn send_part(&mut self, output: &mut Output) -> io::Result<()> {
+        if self.link.is_encrypted() {
+            // Nobody else sends there.
+            return send(self.link, self.served, output);
+        }
+        let turn = match &mut self.turn {
+            Some(turn) => turn,
+            None => self.turn.insert(self.served.writer.turn()?),
+        };
+        turn.send(output.as_slice())?;
+        output.clear();
+        Ok(())
     }
 }
 

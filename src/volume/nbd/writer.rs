@@ -34,6 +34,35 @@ struct State {
     queue: VecDeque<Posted>,
 }
 
+/// The right to send. Without [`Turn::finish`] a message has no end, and the connection is closed.
+pub(super) struct Turn<'a> {
+    writer: &'a Writer,
+    is_finished: bool,
+}
+
+impl Turn<'_> {
+    /// Sends, and waits for the client if it must.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.socket.send_all(bytes)?;
+        self.writer.sent_bytes.increment(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Sends what others have posted meanwhile.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.is_finished = true;
+        self.writer.drain()
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.writer.break_off(self.writer.state.lock());
+        }
+    }
+}
+
 /// A reply in the queue.
 struct Posted {
     bytes: Vec<u8>,
@@ -50,6 +79,13 @@ impl Writer {
 
     /// Sends, and waits for the client if it must.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut turn = self.turn()?;
+        turn.send(bytes)?;
+        turn.finish()
+    }
+
+    /// Waits until nobody else sends.
+    pub(super) fn turn(&self) -> io::Result<Turn<'_>> {
         let mut state = self.state.lock();
         while state.is_sending {
             self.turn_ended.wait(&mut state);
@@ -58,13 +94,7 @@ impl Writer {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         state.is_sending = true;
-        drop(state);
-        if let Err(error) = self.socket.send_all(bytes) {
-            self.break_off(self.state.lock());
-            return Err(error);
-        }
-        self.sent_bytes.increment(bytes.len() as u64);
-        self.drain()
+        Ok(Turn { writer: self, is_finished: false })
     }
 
     /// Sends soon, without waiting for the client. With a place, this is the last part of a reply.

@@ -1,6 +1,6 @@
 use super::super::protocol::{command, reply};
 use super::client::{Chunk, Client};
-use super::{DEVICE_BYTES, TestServer, empty, pattern};
+use super::{DEVICE_BYTES, MIB, TestServer, empty, pattern};
 use crate::volume::device::Device as _;
 
 const KIB: usize = 1024;
@@ -43,6 +43,36 @@ fn zeros_are_told_and_not_sent() {
     let (bytes, holes) = assemble(&chunks, 100, 1024 * KIB);
     assert_eq!(bytes, device.bytes(100, 1024 * KIB));
     assert_eq!((chunks.len(), holes), (5, 3));
+}
+
+#[test]
+fn a_long_simple_reply_is_sent_in_parts_with_nothing_between_them() {
+    let (server, device) = empty();
+    let data = pattern(3, 6 * MIB);
+    device.write_at(&data, 0).unwrap();
+    device.put_on_disk(7 * 1024 * 1024..7 * 1024 * 1024 + 4096);
+    let mut client = server.simple();
+    let mut batch = Vec::new();
+    for cookie in 0..20 {
+        let (offset, length) = if cookie % 2 == 0 { (7 * 1024 * 1024, 4096) } else { (1, 5 * 1024 * 1024) };
+        batch.extend(super::client::request(command::READ, 0, cookie, offset, length));
+    }
+    client.send(&batch);
+    for _ in 0..20 {
+        let (error, cookie) = client.simple();
+        assert_eq!(error, 0);
+        if cookie % 2 == 0 {
+            assert_eq!(client.receive(4096), [0; 4096]);
+        } else {
+            assert!(client.receive(5 * MIB) == data[1..=5 * MIB], "at {cookie}");
+        }
+    }
+    device.break_down(4 * 1024 * 1024..4 * 1024 * 1024 + 1);
+    assert_eq!(client.error_of(command::READ, 0, 4 * 1024 * 1024, 5), 5);
+    client.request(command::READ, 0, 1, 0, 5 * 1024 * 1024);
+    assert_eq!(client.simple(), (0, 1), "it has begun");
+    assert!(client.receive(4 * MIB) == data[..4 * MIB]);
+    client.expect_end();
 }
 
 #[test]
