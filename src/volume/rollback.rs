@@ -79,6 +79,7 @@ impl Catalog {
             Ok(uuid) => tx.snapshot(uuid).await?,
             Err(_) => tx.snapshot_named(volume.id, snapshot).await?,
         }
+        .filter(|target| !target.hidden)
         .ok_or_else(missing)?;
         user.check(&target.owner, format!("snapshot {}", target.uuid))?;
         if target.volume_id != volume.id || target.is_deleting {

@@ -190,6 +190,7 @@ impl Catalog {
         if volume.snapshot_count >= self.settings.max_snapshots {
             return Err(Error::SnapshotLimit { volume: which.to_string(), limit: self.settings.max_snapshots });
         }
+        tx.check_depth(volume.top_layer).await?;
         if !what.hidden {
             tx.charge(&volume.owner, Charge { snapshots: 1, ..Charge::default() }).await?;
         }
