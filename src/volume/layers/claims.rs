@@ -53,13 +53,11 @@ impl Claims {
 
     /// Fails with `EIO` if a sync of one of these layers has failed. What is read of it may be in memory only; a process
     /// that starts anew meets what the disk has.
-    pub(super) fn check_sound(&self, ids: impl Iterator<Item = LayerId>) -> io::Result<()> {
+    pub(super) fn check_sound(&self, mut ids: impl Iterator<Item = LayerId>) -> io::Result<()> {
         let broken = self.broken.lock();
-        for id in ids.filter(|id| broken.contains(id)) {
-            error!(layer = %id, "a sync of this layer has failed: it takes no writes until the server is started again");
-            return Err(Errno::IO.into());
-        }
-        Ok(())
+        let Some(id) = ids.find(|id| broken.contains(id)) else { return Ok(()) };
+        error!(layer = %id, "a sync of this layer has failed: it takes no writes until the server is started again");
+        Err(Errno::IO.into())
     }
 
     fn wait_until_closed(

@@ -102,7 +102,7 @@ fn what_is_behind_the_end_of_a_layer_does_not_come_back() {
         let mut map = Blocks::ABSENT;
         map.fill(0..5, BlockState::Data);
         for region in [0, 2] {
-            long.put(&[7; 5 * BLOCK], bytes_of(region, &(0..5)).start).unwrap();
+            long.put(&vec![7; 5 * BLOCK], bytes_of(region, &(0..5)).start).unwrap();
         }
         store(&long, &[map.clone(), Blocks::ABSENT, map]);
         drop(long);

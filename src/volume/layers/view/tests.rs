@@ -140,7 +140,9 @@ fn work_on_a_layer_waits_for_no_view_that_does_not_have_it() {
     let busy = volume(&depot, REGION_BYTES);
     let operation = busy.stack.read();
     let chain = [spec(2, REGION_BYTES), spec(3, REGION_BYTES)];
-    chain.iter().for_each(|spec| layer::create(depot.disk(), *spec).unwrap());
+    for spec in chain {
+        layer::create(depot.disk(), spec).unwrap();
+    }
     depot.open_view(&chain[..1], Access::ReadWrite).unwrap().write_at(&[1; BLOCK], 0).unwrap();
     let view = depot.open_view(&chain, Access::ReadWrite).unwrap();
     view.write_at(&[2; BLOCK], 0).unwrap();
