@@ -8,9 +8,13 @@ use std::path::PathBuf;
 pub(crate) struct Proc(pub(crate) u32);
 
 impl Proc {
-    /// How many descriptors it has open.
+    /// How many descriptors it has open, without those of the journal, which prepares its next file when it likes.
     pub(crate) fn descriptors(self) -> usize {
-        fs::read_dir(self.file("fd")).expect("a living process").count()
+        let is_counted = |entry: &fs::DirEntry| {
+            fs::read_link(entry.path()).is_ok_and(|file| !file.iter().any(|part| part == "journal"))
+        };
+        let open = fs::read_dir(self.file("fd")).expect("a living process");
+        open.filter_map(Result::ok).filter(is_counted).count()
     }
 
     /// How much memory it keeps, in bytes.

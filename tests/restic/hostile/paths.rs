@@ -1,6 +1,7 @@
 //! Paths that lead where nobody should get.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::common::http::HttpPort;
@@ -64,7 +65,8 @@ async fn start() -> (Server, [(HttpPort, &'static str); 2]) {
 /// Everything around the server, apart from what it writes by itself.
 fn surroundings(server: &Server) -> BTreeSet<PathBuf> {
     let objects = files(server.home()).into_iter();
-    objects.filter(|file| !file.iter().any(|part| part == "store" || part == "db" || part == "server.log")).collect()
+    let is_its_own = |part: &OsStr| part == "journal" || part == "records" || part == "server.log";
+    objects.filter(|file| !file.iter().any(is_its_own)).collect()
 }
 
 /// Tries a path with every method.
