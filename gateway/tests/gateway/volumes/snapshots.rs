@@ -143,11 +143,13 @@ async fn errors_of_snapshots_have_their_codes() {
         (by_uuid, "NAME_MISMATCH", -11),
         (by_name, "NOT_FOUND", -8),
         (by_name, "INVALID_USER", -7),
-        (by_file, "INVALID_PATH", -24),
     ] {
         fake.refuse(Some(refusal(reason)));
         assert_eq!(ask(&router, query).await, coded(code), "{query} {reason}");
     }
+    // A volume that cannot be has no snapshots.
+    fake.refuse(Some(refusal("INVALID_PATH")));
+    assert!(ask(&router, by_file).await.contains("\"Snapshots\" : null"));
 }
 
 #[tokio::test]
