@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 mod fields;
+mod listener;
 pub mod lock;
 pub mod restic;
 pub mod server;

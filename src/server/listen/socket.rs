@@ -1,25 +1,14 @@
 //! Where connections come from: a TCP port, a Unix socket, or a socket that systemd hands over.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use listenfd::ListenFd;
-use rustix::net::sockopt;
 use steward_gateway::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 
 use crate::config::Listen;
-
-/// A connection is asked whether the other side is there when nothing came for so long, so that a request whose client
-/// lost its power does not stay.
-const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
-/// How long it is waited for the answer, each of the times.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// How often it is asked.
-const KEEPALIVE_PROBES: u32 = 4;
+use crate::listener::{self, UnixSocket};
 
 /// A stream of bytes in both directions.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -33,22 +22,12 @@ pub(in crate::server) enum Socket {
     Unix(UnixSocket),
 }
 
-/// A Unix socket; when it is ours, its path is removed when this is dropped.
-#[derive(Debug)]
-pub(in crate::server) struct UnixSocket {
-    listener: UnixListener,
-    path: Option<PathBuf>,
-    /// The device and the inode of the file that we made.
-    made: Option<(u64, u64)>,
-}
-
 impl Socket {
     /// Listens where it is told to.
     pub(in crate::server) async fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
-            Listen::Unix(path) => bind_unix(path),
-            Listen::Tcp { host, port } if host.is_empty() => Ok(Socket::Tcp(prepared(bind_all(*port).await?))),
-            Listen::Tcp { host, port } => Ok(Socket::Tcp(prepared(TcpListener::bind((host.as_str(), *port)).await?))),
+            Listen::Unix(path) => UnixSocket::bind(path).map(Socket::Unix),
+            Listen::Tcp { host, port } => listener::tcp(host, *port).await.map(Socket::Tcp),
         }
     }
 
@@ -62,30 +41,28 @@ impl Socket {
         }
         if let Ok(Some(listener)) = sockets.take_tcp_listener(0) {
             listener.set_nonblocking(true)?;
-            return Ok(Some(Socket::Tcp(prepared(TcpListener::from_std(listener)?))));
+            return Ok(Some(Socket::Tcp(listener::prepared(TcpListener::from_std(listener)?))));
         }
         // What is no TCP socket has been put back.
         let unknown = || io::Error::other("the socket from systemd is neither of TCP nor a Unix socket");
         let listener = sockets.take_unix_listener(0)?.ok_or_else(unknown)?;
         listener.set_nonblocking(true)?;
-        let listener = UnixListener::from_std(listener)?;
-        let path = listener.local_addr()?.as_pathname().map(Path::to_owned);
-        Ok(Some(Socket::Unix(UnixSocket { listener, path, made: None })))
+        UnixSocket::handed_over(listener).map(|socket| Some(Socket::Unix(socket)))
     }
 
     /// Where it listens: an address with the real port, or a path.
     pub(in crate::server) fn address(&self) -> String {
         match self {
             Socket::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |a| a.to_string()),
-            Socket::Unix(socket) => socket.path.as_ref().map_or_else(|| "@".to_owned(), |p| p.display().to_string()),
+            Socket::Unix(socket) => socket.path().map_or_else(|| "@".to_owned(), |p| p.display().to_string()),
         }
     }
 
     /// Lets the group of the process connect to a Unix socket.
     pub(in crate::server) fn open_to_group(&self) -> io::Result<()> {
         match self {
-            Socket::Unix(UnixSocket { path: Some(path), made: Some(_), .. }) => permit(path, 0o660),
-            Socket::Unix(_) | Socket::Tcp(_) => Ok(()),
+            Socket::Unix(socket) => socket.open_to_group(),
+            Socket::Tcp(_) => Ok(()),
         }
     }
 
@@ -100,81 +77,15 @@ impl Socket {
                 }
                 Ok((Box::new(stream), Peer(Some(address.ip().to_canonical()))))
             }
-            Socket::Unix(socket) => {
-                let (stream, _) = socket.listener.accept().await?;
-                Ok((Box::new(stream), Peer(None)))
-            }
+            Socket::Unix(socket) => Ok((Box::new(socket.accept().await?), Peer(None))),
         }
     }
-}
-
-impl Drop for UnixSocket {
-    fn drop(&mut self) {
-        let Some(path) = &self.path else { return };
-        // It may be a successor's by now.
-        if self.made.is_some() && identity(path) == self.made {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Every address of the machine; of IPv4 alone where there is no IPv6.
-async fn bind_all(port: u16) -> io::Result<TcpListener> {
-    match TcpListener::bind((IpAddr::from(Ipv6Addr::UNSPECIFIED), port)).await {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
-        }
-        result => result,
-    }
-}
-
-/// With keepalive, which accepted connections inherit.
-fn prepared(listener: TcpListener) -> TcpListener {
-    let set = || {
-        sockopt::set_tcp_keepidle(&listener, KEEPALIVE_IDLE)?;
-        sockopt::set_tcp_keepintvl(&listener, KEEPALIVE_INTERVAL)?;
-        sockopt::set_tcp_keepcnt(&listener, KEEPALIVE_PROBES)?;
-        sockopt::set_socket_keepalive(&listener, true)
-    };
-    if let Err(error) = set() {
-        tracing::debug!(%error, "could not set the keepalive of TCP");
-    }
-    listener
-}
-
-/// Replaces a socket that a process left behind, but not one that is listened to, and no other file.
-fn bind_unix(path: &Path) -> io::Result<Socket> {
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)?
-        }
-        result => result?,
-    };
-    // Whatever the umask is: who can connect can do what its user can.
-    permit(path, 0o600)?;
-    Ok(Socket::Unix(UnixSocket { listener, path: Some(path.to_owned()), made: identity(path) }))
-}
-
-fn permit(path: &Path, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
-
-fn is_stale(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
-        && std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
     use super::*;
 
     #[tokio::test]
