@@ -14,6 +14,7 @@ mod pending;
 pub mod sled;
 #[cfg(test)]
 pub(crate) mod suite;
+pub(crate) mod tx;
 mod txn;
 mod update;
 

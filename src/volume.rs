@@ -61,7 +61,6 @@ mod streams;
 mod testing;
 mod tidy;
 mod trash;
-mod tx;
 mod usage;
 mod users;
 mod volume_locks;

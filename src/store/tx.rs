@@ -5,26 +5,25 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use prost::Message;
 
-use super::error::Error;
-use crate::store::{self, Key, KeyRange, Revision, Step, Store, Txn};
+use super::{Error, Key, KeyRange, Revision, Step, Store, Txn};
 
 /// Reads records and gathers changes. What was read must still be so when the changes are committed.
 ///
 /// Ranges are not guarded: who decides by a range also reads a record that every writer of the range changes, such as
 /// the directory whose entries they are.
-pub(super) struct Tx<'a> {
+pub(crate) struct Tx<'a> {
     store: &'a dyn Store,
     seen: BTreeMap<Key, Option<Revision>>,
     writes: BTreeMap<Key, Option<Bytes>>,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(store: &'a dyn Store) -> Self {
+    pub(crate) fn new(store: &'a dyn Store) -> Self {
         Tx { store, seen: BTreeMap::new(), writes: BTreeMap::new() }
     }
 
     /// The value of a key: as this transaction has written it, or as it is stored.
-    pub(super) async fn bytes(&mut self, key: &Key) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn bytes(&mut self, key: &Key) -> Result<Option<Bytes>, Error> {
         if let Some(written) = self.writes.get(key) {
             return Ok(written.clone());
         }
@@ -35,42 +34,42 @@ impl<'a> Tx<'a> {
     }
 
     /// The record of a key.
-    pub(super) async fn get<M: Message + Default>(&mut self, key: &Key) -> Result<Option<M>, Error> {
+    pub(crate) async fn get<M: Message + Default>(&mut self, key: &Key) -> Result<Option<M>, Error> {
         self.bytes(key).await?.map(|value| decode(key, &value)).transpose()
     }
 
     /// The record of a key as it is stored, which need not still be so when the changes are committed.
-    pub(super) async fn stored<M: Message + Default>(&self, key: &Key) -> Result<Option<M>, Error> {
+    pub(crate) async fn stored<M: Message + Default>(&self, key: &Key) -> Result<Option<M>, Error> {
         read(self.store, key).await
     }
 
     /// Up to `limit` keys and values of a range as they are stored; see above about guarding it.
-    pub(super) async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<(Key, Bytes)>, Error> {
+    pub(crate) async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<(Key, Bytes)>, Error> {
         scan(self.store, range, limit).await
     }
 
     /// The revision at which a key that this transaction has read was last changed.
-    pub(super) fn revision(&self, key: &Key) -> Option<Revision> {
+    pub(crate) fn revision(&self, key: &Key) -> Option<Revision> {
         self.seen.get(key).copied().flatten()
     }
 
     /// Gives a key a record.
-    pub(super) fn put(&mut self, key: Key, record: &impl Message) {
+    pub(crate) fn put(&mut self, key: Key, record: &impl Message) {
         self.put_bytes(key, record.encode_to_vec());
     }
 
     /// Gives a key a value.
-    pub(super) fn put_bytes(&mut self, key: Key, value: impl Into<Bytes>) {
+    pub(crate) fn put_bytes(&mut self, key: Key, value: impl Into<Bytes>) {
         self.writes.insert(key, Some(value.into()));
     }
 
     /// Removes the record of a key.
-    pub(super) fn delete(&mut self, key: Key) {
+    pub(crate) fn delete(&mut self, key: Key) {
         self.writes.insert(key, None);
     }
 
     /// What a command comes to: its changes, if it has any, and its answer.
-    pub(super) fn answer<T>(self, answer: T) -> Step<T> {
+    pub(crate) fn answer<T>(self, answer: T) -> Step<T> {
         if self.writes.is_empty() {
             return Step::Answer(answer);
         }
@@ -89,19 +88,17 @@ impl<'a> Tx<'a> {
 }
 
 /// Reads a record from its bytes.
-pub(super) fn decode<M: Message + Default>(key: &Key, value: &[u8]) -> Result<M, Error> {
-    M::decode(value)
-        .map_err(|error| store::Error::Damaged { key: key.to_string(), reason: error.to_string() })
-        .map_err(Error::from)
+pub(crate) fn decode<M: Message + Default>(key: &Key, value: &[u8]) -> Result<M, Error> {
+    M::decode(value).map_err(|error| Error::Damaged { key: key.to_string(), reason: error.to_string() })
 }
 
 /// The record of a key as it is now, outside of a transaction.
-pub(super) async fn read<M: Message + Default>(store: &dyn Store, key: &Key) -> Result<Option<M>, Error> {
+pub(crate) async fn read<M: Message + Default>(store: &dyn Store, key: &Key) -> Result<Option<M>, Error> {
     store.get(key).await?.map(|record| decode(key, &record.value)).transpose()
 }
 
 /// Up to `limit` keys and values of a range from its start on, however many pages that takes.
-pub(super) async fn scan(store: &dyn Store, mut range: KeyRange, limit: usize) -> Result<Vec<(Key, Bytes)>, Error> {
+pub(crate) async fn scan(store: &dyn Store, mut range: KeyRange, limit: usize) -> Result<Vec<(Key, Bytes)>, Error> {
     const PAGE: usize = 512;
     let mut found = Vec::new();
     while found.len() < limit {

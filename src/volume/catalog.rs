@@ -31,9 +31,9 @@ use super::own_layers;
 use super::pace::Paces;
 use super::progress::Progress;
 use super::settings::Settings;
-use super::tx::Tx;
 use super::volume_locks::VolumeLocks;
 use crate::clock::Clock;
+use crate::store::tx::Tx;
 use crate::store::{Revision, Step, Store, update};
 
 /// How many numbers of layers are set aside for each run of the server: more than one can use up, and few enough for

@@ -11,9 +11,9 @@ use super::keys;
 use super::lookup::ShownVolume;
 use super::namespace::{CLONE_ID, Found, ROOT_ID, TRASH_ID, User, Which};
 use super::path::{MAX_DEPTH, MAX_PATH_BYTES, VolumePath};
-use super::tx::{self, Tx};
 use super::users::{Charge, signed};
 use crate::store::key::KeyReader;
+use crate::store::tx::{self, Tx};
 use crate::store::{KeyRange, Revision};
 
 /// How many entries a directory may have below it that is moved.

@@ -15,8 +15,8 @@ use super::operation::{State, Type, uuid_of};
 use super::path::VolumePath;
 use super::snapshot_create::{CreateSnapshot, hidden_name};
 use super::snapshots::WhichSnapshot;
-use super::tx::Tx;
 use super::users::Charge;
+use crate::store::tx::Tx;
 
 /// What to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl Catalog {
             let made = self.record_clone(&mut tx, plan).await?;
             Ok::<_, Error>(tx.answer(made))
         });
-        let (made, _) = self.or_without_layer(top.id, decided.await).await?;
+        let (made, _) = self.or_without_layers(&[top.id], decided.await).await?;
         self.operations.notify_one();
         Ok(made)
     }

@@ -11,8 +11,8 @@ use super::error::Error;
 use super::lookup::ShownVolume;
 use super::namespace::{Found, ROOT_ID, TRASH_ID, User, Which};
 use super::path::VolumePath;
-use super::tx::Tx;
 use super::users::Charge;
+use crate::store::tx::Tx;
 
 /// What stripes have to fit into, in bytes. Nothing is striped; the numbers are kept for clients that give them.
 const CHUNK_BYTES: u64 = 16 * 1024 * 1024;
@@ -80,15 +80,17 @@ impl Catalog {
                 self.drop_layer(layer).await;
                 Ok((self.show_volume(id).await?, false))
             }
-            Err(error) => self.or_without_layer(layer, Err(error)).await,
+            Err(error) => self.or_without_layers(&[layer], Err(error)).await,
         }
     }
 
-    /// Removes a layer again if what it was made for was refused.
-    pub(super) async fn or_without_layer<T>(&self, layer: LayerId, result: Result<T, Error>) -> Result<T, Error> {
-        // After an error of the store it is not known whether a record names the layer: the next start finds out.
+    /// Removes layers again if what they were made for was refused.
+    pub(super) async fn or_without_layers<T>(&self, layers: &[LayerId], result: Result<T, Error>) -> Result<T, Error> {
+        // After an error of the store it is not known whether records name the layers: the next start finds out.
         if result.as_ref().is_err_and(|error| !matches!(error, Error::Store(_))) {
-            self.drop_layer(layer).await;
+            for layer in layers {
+                self.drop_layer(*layer).await;
+            }
         }
         result
     }

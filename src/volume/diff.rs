@@ -8,7 +8,7 @@ use super::layer_tree;
 use super::namespace::{User, record_of};
 use super::operation::uuid_of;
 use super::snapshots::WhichSnapshot;
-use super::tx::Tx;
+use crate::store::tx::Tx;
 
 /// The most extents of one batch.
 const BATCH: usize = 1000;

@@ -219,7 +219,7 @@ impl Catalog {
     /// Exports and sessions, the oldest first. Users other than `root` see their own.
     pub async fn list_exports(&self, user: &User, volume: Option<&Which>) -> Result<Vec<ShownExport>, Error> {
         let volume = match volume {
-            Some(which) => Some(super::tx::Tx::new(&*self.store).find(which, user).await?.volume()?.record.id),
+            Some(which) => Some(crate::store::tx::Tx::new(&*self.store).find(which, user).await?.volume()?.record.id),
             None => None,
         };
         let is_asked = |owner: &str, of: u64| user.may_change(owner) && volume.is_none_or(|volume| volume == of);

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::namespace::{Found, User, Which};
 use super::operation::{State, Type, has_ended, kind, state};
 use super::operations::ShownOperation;
-use super::tx::Tx;
+use crate::store::tx::Tx;
 
 /// What a flatten was answered with.
 #[derive(Clone, Debug)]

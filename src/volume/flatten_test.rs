@@ -18,7 +18,7 @@ use super::snapshot_create::CreateSnapshot;
 use super::snapshot_delete::Children;
 use super::snapshots::WhichSnapshot;
 use super::testing::{GIB, World, at, path, user};
-use super::tx;
+use crate::store::tx;
 
 /// A volume `/a` with a snapshot `s`, and a clone of it at `/c`.
 async fn cloned(world: &World, full_copy: bool) -> MadeClone {

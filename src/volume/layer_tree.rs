@@ -6,7 +6,7 @@ use steward_proto::store::v1::LayerRecord;
 use super::driver::{LayerId, LayerSpec};
 use super::error::Error;
 use super::keys;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{KeyRange, Store};
 
 /// What a driver has to know of a layer.

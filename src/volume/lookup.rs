@@ -13,9 +13,9 @@ use super::namespace::{Found, ROOT_ID, TRASH_ID, User, Which, path_of};
 use super::operation;
 use super::path::{MAX_NAME_BYTES, VolumePath};
 use super::progress;
-use super::tx::{self, Tx};
 use super::usage::Space;
 use crate::store::key::KeyReader;
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Record, Revision};
 
 /// A volume or directory, and what is told about it.

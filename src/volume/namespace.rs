@@ -7,8 +7,8 @@ use steward_proto::store::v1::VolumeRecord;
 use super::error::Error;
 use super::keys;
 use super::path::VolumePath;
-use super::tx::{self, Tx};
 use crate::store::Store;
+use crate::store::tx::{self, Tx};
 
 /// The directory of everything.
 pub(super) const ROOT_ID: u64 = 1;
@@ -112,7 +112,7 @@ impl Found {
 impl Tx<'_> {
     /// The record of a volume or directory.
     pub(super) async fn volume(&mut self, id: u64) -> Result<Option<VolumeRecord>, Error> {
-        self.get(&keys::volume(id)).await
+        Ok(self.get(&keys::volume(id)).await?)
     }
 
     /// Puts the record of a volume or directory.
@@ -266,5 +266,5 @@ pub(super) async fn path_of(store: &dyn Store, record: &VolumeRecord) -> Result<
 
 /// The record of a volume as it is now.
 pub(super) async fn record_of(store: &dyn Store, id: u64) -> Result<Option<VolumeRecord>, Error> {
-    tx::read(store, &keys::volume(id)).await
+    Ok(tx::read(store, &keys::volume(id)).await?)
 }

@@ -325,7 +325,7 @@ async fn an_export_opens_snapshots_of_its_own_volume_alone_and_ends_them() {
 async fn a_scrub_finds_and_mends_wrong_counts_and_names_layers_that_nobody_knows() {
     let (world, id) = world().await;
     let top = world.record(id).await.expect("a volume").top_layer;
-    let mut layer = super::tx::Tx::new(world.store()).layer(top).await.expect("a layer");
+    let mut layer = crate::store::tx::Tx::new(world.store()).layer(top).await.expect("a layer");
     layer.child_count = 3;
     let wrong = &layer;
     let put = world.catalog.decide("a layer", |mut tx| async move {
@@ -341,5 +341,5 @@ async fn a_scrub_finds_and_mends_wrong_counts_and_names_layers_that_nobody_knows
         found.extend(step.findings.into_iter().map(|finding| (finding.kind, finding.layer, finding.is_repaired)));
     }
     assert_eq!(found, [(Wrong::ReferenceCount, LayerId(top), true), (Wrong::OrphanLayer, LayerId(9999), false)]);
-    assert_eq!(super::tx::Tx::new(world.store()).layer(top).await.expect("a layer").child_count, 0);
+    assert_eq!(crate::store::tx::Tx::new(world.store()).layer(top).await.expect("a layer").child_count, 0);
 }

@@ -15,7 +15,7 @@ use super::layer_tree;
 use super::namespace::{User, Which};
 use super::open::Target;
 use super::session::{Session, SessionInfo};
-use super::tx::Tx;
+use crate::store::tx::Tx;
 
 /// Who opens something, and how.
 #[derive(Clone, Debug)]

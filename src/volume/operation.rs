@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::keys;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Store, Table};
 
 /// How it stands.
@@ -50,7 +50,7 @@ pub(super) async fn active(store: &dyn Store, limit: usize) -> Result<Vec<Uuid>,
 impl Tx<'_> {
     /// The record of an operation.
     pub(super) async fn operation(&mut self, uuid: Uuid) -> Result<Option<VolumeOperationRecord>, Error> {
-        self.get(&keys::operation(uuid)).await
+        Ok(self.get(&keys::operation(uuid)).await?)
     }
 
     /// The record of the operation that another record names; nothing without a name, or when it was forgotten.

@@ -11,9 +11,9 @@ use super::error::Error;
 use super::keys;
 use super::namespace::record_of;
 use super::operation::{State, has_ended, state};
-use super::tx;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
+use crate::store::tx;
 use crate::store::{Key, KeyRange, Table};
 
 /// How often it looks.

@@ -13,7 +13,7 @@ use super::keys;
 use super::namespace::{User, record_of};
 use super::operation::{State, Type, has_ended, is_active, kind, state, uuid_of};
 use super::progress;
-use super::tx;
+use crate::store::tx;
 use crate::store::{Key, KeyRange, Table};
 
 /// The shortest time between two messages of a watch.

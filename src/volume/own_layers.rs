@@ -14,7 +14,7 @@ use uuid::Uuid;
 use self::directory::Directory;
 use super::error::Error;
 use super::keys;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Store, Table, update};
 
 mod directory;
@@ -63,7 +63,7 @@ pub enum NotOurs {
 pub async fn claim_layers(store: &dyn Store, path: &Path) -> Result<(), NotOurs> {
     let failed = |error| NotOurs::Io { path: path.to_owned(), error };
     let known = known(store).await?;
-    let record: Option<VolumeLayersRecord> = tx::read(store, &keys::layers()).await?;
+    let record: Option<VolumeLayersRecord> = tx::read(store, &keys::layers()).await.map_err(Error::from)?;
     let stored = record.and_then(|record| Uuid::parse_str(&record.uuid).ok());
     let directory = blocking(path, Directory::read).await.map_err(failed)?;
     let facts =

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::keys;
 use super::namespace::User;
 use super::retention::Retention;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// How many policies there may be.
@@ -63,7 +63,7 @@ impl Catalog {
     pub async fn list_policies(&self) -> Result<Vec<SnapshotPolicyRecord>, Error> {
         let records = tx::scan(&*self.store, all_policies(), MAX_POLICIES).await?;
         self.store.settled().await?;
-        records.iter().map(|(key, value)| tx::decode(key, value)).collect()
+        records.iter().map(|(key, value)| Ok(tx::decode(key, value)?)).collect()
     }
 
     /// Removes a policy, and takes it from the volumes that follow it. Its snapshots stay.
@@ -145,7 +145,7 @@ fn replaced(
 impl Tx<'_> {
     /// The record of a policy.
     pub(super) async fn policy(&mut self, name: &str) -> Result<Option<SnapshotPolicyRecord>, Error> {
-        self.get(&keys::policy(name)).await
+        Ok(self.get(&keys::policy(name)).await?)
     }
 
     /// Makes a volume one of those that follow a policy.

@@ -16,9 +16,9 @@ use super::snapshot_create::CreateSnapshot;
 use super::snapshot_delete::Children;
 use super::snapshots::WhichSnapshot;
 use super::trash::time_of;
-use super::tx;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
+use crate::store::tx;
 use crate::store::{Key, KeyRange, Table};
 
 /// How long a snapshot waits that cannot be deleted although its time is over.

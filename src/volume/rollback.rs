@@ -10,8 +10,8 @@ use super::namespace::{User, Which};
 use super::open::Target;
 use super::operation::{State, Type, uuid_of};
 use super::snapshot_create::CreateSnapshot;
-use super::tx::Tx;
 use super::users::{Charge, signed};
+use crate::store::tx::Tx;
 
 impl Catalog {
     /// Makes a volume read as `snapshot`, a UUID or name, does. What it holds now is kept as the snapshot `keep_as`, or
@@ -52,7 +52,7 @@ impl Catalog {
             let answer = self.record_rollback(&mut tx, user, which, volume, &target, top, operation).await?;
             Ok::<_, Error>(tx.answer(answer))
         });
-        let decided = self.or_without_layer(top.id, decided.await).await;
+        let decided = self.or_without_layers(&[top.id], decided.await).await;
         self.tidy.notify_one();
         Ok(decided?.0)
     }

@@ -17,8 +17,8 @@ use super::keys;
 use super::layer_tree;
 use super::operation::{self, State, state};
 use super::pace::Pace;
-use super::tx::{self, Tx};
 use crate::clock::Timestamp;
+use crate::store::tx::{self, Tx};
 
 /// How often an operation is tried.
 const MAX_ATTEMPTS: u32 = 20;

@@ -15,7 +15,7 @@ use super::layer_tree::{self, children, spec};
 use super::namespace::{User, Which};
 use super::pace::Pace;
 use super::progress::Meter;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// Something that is not as it should be.

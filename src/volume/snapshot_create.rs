@@ -16,8 +16,8 @@ use super::error::Error;
 use super::keys;
 use super::namespace::{User, Which};
 use super::snapshots::ShownSnapshot;
-use super::tx::Tx;
 use super::users::Charge;
+use crate::store::tx::Tx;
 
 /// What to make.
 #[derive(Clone, Debug, Default)]
@@ -235,17 +235,10 @@ impl Catalog {
         Err(error)
     }
 
-    /// Removes the new layers if what they were made for was refused: no record names them then.
+    /// Removes the new tops if what they were made for was refused.
     async fn or_without<T>(&self, members: &[Member], result: Result<T, Error>) -> Result<T, Error> {
-        // After an error of the store it is not known whether the records are there.
-        if result.as_ref().is_err_and(|error| !matches!(error, Error::Store(_))) {
-            let layers: Vec<_> = members.iter().map(|member| member.new_top.id).collect();
-            let removed = self.blocking(move |driver| layers.into_iter().try_for_each(|id| driver.remove_layer(id)));
-            if let Err(error) = removed.await {
-                tracing::warn!(%error, "the layers of a snapshot that could not be made are left until the next start");
-            }
-        }
-        result
+        let tops: Vec<LayerId> = members.iter().map(|member| member.new_top.id).collect();
+        self.or_without_layers(&tops, result).await
     }
 
     async fn record_snapshots(

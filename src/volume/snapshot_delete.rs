@@ -15,7 +15,7 @@ use super::namespace::{ROOT_USER, User, Which};
 use super::open::Target;
 use super::operation::{State, Type, uuid_of};
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
-use super::tx::Tx;
+use crate::store::tx::Tx;
 
 /// What to do when clones need a snapshot that is to be deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

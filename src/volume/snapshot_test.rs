@@ -14,7 +14,7 @@ use super::snapshot_create::{CreateSnapshot, MadeSnapshots};
 use super::snapshot_delete::{Children, SnapshotChange};
 use super::snapshots::{SnapshotFilter, WhichSnapshot};
 use super::testing::{GIB, World, at, path, user};
-use super::tx;
+use crate::store::tx;
 
 async fn volume(world: &World, name: &str) -> u64 {
     let what = CreateVolume {

@@ -11,7 +11,7 @@ use super::keys;
 use super::namespace::{Found, User, Which, path_of, record_of};
 use super::operation::uuid_of;
 use super::path::VolumePath;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// Which snapshot a request means.
@@ -82,7 +82,7 @@ impl SnapshotFilter {
 impl Tx<'_> {
     /// The record of a snapshot.
     pub(super) async fn snapshot(&mut self, uuid: Uuid) -> Result<Option<VolumeSnapshotRecord>, Error> {
-        self.get(&keys::snapshot(uuid)).await
+        Ok(self.get(&keys::snapshot(uuid)).await?)
     }
 
     /// Puts the record of a snapshot.
@@ -244,7 +244,7 @@ impl Catalog {
     async fn snapshot_of_index(&self, uuid: &[u8]) -> Result<Option<VolumeSnapshotRecord>, Error> {
         let uuid =
             Uuid::from_slice(uuid).map_err(|error| Error::Internal(format!("a number of a snapshot: {error}")))?;
-        tx::read(&*self.store, &keys::snapshot(uuid)).await
+        Ok(tx::read(&*self.store, &keys::snapshot(uuid)).await?)
     }
 
     /// The clones that need a snapshot, by id; at most `limit`.

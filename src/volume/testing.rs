@@ -21,10 +21,10 @@ use super::keys;
 use super::namespace::{User, Which};
 use super::path::VolumePath;
 use super::settings::{RootAccess, Settings};
-use super::tx;
 use crate::clock::{Clock, ManualClock};
 use crate::store::Store;
 use crate::store::suite::{self, Harness as _};
+use crate::store::tx;
 
 pub(super) const GIB: u64 = 1 << 30;
 

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::keys;
 use super::layer_tree::{Care, care, children, spec};
 use super::progress::Meter;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// How often it looks though nobody has called it.

@@ -14,10 +14,10 @@ use super::namespace::{Found, TRASH_ID, User, Which};
 use super::open::Target;
 use super::operation::uuid_of;
 use super::path::{MAX_NAME_BYTES, VolumePath};
-use super::tx::{self, Tx};
 use super::users::Charge;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// How many volumes one look at the trash purges.

@@ -14,7 +14,7 @@ use super::keys;
 use super::layer_tree;
 use super::namespace::User;
 use super::operation::uuid_of;
-use super::tx::{self, Tx};
+use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// How many layers beside a chain are looked at to find out who needs it; with more, it counts as shared.
@@ -97,7 +97,7 @@ impl Catalog {
 
     async fn all_users(&self) -> Result<Vec<VolumeUserRecord>, Error> {
         let users = tx::scan(&*self.store, KeyRange::prefix(&Key::table(Table::VolumeUser)), MAX_USERS).await?;
-        users.iter().map(|(key, value)| tx::decode(key, value)).collect()
+        users.iter().map(|(key, value)| Ok(tx::decode(key, value)?)).collect()
     }
 
     /// The space that a volume takes. Its own snapshots are not others.

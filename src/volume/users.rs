@@ -4,7 +4,7 @@ use steward_proto::store::v1::VolumeUserRecord;
 
 use super::error::Error;
 use super::keys;
-use super::tx::Tx;
+use crate::store::tx::Tx;
 
 /// What a change adds to what a user has; negative numbers give back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

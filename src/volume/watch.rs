@@ -11,7 +11,7 @@ use super::error::Error;
 use super::lookup::ShownVolume;
 use super::namespace::{User, path_of};
 use super::snapshots::ShownSnapshot;
-use super::tx;
+use crate::store::tx;
 use crate::store::{ChangeKind, Key, KeyRange, Revision, Table};
 
 /// Messages that wait for a slow reader; then the watch waits too.

@@ -145,7 +145,7 @@ async fn a_purge_gives_everything_back() {
     assert_eq!((world.has("eva").await.volumes, world.has("tom").await.volumes), (0, 1));
     assert_eq!(world.record(eva.id).await, None);
     let layer: steward_proto::store::v1::LayerRecord =
-        crate::volume::tx::read(world.store(), &crate::volume::keys::layer(eva.top_layer)).await.unwrap().unwrap();
+        crate::store::tx::read(world.store(), &crate::volume::keys::layer(eva.top_layer)).await.unwrap().unwrap();
     assert_eq!(layer.volume_id, 0, "the tidy engine takes care of the layer");
     assert_eq!(world.purge("root").await, 1);
     assert!(matches!(world.catalog.purge_volume(&user("eva"), &Which::Id(eva.id)).await, Err(Error::NotFound(_))));
