@@ -2,12 +2,28 @@
 //!
 //! The sources are the commented `.proto` files beside this crate; the top-level `build.rs` compiles them.
 
+/// Generated from `proto/steward/artifact/v1`.
+pub mod artifact {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.artifact.v1");
+    }
+}
+
 /// Generated from `proto/steward/lock/v1`.
 pub mod lock {
     /// Version 1.
     #[expect(clippy::large_enum_variant, reason = "a generated oneof has the sizes that the protocol gives it")]
     pub mod v1 {
         tonic::include_proto!("steward.lock.v1");
+    }
+}
+
+/// Generated from `proto/steward/replication/v1`.
+pub mod replication {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.replication.v1");
     }
 }
 
