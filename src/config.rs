@@ -1,10 +1,12 @@
 //! The configuration: defaults, then a TOML file, then the environment, then flags, each stronger than the one before.
 
 mod access;
+mod artifacts;
 mod check;
 mod duration;
 mod gateway;
 mod listen;
+mod replication;
 mod restic;
 mod transcode;
 mod volumes;
@@ -16,9 +18,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::access::{Auth, Tls, TlsVersion};
+pub use self::artifacts::Artifacts;
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
+pub use self::replication::Replication;
 pub use self::restic::{Access, Restic, ResticUser};
 pub use self::transcode::{ListShape, PathStyle, Transcode};
 pub use self::volumes::{Messages, Volumes};
@@ -40,6 +44,10 @@ pub struct Config {
     pub transcode: Transcode,
     /// Volumes.
     pub volumes: Volumes,
+    /// Artifacts: files and images.
+    pub artifacts: Artifacts,
+    /// Their replication.
+    pub replication: Replication,
     /// Who callers are.
     pub auth: Auth,
     /// The certificate of the HTTP ports.
@@ -222,7 +230,10 @@ impl Config {
 /// file alone.
 fn environment(variables: config::Map<String, String>) -> config::Environment {
     let environment = config::Environment::with_prefix("STEWARD").prefix_separator("_").separator("__");
-    let environment = environment.list_separator(",").with_list_parse_key("auth.trusted_proxies");
+    let environment = environment
+        .list_separator(",")
+        .with_list_parse_key("auth.trusted_proxies")
+        .with_list_parse_key("replication.allowed_targets");
     environment.source(Some(variables)).try_parsing(true)
 }
 

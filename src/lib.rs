@@ -2,7 +2,9 @@
 //!
 //! `docs/architecture.md` has the picture; each module says what it is in its first lines.
 
+pub mod artifact;
 pub mod auth;
+pub mod blob;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,7 +13,9 @@ pub mod error;
 mod fields;
 mod listener;
 pub mod lock;
+pub mod replication;
 pub mod restic;
+pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod advice;
+mod artifacts;
 mod data_dir;
 mod farm;
 mod grpc;

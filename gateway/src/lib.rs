@@ -11,6 +11,9 @@
 //! - `answer`, `body` and `incoming` are what all the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
 //! - `restic` is restic's REST backend: backup repositories.
+//! - `oci` is the distribution protocol of the OCI: images.
+//! - `files` is generic files by path, `repositories` the projects and repositories that they and images are in.
+//! - `replication` is the API of distribution tasks.
 //! - `transcode` is the API of a farm of transcoding workers.
 //! - `volumes` is the API of block volumes, snapshots and clones, by query strings.
 //!
@@ -19,11 +22,15 @@
 mod answer;
 mod body;
 mod direct;
+mod files;
 mod go;
 mod incoming;
 mod locks;
+mod oci;
 mod options;
 mod peer;
+mod replication;
+mod repositories;
 mod restic;
 mod transcode;
 mod upstream;
@@ -38,7 +45,9 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 
 pub use direct::{Chunks, Direct, Pieces};
-pub use options::{AbsentSuccess, ListShape, Options, PathStyle, TranscodeOptions, VolumeMessages, VolumeOptions};
+pub use options::{
+    AbsentSuccess, ArtifactOptions, ListShape, Options, PathStyle, TranscodeOptions, VolumeMessages, VolumeOptions,
+};
 pub use peer::{CallerNote, Peer};
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path; below `/api`, a 404 as JSON.
@@ -60,6 +69,10 @@ where
         .nest("/infer", inferring)
         .merge(transcode::router(channel.clone(), options.clone(), shutdown.clone()))
         .merge(volumes::router(channel.clone(), options.clone(), shutdown.clone()))
+        .merge(oci::router(channel.clone(), options.clone(), shutdown.clone()))
+        .merge(files::router(channel.clone(), options.clone(), shutdown.clone()))
+        .merge(repositories::router(channel.clone(), options.clone(), shutdown.clone()))
+        .merge(replication::router(channel.clone(), options.clone(), shutdown.clone()))
         // It has the fallback too: what looks like one of its paths can only be told from a typing error there.
         .merge(restic::shared_router(channel, options.clone(), shutdown));
     with_user_header(router, options.user_header)

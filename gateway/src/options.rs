@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use jiff::tz::TimeZone;
 
 /// Choices about the legacy APIs. Every one has a default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Options {
     pub transcode: TranscodeOptions,
     /// Choices about the API of block volumes.
     pub volumes: VolumeOptions,
+    /// Choices about the APIs of artifacts and their replication.
+    pub artifacts: ArtifactOptions,
 }
 
 impl Default for Options {
@@ -34,6 +37,7 @@ impl Default for Options {
             user_header: None,
             transcode: TranscodeOptions::default(),
             volumes: VolumeOptions::default(),
+            artifacts: ArtifactOptions::default(),
         }
     }
 }
@@ -116,4 +120,21 @@ pub enum VolumeMessages {
     Seed,
     /// Those of the original server, which differ in four of them.
     Upstream,
+}
+
+/// Choices about the APIs of artifacts and their replication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactOptions {
+    /// The zone of times, which have none in these APIs.
+    pub time_zone: TimeZone,
+    /// How many bytes a file or a blob may have.
+    pub max_blob_bytes: u64,
+    /// Whether callers are asked who they are: then clients of images are told how to sign in.
+    pub asks_for_users: bool,
+}
+
+impl Default for ArtifactOptions {
+    fn default() -> Self {
+        Self { time_zone: TimeZone::UTC, max_blob_bytes: 64 << 30, asks_for_users: false }
+    }
 }

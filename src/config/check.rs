@@ -89,7 +89,8 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.check_ranges()?;
         self.transcode.check()?;
-        if let Some((setting, problem)) = self.volumes.problem() {
+        let problems = [self.volumes.problem(), self.artifacts.problem(), self.replication.problem()];
+        if let Some((setting, problem)) = problems.into_iter().flatten().next() {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }
         self.tls.check()?;
@@ -106,6 +107,12 @@ impl Config {
             ("server.request_timeout", self.server.request_timeout),
             ("gateway.body_idle_timeout", self.gateway.body_idle_timeout),
             ("restic.undelete", self.restic.undelete),
+            ("artifacts.upload_retention", self.artifacts.upload_retention),
+            ("artifacts.sweep_after", self.artifacts.sweep_after),
+            ("artifacts.change_retention", self.artifacts.change_retention),
+            ("replication.execution_retention", self.replication.execution_retention),
+            ("replication.connect_timeout", self.replication.connect_timeout),
+            ("replication.idle_timeout", self.replication.idle_timeout),
             ("restic.min_age", self.restic.min_age),
             ("transcode.heartbeat_timeout", self.transcode.heartbeat_timeout),
             ("transcode.heartbeat_interval", self.transcode.heartbeat_interval),

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use steward_proto::DESCRIPTORS;
+use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
+use steward_proto::replication::v1::cluster_service_server::ClusterServiceServer;
+use steward_proto::replication::v1::replication_service_server::ReplicationServiceServer;
 use steward_proto::restic::v1::object_service_server::ObjectServiceServer;
 use steward_proto::transcode::v1::library_service_server::LibraryServiceServer;
 use steward_proto::transcode::v1::log_service_server::LogServiceServer;
@@ -20,8 +23,9 @@ use tonic::service::Routes;
 use tower::{Service, ServiceBuilder};
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
-use super::methods;
 use super::timeout::TimeoutLayer;
+use super::{artifacts, methods};
+use crate::artifact::ArtifactServer;
 use crate::auth::{AuthLayer, Authenticator};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
@@ -33,10 +37,15 @@ use crate::volume::VolumeServer;
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// The largest message of an upload, in bytes: a chunk of 1 MiB and what is around it.
 const MAX_CHUNK_BYTES: usize = 1024 * 1024 + 1024;
+/// The largest message with a manifest, in bytes: 4 MiB and what is around it.
+const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 
 /// The services whose health is told by name.
 pub(super) const SERVICES: &[&str] = &[
+    "steward.artifact.v1.ArtifactService",
     "steward.lock.v1.LockService",
+    "steward.replication.v1.ClusterService",
+    "steward.replication.v1.ReplicationService",
     "steward.restic.v1.ObjectService",
     "steward.transcode.v1.LibraryService",
     "steward.transcode.v1.LogService",
@@ -51,7 +60,13 @@ pub(super) const SERVICES: &[&str] = &[
 ];
 
 /// All services of the areas; what is around them is [`around`].
-pub(super) fn areas(lock: LockServer, objects: ObjectServer, farm: FarmServer, volumes: VolumeServer) -> Routes {
+pub(super) fn areas(
+    lock: LockServer,
+    objects: ObjectServer,
+    farm: FarmServer,
+    volumes: VolumeServer,
+    copied: artifacts::Servers,
+) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(object_service(objects))
         .add_service(WorkerServiceServer::new(farm.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
@@ -64,6 +79,16 @@ pub(super) fn areas(lock: LockServer, objects: ObjectServer, farm: FarmServer, v
         .add_service(OperationServiceServer::new(volumes.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(ExportServiceServer::new(volumes.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(PolicyServiceServer::new(volumes).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(artifact_service(copied.artifacts))
+        .add_service(ReplicationServiceServer::new(copied.replication).max_decoding_message_size(MAX_CHUNK_BYTES))
+        .add_service(ClusterServiceServer::new(copied.clusters).max_decoding_message_size(MAX_REQUEST_BYTES))
+}
+
+/// The service of artifacts, which replication calls too.
+pub(super) fn artifact_service(artifacts: ArtifactServer) -> ArtifactServiceServer<ArtifactServer> {
+    ArtifactServiceServer::new(artifacts)
+        .max_decoding_message_size(MAX_MANIFEST_BYTES)
+        .max_encoding_message_size(MAX_MANIFEST_BYTES)
 }
 
 /// The service of restic's objects, which is also served alone.

@@ -1,7 +1,8 @@
 //! What the gateway is told of the configuration.
 
 use http::{HeaderName, HeaderValue};
-use steward_gateway::{Options, TranscodeOptions, VolumeMessages, VolumeOptions};
+use jiff::tz::TimeZone;
+use steward_gateway::{ArtifactOptions, Options, TranscodeOptions, VolumeMessages, VolumeOptions};
 
 use crate::config::{AbsentSuccess, Config, ListShape, Messages, PathStyle, Transcode, Volumes};
 
@@ -18,6 +19,16 @@ pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) 
         user_header,
         transcode: transcode_options(&config.transcode),
         volumes: volume_options(&config.volumes),
+        artifacts: artifact_options(config),
+    }
+}
+
+fn artifact_options(config: &Config) -> ArtifactOptions {
+    ArtifactOptions {
+        // The configuration was checked.
+        time_zone: config.replication.zone().unwrap_or(TimeZone::UTC),
+        max_blob_bytes: config.artifacts.max_blob_bytes,
+        asks_for_users: config.auth.is_asked_for(),
     }
 }
 
@@ -56,6 +67,7 @@ mod tests {
     #[test]
     fn settings_of_uploads_and_lists_reach_the_gateway() {
         let mut config = Config::default();
+        config.replication.time_zone = "UTC".to_owned();
         assert_eq!(gateway_options(&config, None), Options::default());
         config.restic.max_object_bytes = 1 << 40;
         config.gateway.body_idle_timeout = Duration::from_secs(7);

@@ -20,7 +20,7 @@ use super::data_dir::{DataDir, Purpose};
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
-use super::{advice, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
+use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
@@ -58,7 +58,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
-
+    let copied = artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
     // The directory of volumes is ours to the end.
     let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
@@ -73,7 +73,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
-    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog));
+    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied);
     let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());

@@ -83,6 +83,68 @@ pub enum Table {
     VolumeSequence = 0x3f,
     /// Operations on volumes that have work to do, by UUID.
     VolumeOperationActive = 0x40,
+    /// Projects of artifacts, by name.
+    ArtifactProject = 0x50,
+    /// Repositories of artifacts, by project and name.
+    ArtifactRepository = 0x51,
+    /// Repositories that were deleted and are to be swept, by number.
+    ArtifactDeletedRepository = 0x52,
+    /// Files, by repository and path.
+    ArtifactFile = 0x53,
+    /// Files that end by themselves, by that time, repository and path digest.
+    ArtifactFileExpiry = 0x54,
+    /// Stored bytes, by digest.
+    Blob = 0x55,
+    /// What needs stored bytes, by digest, kind and owner.
+    BlobUse = 0x56,
+    /// Images, by repository and name.
+    Image = 0x57,
+    /// Blobs that an image knows, by image and digest.
+    ImageBlob = 0x58,
+    /// Manifests, by image and digest.
+    Manifest = 0x59,
+    /// What manifests consist of, by image, digest of the part and digest of the manifest.
+    ManifestPart = 0x5a,
+    /// Manifests that refer to others, by image, digest of the other and digest of the manifest.
+    Referrer = 0x5b,
+    /// Tags, by image and name.
+    ImageTag = 0x5c,
+    /// Tags of a manifest, by image, digest and name.
+    ManifestTag = 0x5d,
+    /// Uploads that are under way, by id.
+    ArtifactUpload = 0x5e,
+    /// Changes of files and tags, by repository and stamp.
+    ArtifactChange = 0x5f,
+    /// The highest stamp of a change.
+    ArtifactSequence = 0x60,
+    /// Images that were deleted and are to be swept, by number.
+    ArtifactDeletedImage = 0x61,
+    /// Replication tasks, by project, repository and name.
+    ReplicaTask = 0x70,
+    /// What replication tasks are to do, in pieces, by key of the task and number.
+    ReplicaConfig = 0x71,
+    /// Names of replication tasks, by key.
+    ReplicaTaskKey = 0x72,
+    /// Clusters, by id.
+    Cluster = 0x73,
+    /// Ids of clusters, by name.
+    ClusterName = 0x74,
+    /// Certificates of clusters, in pieces, by id and number.
+    ClusterCertificate = 0x75,
+    /// Runs of replication tasks, by id.
+    ReplicaExecution = 0x76,
+    /// Ids of runs, by key of the task, time of their start and id.
+    ReplicaExecutionTime = 0x77,
+    /// Runs that are queued or under way, by id.
+    ReplicaExecutionActive = 0x78,
+    /// What artifacts of runs came to, by id of the run and number.
+    ReplicaResult = 0x79,
+    /// Lines of the logs of runs, by id of the run and number.
+    ReplicaLog = 0x7a,
+    /// Uploads to targets that are under way, by key of the task and digest of place and blob.
+    ReplicaBlobSession = 0x7b,
+    /// Runs whose records have to be swept, by id.
+    ReplicaDeletedExecution = 0x7c,
 }
 
 /// A key: at most [`super::MAX_KEY_BYTES`], compared as bytes. Also used as a prefix of keys.

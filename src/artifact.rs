@@ -1,0 +1,20 @@
+//! Artifacts: files by path and OCI images, in repositories of projects.
+//!
+//! `artifacts` is what all commands have at hand. Bytes are in the blob store (`crate::blob`), once however many
+//! repositories have them; records say who needs them (`blob_use`), and a sweep removes those that nobody needs.
+//! What can be done to files and tags leaves a *change* (`changes`), which replication follows.
+
+mod artifacts;
+mod blob_use;
+mod bytes;
+mod changes;
+mod error;
+mod keys;
+mod lookup;
+mod service;
+mod settings;
+
+pub use self::artifacts::Artifacts;
+pub use self::error::Error;
+pub use self::service::ArtifactServer;
+pub use self::settings::Settings;

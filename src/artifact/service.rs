@@ -1,0 +1,394 @@
+//! The gRPC face of artifacts: request, command, answer.
+
+mod blobs;
+mod changes;
+mod files;
+mod manifests;
+mod packages;
+mod projects;
+mod uploads;
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use steward_gateway::{Chunks, Direct, Pieces};
+use steward_proto::artifact::v1 as api;
+use steward_proto::artifact::v1::artifact_service_server::ArtifactService;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::artifacts::Artifacts;
+use super::error::Error;
+use crate::auth::Identity;
+use crate::error::{Category, Failure};
+
+/// What the streaming calls answer.
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
+/// The service of artifacts.
+#[derive(Clone)]
+pub struct ArtifactServer {
+    artifacts: Artifacts,
+    watchers: Arc<Semaphore>,
+}
+
+impl ArtifactServer {
+    /// A service for these artifacts.
+    pub fn new(artifacts: Artifacts) -> Self {
+        let watchers = Arc::new(Semaphore::new(artifacts.settings.max_watchers));
+        ArtifactServer { artifacts, watchers }
+    }
+}
+
+/// The answer of a handler, or its refusal as a status.
+fn answer<T>(result: Result<T, Error>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(status)
+}
+
+fn status(error: Error) -> Status {
+    Failure::from(error).into()
+}
+
+/// The message of a request, and the user who sends it; empty: nobody is asked who they are.
+fn open<T>(request: Request<T>) -> Result<(T, String), Status> {
+    let Some(identity) = request.extensions().get::<Identity>() else {
+        // Without a user everything is allowed, so nobody gets here by a way that asks nobody.
+        return Err(Failure::new(Category::Internal, "INTERNAL", "a call has not passed the authentication").into());
+    };
+    let user = identity.user.clone().unwrap_or_default();
+    Ok((request.into_inner(), user))
+}
+
+#[tonic::async_trait]
+impl ArtifactService for ArtifactServer {
+    async fn create_project(
+        &self,
+        request: Request<api::CreateProjectRequest>,
+    ) -> Result<Response<api::CreateProjectResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_create_project(request, &user).await)
+    }
+
+    async fn get_project(
+        &self,
+        request: Request<api::GetProjectRequest>,
+    ) -> Result<Response<api::GetProjectResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_project(request, &user).await)
+    }
+
+    async fn list_projects(
+        &self,
+        request: Request<api::ListProjectsRequest>,
+    ) -> Result<Response<api::ListProjectsResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_projects(request, &user).await)
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<api::DeleteProjectRequest>,
+    ) -> Result<Response<api::DeleteProjectResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_delete_project(request, &user).await)
+    }
+
+    async fn create_repository(
+        &self,
+        request: Request<api::CreateRepositoryRequest>,
+    ) -> Result<Response<api::CreateRepositoryResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_create_repository(request, &user).await)
+    }
+
+    async fn get_repository(
+        &self,
+        request: Request<api::GetRepositoryRequest>,
+    ) -> Result<Response<api::GetRepositoryResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_repository(request, &user).await)
+    }
+
+    async fn list_repositories(
+        &self,
+        request: Request<api::ListRepositoriesRequest>,
+    ) -> Result<Response<api::ListRepositoriesResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_repositories(request, &user).await)
+    }
+
+    async fn delete_repository(
+        &self,
+        request: Request<api::DeleteRepositoryRequest>,
+    ) -> Result<Response<api::DeleteRepositoryResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_delete_repository(request, &user).await)
+    }
+
+    async fn put_file(
+        &self,
+        request: Request<Streaming<api::PutFileRequest>>,
+    ) -> Result<Response<api::PutFileResponse>, Status> {
+        // Before the first part is asked for, or the chunks come as messages.
+        let chunks = request.extensions().get::<Direct<Chunks>>().and_then(Direct::take);
+        let (parts, user) = open(request)?;
+        self.handle_put_file(parts, chunks, &user).await.map(Response::new)
+    }
+
+    async fn commit_file(
+        &self,
+        request: Request<api::CommitFileRequest>,
+    ) -> Result<Response<api::CommitFileResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_commit_file(request, &user).await)
+    }
+
+    async fn get_file(&self, request: Request<api::GetFileRequest>) -> Result<Response<api::GetFileResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_file(request, &user).await)
+    }
+
+    async fn stat_files(
+        &self,
+        request: Request<api::StatFilesRequest>,
+    ) -> Result<Response<api::StatFilesResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_stat_files(request, &user).await)
+    }
+
+    async fn list_files(
+        &self,
+        request: Request<api::ListFilesRequest>,
+    ) -> Result<Response<api::ListFilesResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_files(request, &user).await)
+    }
+
+    async fn update_file_metadata(
+        &self,
+        request: Request<api::UpdateFileMetadataRequest>,
+    ) -> Result<Response<api::UpdateFileMetadataResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_update_file_metadata(request, &user).await)
+    }
+
+    async fn delete_file(
+        &self,
+        request: Request<api::DeleteFileRequest>,
+    ) -> Result<Response<api::DeleteFileResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_delete_file(request, &user).await)
+    }
+
+    async fn start_upload(
+        &self,
+        request: Request<api::StartUploadRequest>,
+    ) -> Result<Response<api::StartUploadResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_start_upload(request, &user).await)
+    }
+
+    async fn write_upload(
+        &self,
+        request: Request<Streaming<api::WriteUploadRequest>>,
+    ) -> Result<Response<api::WriteUploadResponse>, Status> {
+        // Before the first part is asked for, or the chunks come as messages.
+        let chunks = request.extensions().get::<Direct<Chunks>>().and_then(Direct::take);
+        let (parts, user) = open(request)?;
+        self.handle_write_upload(parts, chunks, &user).await.map(Response::new)
+    }
+
+    async fn get_upload(
+        &self,
+        request: Request<api::GetUploadRequest>,
+    ) -> Result<Response<api::GetUploadResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_upload(request, &user).await)
+    }
+
+    async fn finish_upload(
+        &self,
+        request: Request<api::FinishUploadRequest>,
+    ) -> Result<Response<api::FinishUploadResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_finish_upload(request, &user).await)
+    }
+
+    async fn cancel_upload(
+        &self,
+        request: Request<api::CancelUploadRequest>,
+    ) -> Result<Response<api::CancelUploadResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_cancel_upload(request, &user).await)
+    }
+
+    async fn missing_blobs(
+        &self,
+        request: Request<api::MissingBlobsRequest>,
+    ) -> Result<Response<api::MissingBlobsResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_missing_blobs(request, &user).await)
+    }
+
+    async fn get_blob(&self, request: Request<api::GetBlobRequest>) -> Result<Response<api::GetBlobResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_blob(request, &user).await)
+    }
+
+    type DownloadBlobStream = Answers<api::DownloadBlobResponse>;
+
+    async fn download_blob(
+        &self,
+        request: Request<api::DownloadBlobRequest>,
+    ) -> Result<Response<Self::DownloadBlobStream>, Status> {
+        let direct = request.extensions().get::<Direct<Pieces>>().cloned();
+        let (request, user) = open(request)?;
+        answer(self.handle_download_blob(request, direct, &user).await)
+    }
+
+    async fn mount_blob(
+        &self,
+        request: Request<api::MountBlobRequest>,
+    ) -> Result<Response<api::MountBlobResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_mount_blob(request, &user).await)
+    }
+
+    async fn delete_blob(
+        &self,
+        request: Request<api::DeleteBlobRequest>,
+    ) -> Result<Response<api::DeleteBlobResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_delete_blob(request, &user).await)
+    }
+
+    async fn put_manifest(
+        &self,
+        request: Request<api::PutManifestRequest>,
+    ) -> Result<Response<api::PutManifestResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_put_manifest(request, &user).await)
+    }
+
+    async fn get_manifest(
+        &self,
+        request: Request<api::GetManifestRequest>,
+    ) -> Result<Response<api::GetManifestResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_manifest(request, &user).await)
+    }
+
+    async fn delete_manifest(
+        &self,
+        request: Request<api::DeleteManifestRequest>,
+    ) -> Result<Response<api::DeleteManifestResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_delete_manifest(request, &user).await)
+    }
+
+    async fn list_manifests(
+        &self,
+        request: Request<api::ListManifestsRequest>,
+    ) -> Result<Response<api::ListManifestsResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_manifests(request, &user).await)
+    }
+
+    async fn list_tags(
+        &self,
+        request: Request<api::ListTagsRequest>,
+    ) -> Result<Response<api::ListTagsResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_tags(request, &user).await)
+    }
+
+    async fn list_referrers(
+        &self,
+        request: Request<api::ListReferrersRequest>,
+    ) -> Result<Response<api::ListReferrersResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_referrers(request, &user).await)
+    }
+
+    async fn list_images(
+        &self,
+        request: Request<api::ListImagesRequest>,
+    ) -> Result<Response<api::ListImagesResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_images(request, &user).await)
+    }
+
+    async fn list_packages(
+        &self,
+        request: Request<api::ListPackagesRequest>,
+    ) -> Result<Response<api::ListPackagesResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_packages(request, &user).await)
+    }
+
+    async fn get_package(
+        &self,
+        request: Request<api::GetPackageRequest>,
+    ) -> Result<Response<api::GetPackageResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_package(request, &user).await)
+    }
+
+    async fn delete_package(
+        &self,
+        request: Request<api::DeletePackageRequest>,
+    ) -> Result<Response<api::DeletePackageResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_delete_package(request, &user).await)
+    }
+
+    async fn list_versions(
+        &self,
+        request: Request<api::ListVersionsRequest>,
+    ) -> Result<Response<api::ListVersionsResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_versions(request, &user).await)
+    }
+
+    async fn get_version(
+        &self,
+        request: Request<api::GetVersionRequest>,
+    ) -> Result<Response<api::GetVersionResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_get_version(request, &user).await)
+    }
+
+    async fn update_version_metadata(
+        &self,
+        request: Request<api::UpdateVersionMetadataRequest>,
+    ) -> Result<Response<api::UpdateVersionMetadataResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_update_version_metadata(request, &user).await)
+    }
+
+    async fn delete_version(
+        &self,
+        request: Request<api::DeleteVersionRequest>,
+    ) -> Result<Response<api::DeleteVersionResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_delete_version(request, &user).await)
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<api::ListChangesRequest>,
+    ) -> Result<Response<api::ListChangesResponse>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_list_changes(request, &user).await)
+    }
+
+    type WatchArtifactsStream = Answers<api::WatchArtifactsResponse>;
+
+    async fn watch_artifacts(
+        &self,
+        request: Request<api::WatchArtifactsRequest>,
+    ) -> Result<Response<Self::WatchArtifactsStream>, Status> {
+        let (request, user) = open(request)?;
+        answer(self.handle_watch_artifacts(request, &user).await)
+    }
+}

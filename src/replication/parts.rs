@@ -1,0 +1,80 @@
+//! What every command on replication has at hand.
+
+use std::fmt::Display;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::Error;
+use super::local::{self, LocalChannel};
+use super::settings::Settings;
+use crate::clock::Clock;
+use crate::secrets::Secrets;
+use crate::store::tx::Tx;
+use crate::store::{Revision, Step, Store, update};
+
+/// All tasks, runs and clusters of a server. Clones share it.
+#[derive(Clone)]
+pub struct Replication(Arc<Parts>);
+
+/// What it consists of.
+pub struct Parts {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Settings,
+    /// The artifacts of this server.
+    pub(super) artifacts: ArtifactServiceClient<LocalChannel>,
+    /// Encrypts passwords.
+    pub(super) secrets: Secrets,
+    /// A run was queued, or is to stop.
+    pub(super) executions: Notify,
+    pub(super) tasks: TaskTracker,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Deref for Replication {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Replication {
+    /// Replication of what `artifacts` serves, with its records in `store`. What it starts runs in `tasks`, and ends when `shutdown` is cancelled.
+    pub fn new(
+        store: Arc<dyn Store>,
+        artifacts: LocalChannel,
+        clock: Arc<dyn Clock>,
+        secrets: Secrets,
+        settings: Settings,
+        shutdown: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
+        let artifacts = local::artifacts(artifacts);
+        let executions = Notify::new();
+        Replication(Arc::new(Parts { store, clock, settings, artifacts, secrets, executions, tasks, shutdown }))
+    }
+
+    /// Attempts until the changes are committed or there are none.
+    pub(super) async fn decide<'a, T, F, A>(
+        &'a self,
+        what: impl Display,
+        mut attempt: F,
+    ) -> Result<(T, Revision), Error>
+    where
+        F: FnMut(Tx<'a>) -> A,
+        A: Future<Output = Result<Step<T>, Error>>,
+    {
+        update(&*self.store, what, || attempt(Tx::new(&*self.store))).await
+    }
+
+    /// The time, in microseconds since the epoch, as records have it.
+    pub(super) fn now_us(&self) -> u64 {
+        u64::try_from(self.clock.now().nanos() / 1000).unwrap_or(0)
+    }
+}

@@ -1,0 +1,56 @@
+//! Starts artifacts and replication.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+
+use super::running::BoxError;
+use crate::artifact::{ArtifactServer, Artifacts};
+use crate::blob::Blobs;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::replication::{ClusterServer, Replication, ReplicationServer, local_channel};
+use crate::secrets::Secrets;
+use crate::store::Store;
+
+/// The services of artifacts and replication.
+#[derive(Clone)]
+pub(super) struct Servers {
+    pub(super) artifacts: ArtifactServer,
+    pub(super) replication: ReplicationServer,
+    pub(super) clusters: ClusterServer,
+}
+
+/// The artifacts in `store` and their replication, at work.
+pub(super) async fn start(
+    config: &Config,
+    store: Arc<dyn Store>,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Servers, BoxError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let path = config.artifacts.path.clone().unwrap_or_else(|| config.store.data.join("blobs"));
+    let directory = path.clone();
+    let blobs = tokio::task::spawn_blocking(move || Blobs::open(&directory)).await?;
+    let blobs = blobs.map_err(|error| format!("the directory of blobs, {}: {error}", path.display()))?;
+    let artifacts = Artifacts::open(
+        Arc::clone(&store),
+        blobs,
+        Arc::clone(&clock),
+        config.artifacts.settings(),
+        shutdown.clone(),
+        tasks.clone(),
+    )
+    .await?;
+    let artifacts = ArtifactServer::new(artifacts);
+
+    let key_file = config.replication.key_file.clone().unwrap_or_else(|| config.store.data.join("secrets.key"));
+    let secrets = Secrets::open(&key_file).map_err(|error| format!("the key file {}: {error}", key_file.display()))?;
+    let local = local_channel(Routes::new(super::grpc::artifact_service(artifacts.clone())).prepare());
+    let settings = config.replication.settings(&config.server);
+    let replication = Replication::new(store, local, clock, secrets, settings, shutdown.clone(), tasks.clone());
+    let clusters = ClusterServer::new(replication.clone());
+    Ok(Servers { artifacts, replication: ReplicationServer::new(replication), clusters })
+}
