@@ -22,7 +22,7 @@ pub use self::artifacts::Artifacts;
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
-pub use self::replication::Replication;
+pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
 pub use self::transcode::{ListShape, PathStyle, Transcode};
 pub use self::volumes::{Messages, Volumes};

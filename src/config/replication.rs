@@ -32,9 +32,8 @@ pub struct Replication {
     /// How long a target may be silent.
     #[serde(with = "duration")]
     pub idle_timeout: Duration,
-    /// Let targets have addresses of this machine, of its link and of private networks although other machines can
-    /// reach this server. One that is on loopback goes to targets on loopback in any case.
-    pub allow_private_targets: bool,
+    /// Which targets may have addresses that are not public.
+    pub private_targets: Private,
     /// Hosts and networks that are targets whatever their addresses are: `registry.example.org`, `10.0.0.0/8`.
     pub allowed_targets: Vec<String>,
     /// Let nothing but `allowed_targets` be a target.
@@ -45,6 +44,19 @@ pub struct Replication {
     /// made at the first start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
+}
+
+/// Which targets may have addresses that are not public: of this machine, of its link, of private networks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Private {
+    /// Those of this machine, if the server itself is reached from there alone; else none.
+    #[default]
+    Auto,
+    /// All.
+    Allowed,
+    /// None.
+    Refused,
 }
 
 impl Default for Replication {
@@ -59,7 +71,7 @@ impl Default for Replication {
             attempts: settings.attempts,
             connect_timeout: settings.connect_timeout,
             idle_timeout: settings.idle_timeout,
-            allow_private_targets: false,
+            private_targets: Private::Auto,
             allowed_targets: Vec::new(),
             only_allowed_targets: false,
             time_zone: String::new(),
@@ -81,10 +93,10 @@ impl Replication {
             attempts: self.attempts,
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
-            private_targets: match (self.allow_private_targets, is_local) {
-                (true, _) => PrivateTargets::Allowed,
-                (false, true) => PrivateTargets::Loopback,
-                (false, false) => PrivateTargets::Refused,
+            private_targets: match self.private_targets {
+                Private::Allowed => PrivateTargets::Allowed,
+                Private::Auto if is_local => PrivateTargets::Loopback,
+                Private::Auto | Private::Refused => PrivateTargets::Refused,
             },
             allowed_targets: self.allowed_targets.clone(),
             only_allowed_targets: self.only_allowed_targets,
