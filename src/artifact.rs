@@ -7,6 +7,8 @@
 mod artifacts;
 mod blob_use;
 mod bytes;
+#[cfg(test)]
+mod bytes_test;
 mod changes;
 mod error;
 mod image_blobs;

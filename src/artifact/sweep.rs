@@ -30,3 +30,23 @@ impl Artifacts {
         self.tasks.spawn(engine::run(engine, store, clock, self.shutdown.clone()));
     }
 }
+
+#[cfg(test)]
+pub(super) fn sweep_engine(artifacts: &Artifacts) -> impl Engine {
+    SweepEngine::new(artifacts.clone())
+}
+
+#[cfg(test)]
+pub(super) fn tidy_engine(artifacts: &Artifacts) -> impl Engine {
+    TidyEngine::new(artifacts.clone())
+}
+
+#[cfg(test)]
+pub(super) fn empty_images(artifacts: &Artifacts) -> impl Engine {
+    EmptyImages(artifacts.clone())
+}
+
+#[cfg(test)]
+pub(super) fn empty_repositories(artifacts: &Artifacts) -> impl Engine {
+    EmptyRepositories(artifacts.clone())
+}

@@ -32,11 +32,6 @@ impl Gathered {
         self.bytes >= BATCH_BYTES
     }
 
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-
     /// All of them, in order.
     pub(crate) fn take(&mut self) -> Vec<Bytes> {
         self.end_small();

@@ -37,14 +37,15 @@ pub(crate) struct Partial {
     file: Arc<File>,
     hasher: Hasher,
     size: u64,
-    directory: PathBuf,
+    /// Where its name is, if that need not last yet.
+    directory: Option<PathBuf>,
 }
 
 /// Makes the bytes of a partial file last that it has now, while it goes on to grow.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     file: Arc<File>,
-    directory: PathBuf,
+    directory: Option<PathBuf>,
 }
 
 impl Partial {
@@ -77,9 +78,8 @@ impl Partial {
 impl Checkpoint {
     /// Makes them last.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()?;
-        // Where the name is on the disk already, this costs nothing.
-        sync_directory(&self.directory)
+        self.file.sync_data()?;
+        self.directory.as_deref().map_or(Ok(()), sync_directory)
     }
 }
 
@@ -93,11 +93,12 @@ impl Blobs {
     pub(crate) fn open_partial(&self, start: PartialStart) -> io::Result<Partial> {
         let PartialStart { id, size, mut hasher, is_hashed } = start;
         self.part_from_blob(id)?;
-        let file = self.cut_partial(id, size)?;
+        let (file, _) = self.cut_partial(id, size)?;
         if !is_hashed {
             read_through(&file, size, |bytes| hasher.update(bytes))?;
         }
-        Ok(Partial { file: Arc::new(file), hasher, size, directory: self.partials_directory() })
+        let directory = (size == 0).then(|| self.partials_directory());
+        Ok(Partial { file: Arc::new(file), hasher, size, directory })
     }
 
     /// Gives a partial file bytes of its own, if it became a blob and that was not noted: a blob must not grow.
@@ -114,8 +115,8 @@ impl Blobs {
         sync_directory(&self.partials_directory())
     }
 
-    /// Opens a partial file with exactly so many bytes.
-    fn cut_partial(&self, id: Uuid, size: u64) -> io::Result<File> {
+    /// Opens a partial file with exactly so many bytes. Says whether that may not last yet.
+    fn cut_partial(&self, id: Uuid, size: u64) -> io::Result<(File, bool)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(size == 0).mode(Sharing::Private.file_mode());
         let file = options.open(self.partial_path(id))?;
@@ -126,16 +127,16 @@ impl Blobs {
         if there > size {
             file.set_len(size)?;
         }
-        Ok(file)
+        Ok((file, there > size || size == 0))
     }
 
     /// Makes a partial file, whose `size` bytes last, the blob of a digest, which they have, so that it lasts. The
     /// partial file stays.
     pub(crate) fn publish_partial(&self, id: Uuid, size: u64, digest: &Digest) -> io::Result<()> {
         let path = self.partial_path(id);
-        let file = self.cut_partial(id, size)?;
-        // Costs nothing unless it was cut or made just now.
-        file.sync_all()?;
+        if let (file, true) = self.cut_partial(id, size)? {
+            file.sync_all()?;
+        }
         self.give_name(digest, size, |name| match std::fs::hard_link(&path, name) {
             Ok(()) => Ok(Published::New),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Published::Taken),
