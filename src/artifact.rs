@@ -7,12 +7,21 @@
 mod artifacts;
 mod blob_use;
 mod bytes;
+#[cfg(test)]
+mod bytes_test;
 mod changes;
 mod error;
+mod image_blobs;
 mod keys;
 mod lookup;
+mod measure;
+mod place;
 mod service;
 mod settings;
+mod sweep;
+mod upload_sessions;
+mod upload_write;
+mod uploads;
 
 pub use self::artifacts::Artifacts;
 pub use self::error::Error;

@@ -12,6 +12,7 @@ use super::changes::Stamps;
 use super::error::Error;
 use super::keys;
 use super::settings::Settings;
+use super::upload_sessions::Uploads;
 use crate::blob::Blobs;
 use crate::clock::Clock;
 use crate::store::tx::{self, Tx};
@@ -28,6 +29,7 @@ pub struct Parts {
     pub(super) blobs: Blobs,
     pub(super) settings: Settings,
     pub(super) stamps: Stamps,
+    pub(super) uploads: Uploads,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
 }
@@ -52,7 +54,10 @@ impl Artifacts {
     ) -> Result<Self, Error> {
         let known: Option<ArtifactStampRecord> = tx::read(&*store, &keys::stamps()).await?;
         let stamps = Stamps::after(known.map_or(0, |record| record.highest));
-        Ok(Artifacts(Arc::new(Parts { store, clock, blobs, settings, stamps, tasks, shutdown })))
+        let uploads = Uploads::default();
+        let artifacts = Artifacts(Arc::new(Parts { store, clock, blobs, settings, stamps, uploads, tasks, shutdown }));
+        artifacts.recover_uploads().await?;
+        Ok(artifacts)
     }
 
     /// Attempts until the changes are committed or there are none.

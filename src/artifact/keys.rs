@@ -82,6 +82,26 @@ pub(super) fn blob_uses(blob: &Digest) -> Key {
     KeyBuilder::new(Table::BlobUse).fixed(&blob.key()).build()
 }
 
+/// All files of a repository that need a blob.
+pub(super) fn files_with(blob: &Digest, repository: u64) -> Key {
+    KeyBuilder::new(Table::BlobUse).fixed(&blob.key()).fixed(&[1]).number(repository).build()
+}
+
+/// All images that know a blob.
+pub(super) fn images_with(blob: &Digest) -> Key {
+    KeyBuilder::new(Table::BlobUse).fixed(&blob.key()).fixed(&[2]).build()
+}
+
+/// The digest of a key of [`blob`].
+pub(super) fn blob_of(key: &Key) -> Option<Digest> {
+    Digest::from_key(KeyReader::new(key).rest()).map(|(digest, _)| digest)
+}
+
+/// The number that a key begins with.
+pub(super) fn number_of(key: &Key) -> Option<u64> {
+    KeyReader::new(key).number()
+}
+
 pub(super) fn image(repository: u64, name: &str) -> Key {
     KeyBuilder::new(Table::Image).number(repository).text(name).build()
 }
@@ -154,6 +174,11 @@ pub(super) fn name_of(key: &Key) -> Option<String> {
 
 pub(super) fn upload(id: uuid::Uuid) -> Key {
     KeyBuilder::new(Table::ArtifactUpload).fixed(id.as_bytes()).build()
+}
+
+/// The id of a key of [`upload`].
+pub(super) fn upload_of(key: &Key) -> Option<uuid::Uuid> {
+    KeyReader::new(key).fixed().map(uuid::Uuid::from_bytes)
 }
 
 pub(super) fn change(repository: u64, stamp: u64) -> Key {

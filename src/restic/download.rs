@@ -7,17 +7,16 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use super::error::Error;
 use super::files::{self, blocking};
 use super::ledger;
 use super::measure::{self, Action};
 use super::name::{ObjectName, RepositoryPath};
-use super::pieces::Reader;
-use super::range::{Extent, Range};
+use super::range::Range;
 use super::repositories::Repositories;
 use super::repository::Repository;
+use crate::blob::{self, Extent, Reader};
 use crate::clock::Timestamp;
 use crate::config::Access;
 
@@ -69,19 +68,13 @@ impl Repositories {
     }
 }
 
-/// Opens an object unless that takes waiting. `None` says nothing: the kernel looks only at the names that it has in
-/// memory, and at none when it is too old.
+/// Opens an object unless that takes waiting. `None` says nothing.
 fn open_cached(repository: &Repository, object: ObjectName) -> Option<(File, Metadata)> {
     // On a file system behind a network, opening takes waiting even where the name is known.
     if !repository.knows_cache.load(Ordering::Relaxed) {
         return None;
     }
-    let path = repository.layout.object(object);
-    // Without the last flag, something that is no file could make us wait.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?);
-    let metadata = file.metadata().ok()?;
-    Some((file, metadata))
+    blob::open_cached(&repository.layout.object(object))
 }
 
 /// Opens an object. Blocks.

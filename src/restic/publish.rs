@@ -11,8 +11,8 @@ use super::error::Error;
 use super::ledger::{Entry as Booking, Reservation};
 use super::name::{ObjectId, ObjectName};
 use super::repository::{Flight, Repository};
-use super::staged::{Published, Staged};
 use super::{damaged, files};
+use crate::blob::{Algorithm, Hasher, Published, Staged};
 use crate::clock::Timestamp;
 
 /// What an upload came to.
@@ -40,7 +40,8 @@ impl Publication {
         let (directory, sharing) = (layout.directory_of(self.object), self.repository.around.sharing);
         // A config is hashed too: it can only be compared by its bytes.
         let wants_digest = self.verify || self.object == ObjectName::Config;
-        let begin = || Staged::begin(&directory, &layout.temporary(), sharing, wants_digest);
+        let hasher = || if wants_digest { Hasher::digest_of(Algorithm::Sha256) } else { Hasher::default() };
+        let begin = || Staged::begin(&directory, &layout.temporary(), sharing, hasher());
         match begin() {
             // A tree that others made need not have every directory. One that is gone is not made again: it may have
             // been on a disk that is no longer there.
@@ -79,7 +80,7 @@ impl Publication {
         let Publication { repository, object, .. } = self;
         let mut staged = staged.map_or_else(|| self.begin(), Ok).map_err(|error| self.failed(error))?;
         staged.write(chunks).map_err(|error| self.failed(error))?;
-        let digest = staged.digest();
+        let digest = staged.hasher().sha256().map(ObjectId);
         self.check(digest)?;
         staged.sync().map_err(|error| self.failed(error))?;
         let flight = repository.take_off(*object);

@@ -1,6 +1,7 @@
 //! Which bytes of an object are asked for.
 
 use super::error::Error;
+use crate::blob::Extent;
 
 /// A wish for a part of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,22 +18,6 @@ pub(super) enum Range {
     },
     /// The last so many bytes.
     Suffix(u64),
-}
-
-/// A part of an object that is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extent {
-    /// The offset of the first byte.
-    pub(super) first: u64,
-    /// How many bytes.
-    pub(super) length: u64,
-}
-
-impl Extent {
-    /// What is left behind its first `count` bytes.
-    pub(super) fn after(self, count: u64) -> Self {
-        Extent { first: self.first + count, length: self.length - count }
-    }
 }
 
 impl Range {

@@ -20,7 +20,8 @@ use super::ledger::{Account, Entry as Booking, Ledger, Reservation};
 use super::measure::Gauges;
 use super::name::{Kind, ObjectId, ObjectName, RepositoryPath};
 use super::settings::RepositorySettings;
-use super::{files, index_file, staged};
+use super::{files, index_file};
+use crate::blob;
 use crate::clock::{Clock, Timestamp};
 
 /// How many objects may come and go at a time in one repository, about.
@@ -81,7 +82,7 @@ impl Repository {
     /// directories are read later, by [`Repository::count`] and by who asks for them. Blocks.
     pub(super) fn open(path: RepositoryPath, layout: Layout, around: Around) -> Result<Self, Error> {
         let io = |error| Error::io(format!("repository {path} cannot be opened"), error);
-        staged::sweep(&layout.temporary()).map_err(io)?;
+        blob::sweep_temporary(&layout.temporary()).map_err(io)?;
         let settings = match RepositorySettings::load(&layout.settings()).map_err(io)? {
             Some(settings) => settings,
             None => adopt(&path, &layout, &around),

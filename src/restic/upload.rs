@@ -9,13 +9,12 @@ use tokio::task::JoinHandle;
 
 use super::error::Error;
 use super::files::blocking;
-use super::gather::Gathered;
 use super::ledger::Reservation;
 use super::measure::{self, Action};
 use super::name::{Kind, ObjectName, RepositoryPath};
 use super::publish::{Publication, Stored};
 use super::repositories::Repositories;
-use super::staged::Staged;
+use crate::blob::{Gathered, Staged};
 
 /// The most bytes of a lock: restic's have a few hundred, and whoever may read may add some.
 const MAX_LOCK_BYTES: u64 = 64 * 1024;

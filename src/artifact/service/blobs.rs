@@ -1,50 +1,115 @@
 //! The calls about blobs.
 
-use super::Answers;
-use super::ArtifactServer;
-use crate::artifact::error::Error;
+use futures::stream::{self, StreamExt as _};
 use steward_gateway::{Direct, Pieces};
 use steward_proto::artifact::v1 as api;
+use steward_proto::artifact::v1::download_blob_response::Part as DownloadPart;
+
+use super::{Answers, ArtifactServer, status};
+use crate::artifact::bytes::Part;
+use crate::artifact::error::Error;
+use crate::artifact::place::Place;
+use crate::blob::Digest;
+
+/// The most digests of one question.
+const MAX_DIGESTS: usize = 1000;
 
 impl ArtifactServer {
     pub(super) async fn handle_missing_blobs(
         &self,
-        _request: api::MissingBlobsRequest,
+        request: api::MissingBlobsRequest,
         _user: &str,
     ) -> Result<api::MissingBlobsResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        if request.digests.len() > MAX_DIGESTS {
+            return Err(Error::invalid("digests", format!("are more than {MAX_DIGESTS}")));
+        }
+        let digests: Result<Vec<Digest>, Error> =
+            request.digests.iter().map(|digest| parse_digest("digests", digest)).collect();
+        let target = request.target.filter(|target| !target.image.is_empty());
+        let image = target.map(|target| Place::parse_image("target", Some(target))).transpose()?;
+        let missing = self.artifacts.missing_blobs(image.as_ref(), &digests?).await?;
+        Ok(api::MissingBlobsResponse { digests: missing.iter().map(Digest::to_string).collect() })
     }
 
     pub(super) async fn handle_get_blob(
         &self,
-        _request: api::GetBlobRequest,
+        request: api::GetBlobRequest,
         _user: &str,
     ) -> Result<api::GetBlobResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let digest = parse_digest("digest", &request.digest)?;
+        let place = Place::parse("name", request.name)?;
+        let size = self.artifacts.blob_of(&place, &digest).await?;
+        // Who is told that it is not there sends it again.
+        if !self.artifacts.is_whole(&digest).await? {
+            return Err(Error::BlobNotFound(digest.to_string()));
+        }
+        Ok(api::GetBlobResponse { blob: Some(blob(&digest, size)) })
     }
 
     pub(super) async fn handle_download_blob(
         &self,
-        _request: api::DownloadBlobRequest,
-        _direct: Option<Direct<Pieces>>,
+        request: api::DownloadBlobRequest,
+        direct: Option<Direct<Pieces>>,
         _user: &str,
     ) -> Result<Answers<api::DownloadBlobResponse>, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let digest = parse_digest("digest", &request.digest)?;
+        let place = Place::parse("name", request.name)?;
+        let length = request.length.map(|length| unsigned("length", length)).transpose()?;
+        self.artifacts.blob_of(&place, &digest).await?;
+        let reading = self.artifacts.read_part(&digest, Part { offset: request.offset, length }).await?;
+        let start = api::DownloadStart {
+            size: signed(reading.size),
+            offset: signed(reading.offset),
+            length: signed(reading.length),
+        };
+        let part = |part| api::DownloadBlobResponse { part: Some(part) };
+        let start = stream::once(std::future::ready(Ok(part(DownloadPart::Start(start)))));
+        let pieces = reading.pieces.map(|piece| piece.map_err(status));
+        match direct {
+            Some(direct) => {
+                direct.leave(pieces.boxed());
+                Ok(start.boxed())
+            }
+            None => Ok(start.chain(pieces.map(move |piece| Ok(part(DownloadPart::Chunk(piece?))))).boxed()),
+        }
     }
 
     pub(super) async fn handle_mount_blob(
         &self,
-        _request: api::MountBlobRequest,
-        _user: &str,
+        request: api::MountBlobRequest,
+        user: &str,
     ) -> Result<api::MountBlobResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let digest = parse_digest("digest", &request.digest)?;
+        let place = Place::parse_image("name", request.name)?;
+        let from = request.from.map(|from| Place::parse_image("from", Some(from))).transpose()?;
+        let size = self.artifacts.mount_blob(&place, &digest, from.as_ref(), user).await?;
+        Ok(api::MountBlobResponse { blob: Some(blob(&digest, size)) })
     }
 
     pub(super) async fn handle_delete_blob(
         &self,
-        _request: api::DeleteBlobRequest,
+        request: api::DeleteBlobRequest,
         _user: &str,
     ) -> Result<api::DeleteBlobResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let digest = parse_digest("digest", &request.digest)?;
+        let place = Place::parse_image("name", request.name)?;
+        self.artifacts.delete_blob(&place, &digest).await?;
+        Ok(api::DeleteBlobResponse {})
     }
+}
+
+pub(super) fn blob(digest: &Digest, size: u64) -> api::Blob {
+    api::Blob { digest: digest.to_string(), size: signed(size) }
+}
+
+pub(super) fn parse_digest(field: &'static str, text: &str) -> Result<Digest, Error> {
+    text.parse().map_err(|error| Error::invalid(field, format!("{text:?} {error}")))
+}
+
+pub(super) fn unsigned(field: &'static str, number: i64) -> Result<u64, Error> {
+    u64::try_from(number).map_err(|_| Error::invalid(field, "is negative"))
+}
+
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

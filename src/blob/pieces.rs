@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::range::Extent;
+use super::extent::Extent;
 
 /// How many bytes a piece has at most.
 const PIECE_BYTES: u64 = 256 * 1024;
@@ -23,7 +23,7 @@ const LENT: usize = 2;
 
 /// Reads an extent of a file: exactly its bytes, or an error.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     file: Arc<File>,
     /// What nobody reads yet.
     rest: Extent,
@@ -35,17 +35,17 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(file: File, extent: Extent) -> Self {
+    pub(crate) fn new(file: File, extent: Extent) -> Self {
         Reader { file: Arc::new(file), rest: extent, ahead: None, knows_cache: false, lent: VecDeque::new() }
     }
 
     /// Whether the file system has told what is in the page cache. Those in memory and those behind a network do not.
-    pub(super) fn knows_cache(&self) -> bool {
+    pub(crate) fn knows_cache(&self) -> bool {
         self.knows_cache
     }
 
     /// Reads the next piece; `None` after the last one and after an error.
-    pub(super) async fn next(&mut self) -> Option<io::Result<Bytes>> {
+    pub(crate) async fn next(&mut self) -> Option<io::Result<Bytes>> {
         let reading = match self.ahead.take() {
             Some(reading) => reading,
             None if self.rest.length == 0 => return None,

@@ -1,4 +1,4 @@
-//! An object that is being written: no name yet, no reader, and nothing left of it when it is given up.
+//! A file that is being written: no name yet, no reader, and nothing left of it when it is given up.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -9,15 +9,14 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use sha2::{Digest as _, Sha256};
 
 use super::files::{self, Sharing};
-use super::name::ObjectId;
+use super::hasher::Hasher;
 
 /// What became of a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Published {
-    /// The object has its name now.
+pub(crate) enum Published {
+    /// The file has its name now.
     New,
     /// Another has the name.
     Taken,
@@ -25,18 +24,18 @@ pub(super) enum Published {
 
 /// A file without a name, or with a temporary one outside of the directories that are listed.
 #[derive(Debug)]
-pub(super) struct Staged {
+pub(crate) struct Staged {
     file: File,
     /// Only where the file system has no unnamed files.
     temporary: Option<PathBuf>,
-    hash: Option<Sha256>,
+    hasher: Hasher,
     size: u64,
 }
 
 impl Staged {
-    /// Begins a file that will be published in `directory`; where that needs a name, it is one in `temporary`. Without
-    /// `verify` no digest is made.
-    pub(super) fn begin(directory: &Path, temporary: &Path, sharing: Sharing, verify: bool) -> io::Result<Self> {
+    /// Begins a file that will be published in `directory`; where that needs a name, it is one in `temporary`. Its bytes
+    /// go through `hasher`.
+    pub(crate) fn begin(directory: &Path, temporary: &Path, sharing: Sharing, hasher: Hasher) -> io::Result<Self> {
         let (file, temporary) = match unnamed(directory, sharing) {
             Ok(file) => (file, None),
             // What file systems say that have no unnamed files; the last is from kernels that do not know the flag.
@@ -46,15 +45,13 @@ impl Staged {
             }
             Err(error) => return Err(error),
         };
-        Ok(Staged { file, temporary, hash: verify.then(Sha256::new), size: 0 })
+        Ok(Staged { file, temporary, hasher, size: 0 })
     }
 
     /// Adds bytes.
-    pub(super) fn write(&mut self, chunks: &[Bytes]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, chunks: &[Bytes]) -> io::Result<()> {
         for chunk in chunks {
-            if let Some(hash) = &mut self.hash {
-                hash.update(chunk);
-            }
+            self.hasher.update(chunk);
             self.file.write_all(chunk)?;
             self.size += chunk.len() as u64;
         }
@@ -62,22 +59,22 @@ impl Staged {
     }
 
     /// How many bytes it has.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// The SHA-256 of what was written; `None` when nobody wanted to know.
-    pub(super) fn digest(&mut self) -> Option<ObjectId> {
-        self.hash.take().map(|hash| ObjectId(hash.finalize().into()))
+    /// What the hashes of the bytes are so far.
+    pub(crate) fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
     /// Makes the bytes last.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
     /// Gives it its name, unless that is taken. It lasts after [`files::sync_directory`].
-    pub(super) fn publish(&self, path: &Path) -> io::Result<Published> {
+    pub(crate) fn publish(&self, path: &Path) -> io::Result<Published> {
         let result = match &self.temporary {
             None => {
                 let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
@@ -123,7 +120,7 @@ fn named(directory: &Path, sharing: Sharing) -> io::Result<(File, PathBuf)> {
 }
 
 /// Removes what uploads and creations left behind when the server was killed.
-pub(super) fn sweep(temporary: &Path) -> io::Result<()> {
+pub(crate) fn sweep_temporary(temporary: &Path) -> io::Result<()> {
     let Some(entries) = files::optional(std::fs::read_dir(temporary))? else { return Ok(()) };
     for entry in entries {
         let entry = entry?;
@@ -139,24 +136,25 @@ pub(super) fn sweep(temporary: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::{Algorithm, Digest};
 
-    fn write_and_publish(staged: io::Result<Staged>, path: &Path) -> (Option<ObjectId>, Published) {
+    fn write_and_publish(staged: io::Result<Staged>, path: &Path) -> (Option<[u8; 32]>, Published) {
         let mut staged = staged.unwrap();
         staged.write(&[Bytes::from_static(b"ab"), Bytes::from_static(b"c")]).unwrap();
         assert_eq!(staged.size(), 3);
-        let digest = staged.digest();
+        let digest = staged.hasher().sha256();
         staged.sync().unwrap();
         (digest, staged.publish(path).unwrap())
     }
 
     #[test]
-    fn an_object_appears_whole_and_is_never_replaced() {
+    fn a_file_appears_whole_and_is_never_replaced() {
         let home = tempfile::tempdir().unwrap();
         let (path, temporary) = (home.path().join("object"), home.path().join("temporary"));
-        let begin = || Staged::begin(home.path(), &temporary, Sharing::Private, true);
+        let begin = || Staged::begin(home.path(), &temporary, Sharing::Private, Hasher::digest_of(Algorithm::Sha256));
         let (digest, published) = write_and_publish(begin(), &path);
-        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!((digest.unwrap().hex().as_str(), published), (abc, Published::New));
+        let abc = Digest::of(Algorithm::Sha256, b"abc");
+        assert_eq!((&digest.unwrap()[..], published), (abc.bytes(), Published::New));
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert_eq!(write_and_publish(begin(), &path).1, Published::Taken);
     }
@@ -167,7 +165,7 @@ mod tests {
         let temporary = home.path().join("temporary");
         let staged = |()| {
             let (file, path) = named(&temporary, Sharing::Private).unwrap();
-            Staged { file, temporary: Some(path), hash: None, size: 0 }
+            Staged { file, temporary: Some(path), hasher: Hasher::default(), size: 0 }
         };
         drop(staged(()));
         assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
@@ -181,8 +179,8 @@ mod tests {
     fn leftovers_are_swept() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("left"), b"x").unwrap();
-        sweep(home.path()).unwrap();
-        sweep(&home.path().join("missing")).unwrap();
+        sweep_temporary(home.path()).unwrap();
+        sweep_temporary(&home.path().join("missing")).unwrap();
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
     }
 }

@@ -9,7 +9,7 @@ const SMALL_BYTES: usize = 16 * 1024;
 
 /// What has been gathered.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(crate) struct Gathered {
     chunks: Vec<Bytes>,
     small: BytesMut,
     bytes: usize,
@@ -17,7 +17,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Takes the next bytes.
-    pub(super) fn push(&mut self, chunk: Bytes) {
+    pub(crate) fn push(&mut self, chunk: Bytes) {
         self.bytes += chunk.len();
         if chunk.len() < SMALL_BYTES {
             self.small.extend_from_slice(&chunk);
@@ -28,12 +28,12 @@ impl Gathered {
     }
 
     /// Whether they are to be written.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.bytes >= BATCH_BYTES
     }
 
     /// All of them, in order.
-    pub(super) fn take(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take(&mut self) -> Vec<Bytes> {
         self.end_small();
         self.bytes = 0;
         std::mem::take(&mut self.chunks)

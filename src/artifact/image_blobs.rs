@@ -1,0 +1,169 @@
+//! Blobs of images: known to them, given from one to another, and taken away.
+
+use std::collections::HashSet;
+
+use steward_proto::store::v1::{ImageBlobRecord, ImageRecord, ManifestRecord};
+
+use super::artifacts::Artifacts;
+use super::bytes::blocking;
+use super::error::Error;
+use super::keys::{self, BlobUse};
+use super::place::Place;
+use crate::blob::Digest;
+use crate::store::KeyRange;
+use crate::store::tx::Tx;
+
+/// How many digests one transaction looks at, each of which may have to be touched twice.
+const AT_A_TIME: usize = 40;
+
+impl Artifacts {
+    /// Makes a blob one of an image, which is founded if it is not there.
+    pub(super) async fn link_blob(
+        &self,
+        tx: &mut Tx<'_>,
+        (repository, image): (u64, &str),
+        (digest, size): (&Digest, u64),
+        user: &str,
+    ) -> Result<(), Error> {
+        let now_us = self.now_us();
+        let image = tx.found_image(repository, image, user, now_us).await?;
+        if tx.touch_image_blob(image.id, digest, now_us, self.settings.sweep_after).await?.is_none() {
+            tx.put(keys::image_blob(image.id, digest), &ImageBlobRecord { size, touch_us: now_us });
+        }
+        tx.use_blob(digest, BlobUse::Image(image.id)).await.map(|_| ())
+    }
+
+    /// How long a blob is that a place has: that its image knows, or is the bytes of a manifest; without an image, that
+    /// a file of the repository has. It will stay for long enough that somebody can refer to it.
+    pub(super) async fn blob_of(&self, place: &Place, digest: &Digest) -> Result<u64, Error> {
+        let found = self.decide(digest, |mut tx| async move {
+            let size = self.find_blob(&mut tx, place, digest).await?;
+            Ok(tx.answer(size))
+        });
+        let (size, _) = found.await?;
+        size.ok_or_else(|| Error::BlobNotFound(digest.to_string()))
+    }
+
+    async fn find_blob(&self, tx: &mut Tx<'_>, place: &Place, digest: &Digest) -> Result<Option<u64>, Error> {
+        let has = if place.is_image() {
+            match tx.image_of(place).await? {
+                Some(image) => self.image_has(tx, &image, digest).await?,
+                None => false,
+            }
+        } else {
+            let repository = tx.repository_of(place).await?;
+            let uses = KeyRange::prefix(&keys::files_with(digest, repository.id));
+            !tx.scan(uses, 1).await?.is_empty()
+        };
+        if !has {
+            return Ok(None);
+        }
+        let blob = tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await?;
+        Ok(blob.map(|blob| blob.size))
+    }
+
+    async fn image_has(&self, tx: &mut Tx<'_>, image: &ImageRecord, digest: &Digest) -> Result<bool, Error> {
+        if tx.touch_image_blob(image.id, digest, self.now_us(), self.settings.sweep_after).await?.is_some() {
+            return Ok(true);
+        }
+        let manifest: Option<ManifestRecord> = tx.get(&keys::manifest(image.id, digest)).await?;
+        Ok(manifest.is_some())
+    }
+
+    /// Which of some digests an image does not know; without an image, which are not there. Those that are will stay
+    /// for long enough that somebody can refer to them.
+    pub(super) async fn missing_blobs(&self, image: Option<&Place>, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
+        let mut missing = Vec::new();
+        for some in digests.chunks(AT_A_TIME) {
+            let looked = self.decide("blobs", |mut tx| async move {
+                let mut missing = Vec::new();
+                for digest in some {
+                    let size = match image {
+                        Some(image) => self.find_blob(&mut tx, image, digest).await?,
+                        None => {
+                            let blob = tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await?;
+                            blob.map(|blob| blob.size)
+                        }
+                    };
+                    if size.is_none() {
+                        missing.push(digest.clone());
+                    }
+                }
+                Ok(tx.answer(missing))
+            });
+            missing.extend(looked.await?.0);
+        }
+        self.add_damaged(digests, missing).await
+    }
+
+    /// Adds those that have no file any more: who has the bytes can make that good.
+    async fn add_damaged(&self, digests: &[Digest], missing: Vec<Digest>) -> Result<Vec<Digest>, Error> {
+        let (blobs, digests) = (self.blobs.clone(), digests.to_vec());
+        blocking(move || {
+            let unknown: HashSet<Digest> = missing.into_iter().collect();
+            let mut missing = Vec::new();
+            for digest in digests {
+                if unknown.contains(&digest) || blobs.size(&digest)?.is_none() {
+                    missing.push(digest);
+                }
+            }
+            Ok(missing)
+        })
+        .await
+    }
+
+    /// Makes a blob of one image one of another too. Without `from`: of any.
+    pub(super) async fn mount_blob(
+        &self,
+        place: &Place,
+        digest: &Digest,
+        from: Option<&Place>,
+        user: &str,
+    ) -> Result<u64, Error> {
+        let unknown = || Error::BlobNotFound(digest.to_string());
+        let mounted = self.decide(digest, |mut tx| async move {
+            let repository = tx.repository_of(place).await?;
+            let is_there = match from {
+                Some(from) => match tx.image_of(from).await {
+                    Ok(Some(image)) => self.image_has(&mut tx, &image, digest).await?,
+                    // Who is told no begins an upload.
+                    Ok(None) | Err(Error::RepositoryNotFound(_) | Error::WrongRepositoryType { .. }) => false,
+                    Err(error) => return Err(error),
+                },
+                None => !tx.scan(KeyRange::prefix(&keys::images_with(digest)), 1).await?.is_empty(),
+            };
+            if !is_there {
+                return Err(unknown());
+            }
+            let blob = tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await?.ok_or_else(unknown)?;
+            self.link_blob(&mut tx, (repository.id, &place.image), (digest, blob.size), user).await?;
+            Ok(tx.answer(blob.size))
+        });
+        mounted.await.map(|(size, _)| size)
+    }
+
+    /// Takes a blob from an image.
+    pub(super) async fn delete_blob(&self, place: &Place, digest: &Digest) -> Result<(), Error> {
+        let unknown = || Error::BlobNotFound(digest.to_string());
+        let deleted = self.decide(digest, |mut tx| async move {
+            let repository = tx.repository_of(place).await?;
+            let image = tx.image(repository.id, &place.image).await?.ok_or_else(unknown)?;
+            if tx.bytes(&keys::image_blob(image.id, digest)).await?.is_none() {
+                return Err(unknown());
+            }
+            tx.take_blob(image, digest);
+            Ok(tx.answer(()))
+        });
+        deleted.await.map(|_| ())
+    }
+}
+
+impl Tx<'_> {
+    /// Takes a blob from an image. Who is about to decide by what the image has has to look again.
+    pub(super) fn take_blob(&mut self, image: ImageRecord, digest: &Digest) {
+        self.delete(keys::image_blob(image.id, digest));
+        self.release_blob(digest, BlobUse::Image(image.id));
+        let key = keys::image(image.repository_id, &image.name);
+        self.put(key, &ImageRecord { generation: image.generation + 1, ..image });
+    }
+}
