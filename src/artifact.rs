@@ -7,12 +7,28 @@
 mod artifacts;
 mod blob_use;
 mod bytes;
+mod change_feed;
 mod changes;
+mod convert;
 mod error;
+mod expiry;
+mod file_delete;
+mod file_list;
+mod file_path;
+mod files;
+mod folders;
+mod glob;
 mod keys;
 mod lookup;
+mod metadata;
+mod names;
+mod paging;
+mod projects;
+mod repositories;
 mod service;
 mod settings;
+#[cfg(test)]
+mod testing;
 
 pub use self::artifacts::Artifacts;
 pub use self::error::Error;
