@@ -25,6 +25,11 @@ impl Fields {
         if self.violations.is_empty() { Ok(()) } else { Err(Failure::invalid(self.violations)) }
     }
 
+    /// All that is wrong, by field.
+    pub(crate) fn violations(self) -> Vec<(String, String)> {
+        self.violations.into_iter().map(|(field, problem)| (field.into_owned(), problem)).collect()
+    }
+
     /// Takes over what is wrong with the fields of a part of the request, up to a number that can be read.
     pub(crate) fn take_in(&mut self, part: &str, fields: Fields) {
         let room = MOST_VIOLATIONS.saturating_sub(self.violations.len());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use steward_proto::store::v1::ArtifactChangeRecord;
+use tokio::sync::Notify;
 
 use super::keys;
 use crate::store::tx::Tx;
@@ -18,7 +19,14 @@ const LEFT_OUT: Duration = Duration::from_mins(2);
 /// A stamp is given before its change is committed, so changes can come up in another order. Who follows them reads no
 /// further than [`Stamps::settled`].
 #[derive(Debug)]
-pub(super) struct Stamps(Arc<Mutex<Given>>);
+pub(super) struct Stamps(Arc<Ledger>);
+
+#[derive(Debug)]
+struct Ledger {
+    given: Mutex<Given>,
+    /// A stamp was dropped.
+    dropped: Notify,
+}
 
 #[derive(Debug)]
 struct Given {
@@ -30,7 +38,7 @@ struct Given {
 #[derive(Debug)]
 pub(super) struct Stamp {
     value: u64,
-    given: Arc<Mutex<Given>>,
+    ledger: Arc<Ledger>,
 }
 
 impl Stamps {
@@ -38,22 +46,23 @@ impl Stamps {
     pub(super) fn after(noted: u64) -> Self {
         let left_out = u64::try_from(LEFT_OUT.as_micros()).unwrap_or(u64::MAX);
         let last = if noted == 0 { 0 } else { noted.saturating_add(left_out) };
-        Stamps(Arc::new(Mutex::new(Given { last, pending: BTreeSet::new() })))
+        let given = Mutex::new(Given { last, pending: BTreeSet::new() });
+        Stamps(Arc::new(Ledger { given, dropped: Notify::new() }))
     }
 
     /// A stamp: the time, or a little more.
     pub(super) fn take(&self, now_us: u64) -> Stamp {
-        let mut given = self.0.lock();
+        let mut given = self.0.given.lock();
         let value = now_us.max(given.last + 1);
         given.last = value;
         given.pending.insert(value);
-        Stamp { value, given: Arc::clone(&self.0) }
+        Stamp { value, ledger: Arc::clone(&self.0) }
     }
 
     /// The highest stamp up to which no further change can come up. At least `now_us` when nothing is pending, so that
     /// who has seen nothing need not look at the same again.
     pub(super) fn settled(&self, now_us: u64) -> u64 {
-        let mut given = self.0.lock();
+        let mut given = self.0.given.lock();
         match given.pending.first() {
             Some(first) => first - 1,
             None => {
@@ -64,9 +73,20 @@ impl Stamps {
         }
     }
 
+    /// Returns once no change up to this stamp can come up any more.
+    pub(super) async fn settle(&self, stamp: u64) {
+        loop {
+            let dropped = self.0.dropped.notified();
+            if self.0.given.lock().pending.first().is_none_or(|first| *first > stamp) {
+                return;
+            }
+            dropped.await;
+        }
+    }
+
     /// The highest that was given.
     pub(super) fn highest(&self) -> u64 {
-        self.0.lock().last
+        self.0.given.lock().last
     }
 }
 
@@ -79,7 +99,8 @@ impl Stamp {
 
 impl Drop for Stamp {
     fn drop(&mut self) {
-        self.given.lock().pending.remove(&self.value);
+        self.ledger.given.lock().pending.remove(&self.value);
+        self.ledger.dropped.notify_waiters();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be wrong with a command on artifacts.
 
 use crate::error::{Category, Failure};
+use crate::fields::Fields;
 use crate::store;
 
 /// Why a command on artifacts was refused.
@@ -163,6 +164,12 @@ impl Error {
     /// A field that is wrong.
     pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
         Error::Invalid { field, problem: problem.into() }
+    }
+
+    /// Refuses fields in which anything is wrong.
+    pub(super) fn check(fields: Fields) -> Result<(), Self> {
+        let violations = fields.violations();
+        if violations.is_empty() { Ok(()) } else { Err(Error::Violations(violations)) }
     }
 }
 

@@ -17,6 +17,11 @@ pub(super) fn repositories_of(project: &str) -> Key {
     KeyBuilder::new(Table::ArtifactRepository).text(project).build()
 }
 
+/// All repositories of a project whose names start so.
+pub(super) fn repositories_starting(project: &str, start: &str) -> Key {
+    KeyBuilder::new(Table::ArtifactRepository).text(project).text_start(start).build()
+}
+
 pub(super) fn deleted_repository(id: u64) -> Key {
     KeyBuilder::new(Table::ArtifactDeletedRepository).number(id).build()
 }
@@ -44,6 +49,21 @@ pub(super) fn path_of(key: &Key) -> Option<String> {
 pub(super) fn file_expiry(expire_us: u64, repository: u64, path: &str) -> Key {
     let builder = KeyBuilder::new(Table::ArtifactFileExpiry).number(expire_us).number(repository);
     builder.text(path).build()
+}
+
+/// The time, repository and path of a key of [`file_expiry`].
+pub(super) fn expiry_of(key: &Key) -> Option<(u64, u64, String)> {
+    let mut reader = KeyReader::new(key);
+    Some((reader.number()?, reader.number()?, reader.text()?))
+}
+
+pub(super) fn folder(repository: u64, path: &str) -> Key {
+    KeyBuilder::new(Table::ArtifactFolder).number(repository).text(path).build()
+}
+
+/// All folders whose paths start so, in the order of their bytes.
+pub(super) fn folders_below(repository: u64, start: &str) -> Key {
+    KeyBuilder::new(Table::ArtifactFolder).number(repository).text_start(start).build()
 }
 
 pub(super) fn blob(blob: &Digest) -> Key {

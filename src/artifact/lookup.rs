@@ -5,6 +5,7 @@ use steward_proto::store::v1::{ImageRecord, ProjectRecord, RepositoryRecord};
 
 use super::artifacts::new_id;
 use super::error::Error;
+use super::folders::ROOT;
 use super::keys;
 use crate::store::tx::Tx;
 
@@ -49,6 +50,8 @@ impl Tx<'_> {
         if let Some(image) = self.image(repository, name).await? {
             return Ok(image);
         }
+        // Who deletes a repository that has to be empty looks at it.
+        self.enter_folder(repository, ROOT).await?;
         let image = ImageRecord {
             id: new_id(),
             repository_id: repository,

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod changes;
+mod file_requests;
 mod files;
 mod manifests;
 mod packages;

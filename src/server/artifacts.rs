@@ -45,6 +45,7 @@ pub(super) async fn start(
     )
     .await?;
     artifacts.start();
+    artifacts.start_files();
     let artifacts = ArtifactServer::new(artifacts);
 
     let key_file = config.replication.key_file.clone().unwrap_or_else(|| config.store.data.join("secrets.key"));

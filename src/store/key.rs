@@ -119,6 +119,8 @@ pub enum Table {
     ArtifactSequence = 0x60,
     /// Images that were deleted and are to be swept, by number.
     ArtifactDeletedImage = 0x61,
+    /// Folders in which a file may be, by repository and path.
+    ArtifactFolder = 0x62,
     /// Replication tasks, by project, repository and name.
     ReplicaTask = 0x70,
     /// What replication tasks are to do, in pieces, by key of the task and number.
