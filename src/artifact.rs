@@ -9,10 +9,31 @@ mod blob_use;
 mod bytes;
 mod changes;
 mod error;
+mod image_name;
+#[cfg(test)]
+mod image_testing;
+mod images;
+#[cfg(test)]
+mod images_test;
 mod keys;
 mod lookup;
+mod manifest_parse;
+mod manifest_parts;
+mod manifest_put;
+mod manifests;
+#[cfg(test)]
+mod manifests_test;
+mod packages;
+#[cfg(test)]
+mod packages_test;
+mod reference;
+mod referrers;
 mod service;
 mod settings;
+mod tags;
+mod version_metadata;
+mod versions;
+mod walk;
 
 pub use self::artifacts::Artifacts;
 pub use self::error::Error;

@@ -3,6 +3,7 @@
 mod blobs;
 mod changes;
 mod files;
+mod image_convert;
 mod manifests;
 mod packages;
 mod projects;
