@@ -179,6 +179,15 @@ pub(super) fn tags_of(image: u64, manifest: &Digest) -> Key {
     of_image(Table::ManifestTag, image, manifest).build()
 }
 
+/// The tag of a key of [`manifest_tag`].
+pub(super) fn tag_of(key: &Key) -> Option<String> {
+    let mut reader = KeyReader::new(key);
+    reader.number()?;
+    let (_, tag) = Digest::from_key(reader.rest())?;
+    // Tags have no byte that is another one in keys; behind them is the end of a text.
+    String::from_utf8(tag.strip_suffix(&[0, 1])?.to_vec()).ok()
+}
+
 /// The digests of a key that has one or two behind its number, and the text behind them.
 pub(super) fn digests_of(key: &Key) -> Option<(Digest, Option<Digest>)> {
     let mut reader = KeyReader::new(key);

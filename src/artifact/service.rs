@@ -4,6 +4,7 @@ mod blobs;
 mod changes;
 mod file_requests;
 mod files;
+mod image_convert;
 mod manifests;
 mod packages;
 mod projects;
