@@ -11,6 +11,7 @@
 //! - `answer`, `body` and `incoming` are what all the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
 //! - `restic` is restic's REST backend: backup repositories.
+//! - `envelope` is how the APIs of artifacts answer.
 //! - `oci` is the distribution protocol of the OCI: images.
 //! - `files` is generic files by path, `repositories` the projects and repositories that they and images are in.
 //! - `replication` is the API of distribution tasks.
@@ -22,6 +23,7 @@
 mod answer;
 mod body;
 mod direct;
+mod envelope;
 mod files;
 mod go;
 mod incoming;
@@ -71,8 +73,8 @@ where
         .merge(volumes::router(channel.clone(), options.clone(), shutdown.clone()))
         .merge(oci::router(channel.clone(), options.clone(), shutdown.clone()))
         .merge(files::router(channel.clone(), options.clone(), shutdown.clone()))
-        .merge(repositories::router(channel.clone(), options.clone(), shutdown.clone()))
-        .merge(replication::router(channel.clone(), options.clone(), shutdown.clone()))
+        .merge(repositories::router(channel.clone(), &options))
+        .merge(replication::router(channel.clone(), &options, shutdown.clone()))
         // It has the fallback too: what looks like one of its paths can only be told from a typing error there.
         .merge(restic::shared_router(channel, options.clone(), shutdown));
     with_user_header(router, options.user_header)
