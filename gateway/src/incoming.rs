@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use axum::response::Response;
 use bytes::Bytes;
 use http::Version;
-use http::header::EXPECT;
+use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::request::Parts;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout};
@@ -138,6 +139,20 @@ impl Incoming {
         }
         // It holds nothing that anybody would miss, so nobody waits for it.
         tokio::spawn(async move { shutdown.run_until_cancelled(timeout(LINGER_TIME, self.drain())).await });
+    }
+
+    /// Reads away what is left of the body beside an answer, and says so in its headers when the connection has to be
+    /// closed for that.
+    pub(crate) fn see_off(self, response: &mut Response, version: Version, shutdown: CancellationToken) {
+        let headers = response.headers_mut();
+        if !self.is_left_open() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if version > Version::HTTP_11 {
+            // There a stream is closed, never the connection that others share.
+            headers.remove(CONNECTION);
+        }
+        self.linger(shutdown);
     }
 
     fn interrupted(&mut self, interruption: Interruption) -> Interruption {

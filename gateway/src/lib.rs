@@ -7,12 +7,13 @@
 //!
 //! - `go` reads and writes what Go's standard library would, for the APIs that were served by it.
 //! - `upstream` is the channel: the time limit and the caller of a call, and what an error means.
-//! - `direct` is how bytes get past it, where the services are in the same process.
-//! - `answer`, `body` and `incoming` are what all the APIs answer and read alike.
+//! - `direct` is how bytes get past it, where the services are in the same process; `feed` and `content` are how they
+//!   come from a body and become one.
+//! - `answer`, `body`, `incoming` and `range` are what the APIs answer and read alike.
 //! - `locks` is the API of cluster-wide locks on image layers.
 //! - `restic` is restic's REST backend: backup repositories.
 //! - `envelope` is how the APIs of artifacts answer.
-//! - `oci` is the distribution protocol of the OCI: images.
+//! - `oci` is the distribution protocol of the OCI: images; `blobs` is what it reads bytes by, as `files` does.
 //! - `files` is generic files by path, `repositories` the projects and repositories that they and images are in.
 //! - `replication` is the API of distribution tasks.
 //! - `transcode` is the API of a farm of transcoding workers.
@@ -21,9 +22,12 @@
 //! A further API is a further module with a `router` that is merged in [`router`].
 
 mod answer;
+mod blobs;
 mod body;
+mod content;
 mod direct;
 mod envelope;
+mod feed;
 mod files;
 mod go;
 mod incoming;
@@ -31,6 +35,7 @@ mod locks;
 mod oci;
 mod options;
 mod peer;
+mod range;
 mod replication;
 mod repositories;
 mod restic;

@@ -13,7 +13,6 @@ mod list;
 mod listing;
 mod object;
 mod path;
-mod range;
 mod refusal;
 mod repository;
 mod upload;

@@ -5,7 +5,12 @@
 
 /// Answers the first value of `name` in a query string, or an empty string.
 pub(crate) fn first(query: &str, name: &str) -> String {
-    query.split('&').filter_map(pair).find(|(key, _)| key == name).map(|(_, value)| value).unwrap_or_default()
+    all(query, name).next().unwrap_or_default()
+}
+
+/// Answers all values of `name` in a query string, in their order.
+pub(crate) fn all(query: &str, name: &str) -> impl Iterator<Item = String> {
+    query.split('&').filter_map(pair).filter(move |(key, _)| key == name).map(|(_, value)| value)
 }
 
 fn pair(segment: &str) -> Option<(String, String)> {
@@ -35,7 +40,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::first;
+    use super::{all, first};
 
     #[test]
     fn values_are_read_as_go_reads_them() {
@@ -62,5 +67,12 @@ mod tests {
         ] {
             assert_eq!(first(query, "id"), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn all_values_are_read_in_their_order() {
+        let values: Vec<String> = all("id=b&x=1&id=%zz&id=a&id=", "id").collect();
+        assert_eq!(values, ["b", "a", ""]);
+        assert_eq!(all("x=1", "id").count(), 0);
     }
 }

@@ -18,8 +18,8 @@ use tonic::Code;
 use tonic_types::{ErrorInfo, StatusExt};
 
 use super::path;
-use super::range::Malformed;
 use crate::answer::CHALLENGE;
+use crate::range::Malformed;
 use crate::upstream::{Call, Failure};
 
 const INTERNAL: &str = "internal error";

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails has failed the test")]
 
+mod artifact;
 mod caller;
 mod cut_off;
 mod events;

@@ -25,7 +25,13 @@ use tower::ServiceExt;
 const NAME: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Sends a request with headers, written as `Name: value`.
-async fn send(router: &Router, method: &str, path: &str, headers: &[&str], body: impl Into<Body>) -> Response {
+pub(crate) async fn send(
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: impl Into<Body>,
+) -> Response {
     let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
     for header in headers {
         let (name, value) = header.split_once(": ").unwrap();
@@ -35,12 +41,12 @@ async fn send(router: &Router, method: &str, path: &str, headers: &[&str], body:
 }
 
 /// The whole answer to a request without a body.
-async fn ask(router: &Router, method: &str, path: &str, headers: &[&str]) -> String {
+pub(crate) async fn ask(router: &Router, method: &str, path: &str, headers: &[&str]) -> String {
     written(send(router, method, path, headers, Body::empty()).await).await
 }
 
 /// The status, all headers in alphabetical order, an empty line, the body.
-async fn written(response: Response) -> String {
+pub(crate) async fn written(response: Response) -> String {
     let (parts, body) = response.into_parts();
     let header = |(name, value): (_, &http::HeaderValue)| format!("{name}: {}\n", value.to_str().unwrap());
     let mut headers: Vec<String> = parts.headers.iter().map(header).collect();
@@ -66,11 +72,11 @@ fn error(status: u16, message: &str) -> String {
 }
 
 /// An error as the real service gives it.
-fn refusal(code: Code, reason: &str, message: &str) -> Status {
+pub(crate) fn refusal(code: Code, reason: &str, message: &str) -> Status {
     refusal_with(code, reason, message, &[])
 }
 
-fn refusal_with(code: Code, reason: &str, message: &str, metadata: &[(&str, &str)]) -> Status {
+pub(crate) fn refusal_with(code: Code, reason: &str, message: &str, metadata: &[(&str, &str)]) -> Status {
     let metadata: HashMap<_, _> =
         metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, "steward", metadata))

@@ -6,15 +6,22 @@
 
 use http::HeaderMap;
 use http::header::RANGE;
-use steward_proto::restic::v1::OffsetRange;
-use steward_proto::restic::v1::download_request::Range;
+
+/// Which bytes a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Range {
+    /// From the first one to the last one, or to the end.
+    Offsets { first: i64, last: Option<i64> },
+    /// So many at the end.
+    Suffix(i64),
+}
 
 /// The header is no single range of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// Reads the range that a request asks for, if it asks for one.
-pub(super) fn requested(headers: &HeaderMap) -> Result<Option<Range>, Malformed> {
+pub(crate) fn requested(headers: &HeaderMap) -> Result<Option<Range>, Malformed> {
     let mut values = headers.get_all(RANGE).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -31,9 +38,9 @@ fn parse(header: &str) -> Result<Range, Malformed> {
     let (first, last) = range.split_once('-').ok_or(Malformed)?;
     match (position(first)?, position(last)?) {
         (None, None) => Err(Malformed),
-        (None, Some(length)) => Ok(Range::SuffixLength(saturate(length))),
+        (None, Some(length)) => Ok(Range::Suffix(saturate(length))),
         (Some(first), Some(last)) if first > last => Err(Malformed),
-        (Some(first), last) => Ok(Range::Offsets(OffsetRange { first: saturate(first), last: last.map(saturate) })),
+        (Some(first), last) => Ok(Range::Offsets { first: saturate(first), last: last.map(saturate) }),
     }
 }
 

@@ -1,13 +1,11 @@
 use http::HeaderMap;
 use http::header::{HeaderValue, RANGE};
 use proptest::prelude::*;
-use steward_proto::restic::v1::OffsetRange;
-use steward_proto::restic::v1::download_request::Range;
 
-use super::{Malformed, parse, requested};
+use super::{Malformed, Range, parse, requested};
 
 fn offsets(first: i64, last: Option<i64>) -> Range {
-    Range::Offsets(OffsetRange { first, last })
+    Range::Offsets { first, last }
 }
 
 #[test]
@@ -17,13 +15,13 @@ fn one_range_of_bytes_is_read() {
         ("bytes=10-19", offsets(10, Some(19))),
         ("bytes=5-5", offsets(5, Some(5))),
         ("bytes=007-0010", offsets(7, Some(10))),
-        ("bytes=-100", Range::SuffixLength(100)),
-        ("bytes=-0", Range::SuffixLength(0)),
+        ("bytes=-100", Range::Suffix(100)),
+        ("bytes=-0", Range::Suffix(0)),
         ("Bytes=1-2", offsets(1, Some(2))),
         (" bytes = 1 - 2\t", offsets(1, Some(2))),
         ("bytes=9223372036854775807-", offsets(i64::MAX, None)),
         ("bytes=9223372036854775808-18446744073709551615", offsets(i64::MAX, Some(i64::MAX))),
-        ("bytes=-18446744073709551615", Range::SuffixLength(i64::MAX)),
+        ("bytes=-18446744073709551615", Range::Suffix(i64::MAX)),
     ] {
         assert_eq!(parse(header), Ok(expected), "{header}");
     }
@@ -87,7 +85,7 @@ fn model(first: Option<u128>, last: Option<u128>) -> Result<Range, Malformed> {
         _ if is_too_large(first) || is_too_large(last) => Err(Malformed),
         (Some(first), Some(last)) if first > last => Err(Malformed),
         (Some(first), last) => Ok(offsets(clamp(first), last.map(clamp))),
-        (None, Some(length)) => Ok(Range::SuffixLength(clamp(length))),
+        (None, Some(length)) => Ok(Range::Suffix(clamp(length))),
         (None, None) => Err(Malformed),
     }
 }

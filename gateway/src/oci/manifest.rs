@@ -1,0 +1,132 @@
+//! Manifests, by tag and by digest.
+
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{HeaderMap, StatusCode};
+use steward_proto::artifact::v1::{DeleteManifestRequest, GetManifestRequest, ImageName, Manifest, PutManifestRequest};
+
+use super::path::{self, Reference};
+use super::refusal::Refusal;
+use super::{Asked, DIGEST, MAX_MANIFEST_BYTES, blob, value};
+use crate::feed::{Fault, Whole};
+use crate::go::query;
+use crate::incoming::Incoming;
+
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const TAG: HeaderName = HeaderName::from_static("oci-tag");
+/// How many tags a manifest can be given at once, beside the one that it is pushed by.
+const MAX_TAGS: usize = 100;
+
+/// Reads a manifest as it was pushed.
+pub(super) async fn get(asked: &Asked, name: ImageName, reference: Reference) -> Result<Response, Refusal> {
+    let (manifest, content) = read(asked, name, reference, Content::Wanted).await?;
+    if blob::is_known(asked, &manifest.digest) {
+        return Ok((StatusCode::NOT_MODIFIED, blob::identifying(&manifest.digest)).into_response());
+    }
+    Ok((StatusCode::OK, describing(&manifest), content).into_response())
+}
+
+/// Tells what a manifest is.
+pub(super) async fn head(asked: &Asked, name: ImageName, reference: Reference) -> Result<Response, Refusal> {
+    let (manifest, _) = read(asked, name, reference, Content::Unwanted).await?;
+    let mut headers = describing(&manifest);
+    headers.insert(CONTENT_LENGTH, manifest.size.into());
+    Ok((StatusCode::OK, headers).into_response())
+}
+
+/// Stores a manifest, under a tag or its digest, and under the tags of the query.
+pub(super) async fn put(
+    asked: &Asked,
+    name: ImageName,
+    reference: Reference,
+    incoming: &mut Incoming,
+) -> Result<Response, Refusal> {
+    let tags: Result<Vec<String>, _> = query::all(asked.query(), "tag").map(|tag| path::tag(&tag)).collect();
+    let tags = tags?;
+    if tags.len() > MAX_TAGS {
+        let message = format!("a manifest is given {MAX_TAGS} tags at most by one request");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", message));
+    }
+    let content = read_body(asked, incoming).await?;
+    let media_type = asked.header(CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
+    let call = asked.call("PutManifest");
+    let request = PutManifestRequest {
+        name: Some(name.clone()),
+        reference: reference.as_str().to_owned(),
+        tags: tags.clone(),
+        media_type,
+        content,
+        ..PutManifestRequest::default()
+    };
+    let stored = call.run(asked.client().put_manifest(call.request(request))).await?.manifest;
+    let stored = stored.ok_or_else(|| Refusal::broken(&call, "no manifest"))?;
+
+    let mut headers = HeaderMap::new();
+    let location = format!("/v2/{}/manifests/{}", path::written(&name), stored.digest);
+    headers.extend(value(&location).map(|location| (LOCATION, location)));
+    headers.extend(value(&stored.digest).map(|digest| (DIGEST, digest)));
+    if !stored.subject.is_empty() {
+        headers.extend(value(&stored.subject).map(|subject| (SUBJECT, subject)));
+    }
+    for tag in tags.iter().filter_map(|tag| value(tag)) {
+        headers.append(TAG, tag);
+    }
+    Ok((StatusCode::CREATED, headers).into_response())
+}
+
+/// Deletes a tag, or a manifest with all its tags.
+pub(super) async fn delete(asked: &Asked, name: ImageName, reference: Reference) -> Result<Response, Refusal> {
+    let call = asked.call("DeleteManifest");
+    let reference = reference.as_str().to_owned();
+    let request = DeleteManifestRequest { name: Some(name), reference, ..DeleteManifestRequest::default() };
+    call.run(asked.client().delete_manifest(call.request(request))).await?;
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+/// Whether the bytes are asked for too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Wanted,
+    Unwanted,
+}
+
+async fn read(
+    asked: &Asked,
+    name: ImageName,
+    reference: Reference,
+    content: Content,
+) -> Result<(Manifest, Bytes), Refusal> {
+    let call = asked.call("GetManifest");
+    let request = GetManifestRequest {
+        name: Some(name),
+        reference: reference.as_str().to_owned(),
+        without_content: content == Content::Unwanted,
+    };
+    let found = call.run(asked.client().get_manifest(call.request(request))).await?;
+    let manifest = found.manifest.ok_or_else(|| Refusal::broken(&call, "no manifest"))?;
+    Ok((manifest, found.content))
+}
+
+fn describing(manifest: &Manifest) -> HeaderMap {
+    let mut headers = blob::identifying(&manifest.digest);
+    let r#type = value(&manifest.media_type).filter(|r#type| !r#type.is_empty());
+    headers.insert(CONTENT_TYPE, r#type.unwrap_or(HeaderValue::from_static("application/octet-stream")));
+    headers
+}
+
+async fn read_body(asked: &Asked, incoming: &mut Incoming) -> Result<Bytes, Refusal> {
+    let whole = Whole::announced(&asked.parts.headers, MAX_MANIFEST_BYTES)?;
+    let mut content = BytesMut::new();
+    while let Some(bytes) = incoming.next().await.map_err(Fault::from)? {
+        if (content.len() + bytes.len()) as u64 > whole.limit {
+            return Err(Fault::TooLong.into());
+        }
+        content.extend_from_slice(&bytes);
+    }
+    if whole.announced.is_some_and(|announced| announced != content.len() as u64) {
+        return Err(Fault::WrongLength.into());
+    }
+    Ok(content.freeze())
+}
