@@ -15,6 +15,7 @@ mod listener;
 pub mod lock;
 pub mod replication;
 pub mod restic;
+mod schedule;
 pub mod secrets;
 pub mod server;
 pub mod store;

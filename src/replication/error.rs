@@ -86,9 +86,22 @@ pub enum Error {
     /// There are as many tasks as may be.
     #[error("there are {0} tasks, which is the limit")]
     TooManyTasks(usize),
+    /// There are as many clusters as may be.
+    #[error("there are {0} clusters, which is the limit")]
+    TooManyClusters(usize),
     /// There are as many watches as may be.
     #[error("{0} watches are open already, which is the limit")]
     TooManyWatchers(usize),
+    /// One of several tasks of a request is refused, and so are all.
+    #[error("configs[{index}] {name:?}: {source}")]
+    InConfig {
+        /// Which one.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: Box<Error>,
+    },
     /// The server is about to stop.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -109,39 +122,44 @@ impl Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
-        let failure = |category, reason| Failure::new(category, reason, message.clone());
-        let bad = |reason, arg: &str| {
-            let failure = Failure::new(Category::InvalidArgument, reason, message.clone());
-            failure.with("arg", arg)
-        };
-        match error {
-            Error::Store(error) => error.into(),
-            Error::Missing(field) => bad("PARAMETER_MISSING", field),
-            Error::Empty(field) => bad("PARAMETER_EMPTY", field),
-            Error::Invalid { arg, .. } => bad("PARAMETER_INVALID", &arg),
-            Error::TargetForbidden(_) => bad("TARGET_FORBIDDEN", "url"),
-            Error::RepositoryNotFound(name) => failure(Category::NotFound, "REPOSITORY_NOT_FOUND").with("arg", name),
-            Error::TaskNotFound(name) => failure(Category::NotFound, "TASK_NOT_FOUND").with("arg", name),
-            Error::ExecutionNotFound(id) => failure(Category::NotFound, "EXECUTION_NOT_FOUND").with("arg", id),
-            Error::ClusterNotFound(name) => failure(Category::NotFound, "CLUSTER_NOT_FOUND").with("arg", name),
-            Error::PackageNotFound(key) => failure(Category::NotFound, "PACKAGE_NOT_FOUND").with("arg", key),
-            Error::VersionNotFound { package, version } => {
-                failure(Category::NotFound, "VERSION_NOT_FOUND").with("arg", package).with("version", version)
-            }
-            Error::ClusterExists(name) => failure(Category::AlreadyExists, "CLUSTER_EXISTS").with("arg", name),
-            Error::CenterExists => failure(Category::AlreadyExists, "CENTER_EXISTS"),
-            Error::NotRunOnce(name) => failure(Category::FailedPrecondition, "NOT_RUN_ONCE").with("arg", name),
-            Error::TaskRunning(name) => failure(Category::FailedPrecondition, "TASK_RUNNING").with("arg", name),
-            Error::TaskDisabled(name) => failure(Category::FailedPrecondition, "TASK_DISABLED").with("arg", name),
-            Error::ExecutionEnded(id) => failure(Category::FailedPrecondition, "EXECUTION_ENDED").with("arg", id),
-            Error::NotResumable(id) => failure(Category::FailedPrecondition, "NOT_RESUMABLE").with("arg", id),
-            Error::Unreachable { name, .. } => failure(Category::Unavailable, "CLUSTER_UNREACHABLE").with("arg", name),
-            Error::Tls { name, .. } => failure(Category::FailedPrecondition, "CLUSTER_TLS").with("arg", name),
-            Error::TooManyTasks(_) => failure(Category::ResourceExhausted, "TOO_MANY_TASKS"),
-            Error::TooManyWatchers(_) => failure(Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
-            Error::ShuttingDown => failure(Category::Unavailable, "SHUTTING_DOWN"),
-            Error::Internal(_) => failure(Category::Internal, "INTERNAL"),
+        answered(error.to_string(), error)
+    }
+}
+
+fn answered(message: String, error: Error) -> Failure {
+    let failure = |category, reason| Failure::new(category, reason, message.clone());
+    let bad = |reason, arg: &str| {
+        let failure = Failure::new(Category::InvalidArgument, reason, message.clone());
+        failure.with("arg", arg)
+    };
+    match error {
+        Error::Store(error) => error.into(),
+        Error::InConfig { name, source, .. } => answered(message, *source).with("config", name),
+        Error::Missing(field) => bad("PARAMETER_MISSING", field),
+        Error::Empty(field) => bad("PARAMETER_EMPTY", field),
+        Error::Invalid { arg, .. } => bad("PARAMETER_INVALID", &arg),
+        Error::TargetForbidden(_) => bad("TARGET_FORBIDDEN", "url"),
+        Error::RepositoryNotFound(name) => failure(Category::NotFound, "REPOSITORY_NOT_FOUND").with("arg", name),
+        Error::TaskNotFound(name) => failure(Category::NotFound, "TASK_NOT_FOUND").with("arg", name),
+        Error::ExecutionNotFound(id) => failure(Category::NotFound, "EXECUTION_NOT_FOUND").with("arg", id),
+        Error::ClusterNotFound(name) => failure(Category::NotFound, "CLUSTER_NOT_FOUND").with("arg", name),
+        Error::PackageNotFound(key) => failure(Category::NotFound, "PACKAGE_NOT_FOUND").with("arg", key),
+        Error::VersionNotFound { package, version } => {
+            failure(Category::NotFound, "VERSION_NOT_FOUND").with("arg", package).with("version", version)
         }
+        Error::ClusterExists(name) => failure(Category::AlreadyExists, "CLUSTER_EXISTS").with("arg", name),
+        Error::CenterExists => failure(Category::AlreadyExists, "CENTER_EXISTS"),
+        Error::NotRunOnce(name) => failure(Category::FailedPrecondition, "NOT_RUN_ONCE").with("arg", name),
+        Error::TaskRunning(name) => failure(Category::FailedPrecondition, "TASK_RUNNING").with("arg", name),
+        Error::TaskDisabled(name) => failure(Category::FailedPrecondition, "TASK_DISABLED").with("arg", name),
+        Error::ExecutionEnded(id) => failure(Category::FailedPrecondition, "EXECUTION_ENDED").with("arg", id),
+        Error::NotResumable(id) => failure(Category::FailedPrecondition, "NOT_RESUMABLE").with("arg", id),
+        Error::Unreachable { name, .. } => failure(Category::Unavailable, "CLUSTER_UNREACHABLE").with("arg", name),
+        Error::Tls { name, .. } => failure(Category::FailedPrecondition, "CLUSTER_TLS").with("arg", name),
+        Error::TooManyTasks(_) => failure(Category::ResourceExhausted, "TOO_MANY_TASKS"),
+        Error::TooManyClusters(_) => failure(Category::ResourceExhausted, "TOO_MANY_CLUSTERS"),
+        Error::TooManyWatchers(_) => failure(Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+        Error::ShuttingDown => failure(Category::Unavailable, "SHUTTING_DOWN"),
+        Error::Internal(_) => failure(Category::Internal, "INTERNAL"),
     }
 }

@@ -21,9 +21,9 @@ pub(super) fn task_key(key: &str) -> Key {
     KeyBuilder::new(Table::ReplicaTaskKey).text(key).build()
 }
 
-/// The pieces of what a task is to do.
-pub(super) fn config(key: &str) -> Key {
-    KeyBuilder::new(Table::ReplicaConfig).text(key).build()
+/// The pieces of what a task is to do, by the id that its record has.
+pub(super) fn config_pieces(id: &str) -> Key {
+    KeyBuilder::new(Table::ReplicaConfig).text(id).build()
 }
 
 pub(super) fn cluster(id: &str) -> Key {
@@ -32,6 +32,11 @@ pub(super) fn cluster(id: &str) -> Key {
 
 pub(super) fn cluster_name(name: &str) -> Key {
     KeyBuilder::new(Table::ClusterName).text(name).build()
+}
+
+/// The center: there is one at most. No cluster has the empty name.
+pub(super) fn cluster_center() -> Key {
+    cluster_name("")
 }
 
 /// The pieces of the certificate of a cluster.
@@ -58,6 +63,11 @@ pub(super) fn execution_active(id: &str) -> Key {
 
 pub(super) fn execution_deleted(id: &str) -> Key {
     KeyBuilder::new(Table::ReplicaDeletedExecution).text(id).build()
+}
+
+/// A deleted task whose records have to be swept. Keys of tasks are longer than ids of runs.
+pub(super) fn task_deleted(task_key: &str) -> Key {
+    KeyBuilder::new(Table::ReplicaDeletedExecution).text(task_key).build()
 }
 
 pub(super) fn result(execution: &str, sequence: u64) -> Key {

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::error::Error;
 use super::local::{self, LocalChannel};
+use super::reach::{AcceptAll, Reach};
 use super::settings::Settings;
 use crate::clock::Clock;
 use crate::secrets::Secrets;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub(super) artifacts: ArtifactServiceClient<LocalChannel>,
     /// Encrypts passwords.
     pub(super) secrets: Secrets,
+    /// Asks targets whether they are there.
+    pub(super) reach: Arc<dyn Reach>,
     /// A run was queued, or is to stop.
     pub(super) executions: Notify,
     pub(super) tasks: TaskTracker,
@@ -55,9 +58,24 @@ impl Replication {
         shutdown: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
+        Self::with_reach(store, artifacts, clock, secrets, settings, shutdown, tasks, Arc::new(AcceptAll))
+    }
+
+    /// The same, with another way to ask targets whether they are there.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
+    pub(super) fn with_reach(
+        store: Arc<dyn Store>,
+        artifacts: LocalChannel,
+        clock: Arc<dyn Clock>,
+        secrets: Secrets,
+        settings: Settings,
+        shutdown: CancellationToken,
+        tasks: TaskTracker,
+        reach: Arc<dyn Reach>,
+    ) -> Self {
         let artifacts = local::artifacts(artifacts);
         let executions = Notify::new();
-        Replication(Arc::new(Parts { store, clock, settings, artifacts, secrets, executions, tasks, shutdown }))
+        Replication(Arc::new(Parts { store, clock, settings, artifacts, secrets, reach, executions, tasks, shutdown }))
     }
 
     /// Attempts until the changes are committed or there are none.

@@ -3,6 +3,7 @@
 mod clusters;
 mod configs;
 mod executions;
+mod paging;
 
 use std::sync::Arc;
 

@@ -53,6 +53,7 @@ pub(super) async fn start(
     let local = local_channel(Routes::new(super::grpc::artifact_service(artifacts.clone())).prepare());
     let settings = config.replication.settings(&config.server);
     let replication = Replication::new(store, local, clock, secrets, settings, shutdown.clone(), tasks.clone());
+    replication.start();
     let clusters = ClusterServer::new(replication.clone());
     Ok(Servers { artifacts, replication: ReplicationServer::new(replication), clusters })
 }

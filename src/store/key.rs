@@ -123,7 +123,7 @@ pub enum Table {
     ArtifactFolder = 0x62,
     /// Replication tasks, by project, repository and name.
     ReplicaTask = 0x70,
-    /// What replication tasks are to do, in pieces, by key of the task and number.
+    /// What replication tasks are to do, in pieces, by id and number.
     ReplicaConfig = 0x71,
     /// Names of replication tasks, by key.
     ReplicaTaskKey = 0x72,
@@ -145,7 +145,7 @@ pub enum Table {
     ReplicaLog = 0x7a,
     /// Uploads to targets that are under way, by key of the task and digest of place and blob.
     ReplicaBlobSession = 0x7b,
-    /// Runs whose records have to be swept, by id.
+    /// Runs whose records have to be swept, by id, and deleted tasks, by key.
     ReplicaDeletedExecution = 0x7c,
 }
 

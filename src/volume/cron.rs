@@ -1,43 +1,26 @@
 //! When a policy is due: schedules of cron in a time zone.
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::error::Error;
+use crate::schedule::{self, Syntax};
 
-/// The longest schedule, in bytes.
-const MAX_SCHEDULE_BYTES: usize = 128;
+pub(super) use crate::schedule::instant;
 
 /// A schedule that is due again and again.
 #[derive(Clone, Debug)]
-pub(super) struct Schedule {
-    cron: Cron,
-    zone: TimeZone,
-}
+pub(super) struct Schedule(schedule::Schedule);
 
 impl Schedule {
     /// Reads five fields of cron, or `@hourly` and the like. It has to be due at some time after `now_us`.
     pub(super) fn parse(schedule: &str, zone: &str, now_us: u64) -> Result<Self, Error> {
-        let invalid = |problem: String| Error::Invalid { field: "policy.schedule", problem };
-        if schedule.len() > MAX_SCHEDULE_BYTES {
-            return Err(invalid(format!("has {} bytes; the limit is {MAX_SCHEDULE_BYTES}", schedule.len())));
-        }
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(schedule).map_err(|error| invalid(format!("{schedule:?}: {error}")))?;
-        let parsed = Schedule { cron, zone: time_zone(zone)? };
-        match parsed.next(now_us) {
-            Some(_) => Ok(parsed),
-            None => Err(invalid(format!("{schedule:?} is never due"))),
-        }
+        let parsed = schedule::Schedule::parse(schedule, Syntax::Cron, time_zone(zone)?, now_us);
+        parsed.map(Schedule).map_err(|problem| Error::Invalid { field: "policy.schedule", problem })
     }
 
     /// When it is due first after a time; both in microseconds since the epoch.
     pub(super) fn next(&self, after_us: u64) -> Option<u64> {
-        let after = instant(after_us)?.to_zoned(self.zone.clone());
-        let next = self.cron.find_next_occurrence(&after, false).ok()?;
-        u64::try_from(next.timestamp().as_microsecond()).ok()
+        self.0.next(after_us)
     }
 }
 
@@ -52,13 +35,10 @@ pub(super) fn time_zone(name: &str) -> Result<TimeZone, Error> {
     })
 }
 
-/// A time of a record.
-pub(super) fn instant(micros: u64) -> Option<Timestamp> {
-    Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn micros(time: &str) -> u64 {

@@ -3,62 +3,89 @@
 use steward_proto::replication::v1 as api;
 
 use super::ClusterServer;
+use super::paging::{page_size, page_token, token_of};
+use crate::replication::clusters::Which;
 use crate::replication::error::Error;
 
 impl ClusterServer {
     pub(super) async fn handle_create_cluster(
         &self,
-        _request: api::CreateClusterRequest,
-        _user: &str,
+        request: api::CreateClusterRequest,
+        user: &str,
     ) -> Result<api::CreateClusterResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let spec = request.cluster.ok_or(Error::Missing("cluster"))?;
+        let cluster = self.replication.create_cluster(spec, user).await?;
+        Ok(api::CreateClusterResponse { cluster: Some(cluster) })
     }
 
     pub(super) async fn handle_update_cluster(
         &self,
-        _request: api::UpdateClusterRequest,
-        _user: &str,
+        request: api::UpdateClusterRequest,
+        user: &str,
     ) -> Result<api::UpdateClusterResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let spec = request.cluster.ok_or(Error::Missing("cluster"))?;
+        let cluster = self.replication.update_cluster(spec, user).await?;
+        Ok(api::UpdateClusterResponse { cluster: Some(cluster) })
     }
 
     pub(super) async fn handle_get_cluster(
         &self,
-        _request: api::GetClusterRequest,
+        request: api::GetClusterRequest,
         _user: &str,
     ) -> Result<api::GetClusterResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let which = match &request.which {
+            Some(api::get_cluster_request::Which::Id(id)) => Which::Id(id),
+            Some(api::get_cluster_request::Which::Name(name)) => Which::Name(name),
+            Some(api::get_cluster_request::Which::Center(true)) => Which::Center,
+            Some(api::get_cluster_request::Which::Center(false)) | None => return Err(Error::Missing("name")),
+        };
+        let cluster = self.replication.get_cluster(which).await?;
+        Ok(api::GetClusterResponse { cluster: Some(cluster) })
     }
 
     pub(super) async fn handle_list_clusters(
         &self,
-        _request: api::ListClustersRequest,
+        request: api::ListClustersRequest,
         _user: &str,
     ) -> Result<api::ListClustersResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let invalid = || Error::invalid("page_token", "is not one that this list gave");
+        let after = token_of(&request.page_token)?.map(String::from_utf8).transpose().map_err(|_| invalid())?;
+        let of_type = api::ClusterType::try_from(request.r#type)
+            .map_err(|_| Error::invalid("type", "is not a type of clusters"))?;
+        let limit = page_size(request.page_size)?;
+        let listed = self.replication.list_clusters(&request.name_contains, of_type, after.as_deref(), limit);
+        let page = listed.await?;
+        Ok(api::ListClustersResponse {
+            clusters: page.clusters,
+            next_page_token: page.next.map_or_else(String::new, |name| page_token(name.as_bytes())),
+            total_size: i64::try_from(page.total).unwrap_or(i64::MAX),
+        })
     }
 
     pub(super) async fn handle_cluster_exists(
         &self,
-        _request: api::ClusterExistsRequest,
+        request: api::ClusterExistsRequest,
         _user: &str,
     ) -> Result<api::ClusterExistsResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let exists = self.replication.cluster_exists(&request.name).await?;
+        Ok(api::ClusterExistsResponse { exists })
     }
 
     pub(super) async fn handle_delete_cluster(
         &self,
-        _request: api::DeleteClusterRequest,
+        request: api::DeleteClusterRequest,
         _user: &str,
     ) -> Result<api::DeleteClusterResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        self.replication.delete_cluster(&request.id).await?;
+        Ok(api::DeleteClusterResponse {})
     }
 
     pub(super) async fn handle_try_connect(
         &self,
-        _request: api::TryConnectRequest,
+        request: api::TryConnectRequest,
         _user: &str,
     ) -> Result<api::TryConnectResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let cluster = self.replication.try_connect(&request.name).await?;
+        Ok(api::TryConnectResponse { cluster: Some(cluster) })
     }
 }

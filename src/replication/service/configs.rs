@@ -3,70 +3,94 @@
 use steward_proto::replication::v1 as api;
 
 use super::ReplicationServer;
+use super::paging::{page_size, page_token, token_of};
 use crate::replication::error::Error;
+use crate::replication::queue::TaskId;
+use crate::store::Key;
 
 impl ReplicationServer {
     pub(super) async fn handle_create_configs(
         &self,
-        _request: api::CreateConfigsRequest,
-        _user: &str,
+        request: api::CreateConfigsRequest,
+        user: &str,
     ) -> Result<api::CreateConfigsResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let api::CreateConfigsRequest { project, repository, configs } = request;
+        let tasks = self.replication.create_tasks(&project, &repository, configs, user).await?;
+        Ok(api::CreateConfigsResponse { tasks })
     }
 
     pub(super) async fn handle_update_config(
         &self,
-        _request: api::UpdateConfigRequest,
-        _user: &str,
+        request: api::UpdateConfigRequest,
+        user: &str,
     ) -> Result<api::UpdateConfigResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let config = request.config.ok_or(Error::Missing("config"))?;
+        let task = self.replication.update_task(config, user).await?;
+        Ok(api::UpdateConfigResponse { task: Some(task) })
     }
 
     pub(super) async fn handle_get_config(
         &self,
-        _request: api::GetConfigRequest,
+        request: api::GetConfigRequest,
         _user: &str,
     ) -> Result<api::GetConfigResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let api::GetConfigRequest { project, repository, name } = request;
+        let task = self.replication.get_task(&TaskId { project, repository, name }).await?;
+        Ok(api::GetConfigResponse { task: Some(task) })
     }
 
     pub(super) async fn handle_list_configs(
         &self,
-        _request: api::ListConfigsRequest,
+        request: api::ListConfigsRequest,
         _user: &str,
     ) -> Result<api::ListConfigsResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let after = token_of(&request.page_token)?.map(Key::from_bytes);
+        let limit = page_size(request.page_size)?;
+        let page = self.replication.list_tasks(&request.project, &request.repository, after, limit).await?;
+        Ok(api::ListConfigsResponse {
+            tasks: page.tasks,
+            next_page_token: page.next.map_or_else(String::new, |key| page_token(key.as_bytes())),
+            total_size: i64::try_from(page.total).unwrap_or(i64::MAX),
+        })
     }
 
     pub(super) async fn handle_delete_config(
         &self,
-        _request: api::DeleteConfigRequest,
+        request: api::DeleteConfigRequest,
         _user: &str,
     ) -> Result<api::DeleteConfigResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let api::DeleteConfigRequest { project, repository, name } = request;
+        self.replication.delete_task(&TaskId { project, repository, name }).await?;
+        Ok(api::DeleteConfigResponse {})
     }
 
     pub(super) async fn handle_toggle_config(
         &self,
-        _request: api::ToggleConfigRequest,
+        request: api::ToggleConfigRequest,
         _user: &str,
     ) -> Result<api::ToggleConfigResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let api::ToggleConfigRequest { project, repository, name, enabled } = request;
+        let task = self.replication.toggle_task(&TaskId { project, repository, name }, enabled).await?;
+        Ok(api::ToggleConfigResponse { task: Some(task) })
     }
 
     pub(super) async fn handle_create_run_once_task(
         &self,
-        _request: api::CreateRunOnceTaskRequest,
-        _user: &str,
+        request: api::CreateRunOnceTaskRequest,
+        user: &str,
     ) -> Result<api::CreateRunOnceTaskResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let config = request.config.ok_or(Error::Missing("config"))?;
+        let task = self.replication.create_run_once(config, user).await?;
+        Ok(api::CreateRunOnceTaskResponse { task: Some(task) })
     }
 
     pub(super) async fn handle_delete_run_once_task(
         &self,
-        _request: api::DeleteRunOnceTaskRequest,
+        request: api::DeleteRunOnceTaskRequest,
         _user: &str,
     ) -> Result<api::DeleteRunOnceTaskResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let api::DeleteRunOnceTaskRequest { project, repository, name } = request;
+        self.replication.delete_run_once(&TaskId { project, repository, name }).await?;
+        Ok(api::DeleteRunOnceTaskResponse {})
     }
 }

@@ -1,0 +1,192 @@
+//! Queues the runs of tasks in real time: when something changes that concerns them.
+//!
+//! A run is for the changes between two stamps. They are noted as taken up when it is queued; if it fails, it is queued again some
+//! time later, or with the next change, from where it began.
+
+use async_trait::async_trait;
+use steward_proto::artifact::v1::ArtifactChange;
+use steward_proto::replication::v1::{ExecutionStatus, ReplicaType};
+use steward_proto::store::v1::{ExecutionRecord, ReplicaTaskRecord};
+
+use super::error::Error;
+use super::keys;
+use super::parts::Replication;
+use super::queue::{Cause, TaskId};
+use super::schedule_engine::time_of;
+use super::task_check::type_of;
+use crate::clock::Timestamp;
+use crate::engine::Engine;
+use crate::store::tx;
+use crate::store::{Key, KeyRange, Table};
+
+/// How many pages of changes one run is for at most.
+const MOST_PAGES: usize = 50;
+/// How far the stamp of a task may stay behind while nothing concerns it, in microseconds.
+const STAMP_LAG_US: u64 = 10 * 60 * 1_000_000;
+/// How often a run that failed is queued again by itself.
+const MOST_RETRIES: u64 = 10;
+/// How long after its failure that is: this, twice as long with every further failure, an hour at most.
+const RETRY_AFTER_US: u64 = 30 * 1_000_000;
+const LONGEST_RETRY_US: u64 = 60 * 60 * 1_000_000;
+
+/// Queues the runs of tasks in real time. One is woken by changes of artifacts, one by tasks whose runs have ended.
+pub(super) struct RealtimeEngine {
+    replication: Replication,
+    wakes_on: Table,
+}
+
+impl RealtimeEngine {
+    /// Woken by changes of artifacts.
+    pub(super) fn by_changes(replication: Replication) -> Self {
+        RealtimeEngine { replication, wakes_on: Table::ArtifactChange }
+    }
+
+    /// Woken by tasks: a run has ended, or one was switched on.
+    pub(super) fn by_tasks(replication: Replication) -> Self {
+        RealtimeEngine { replication, wakes_on: Table::ReplicaTask }
+    }
+}
+
+#[async_trait]
+impl Engine for RealtimeEngine {
+    type Error = Error;
+
+    fn name(&self) -> &'static str {
+        match self.wakes_on {
+            Table::ReplicaTask => "replication_realtime_tasks",
+            _ => "replication_realtime",
+        }
+    }
+
+    fn wakes_on(&self) -> Key {
+        Key::table(self.wakes_on)
+    }
+
+    async fn activate(&mut self) -> Result<Option<Timestamp>, Error> {
+        let replication = &self.replication;
+        let all = KeyRange::prefix(&Key::table(Table::ReplicaTask));
+        let mut next: Option<u64> = None;
+        for (key, value) in tx::scan(&*replication.store, all, usize::MAX).await? {
+            let record: ReplicaTaskRecord = tx::decode(&key, &value)?;
+            let is_idle = record.enabled && record.active_execution.is_empty();
+            if !is_idle || type_of(&record) != Some(ReplicaType::RealTime) {
+                continue;
+            }
+            let again_us = match replication.follow(&record).await {
+                Ok(again_us) => again_us,
+                // One task, such as that of a repository that is gone, does not hold up the others.
+                Err(Error::RepositoryNotFound(_) | Error::TaskRunning(_) | Error::TaskDisabled(_)) => continue,
+                Err(Error::TaskNotFound(_)) => continue,
+                Err(Error::ShuttingDown) => return Ok(None),
+                Err(error) => {
+                    let task = TaskId::of(&record).full_name();
+                    tracing::warn!(task, %error, "the changes for a task cannot be followed");
+                    replication.now_us() + RETRY_AFTER_US
+                }
+            };
+            next = Some(next.map_or(again_us, |next| next.min(again_us)));
+        }
+        Ok(next.map(time_of))
+    }
+}
+
+/// The changes behind a stamp, as far as they concern a task.
+enum Changes {
+    /// Some do, up to this stamp.
+    Some(u64),
+    /// None does up to this stamp. There may be more behind it.
+    None { to_stamp: u64, has_more: bool },
+    /// They are no longer all kept.
+    Forgotten,
+}
+
+impl Replication {
+    /// Queues a run of a task that does not run, if changes concern it or its last run failed. Answers when to look again.
+    async fn follow(&self, record: &ReplicaTaskRecord) -> Result<u64, Error> {
+        let (task, now_us) = (TaskId::of(record), self.now_us());
+        let failed = self.failed_run(record).await?;
+        let changes = self.changes_for(&task, record).await?;
+        let retry_us = failed.as_ref().and_then(|failed| retry_at(record, failed));
+        let is_for_all = failed.as_ref().is_some_and(|failed| failed.to_stamp == 0);
+        // What the run before has not done is done with what has changed since.
+        let from_stamp =
+            failed.as_ref().map_or(record.change_stamp, |failed| failed.from_stamp.min(record.change_stamp));
+        let everything = Cause::Change { from_stamp: 0, to_stamp: 0 };
+        let cause = match changes {
+            Changes::Forgotten => everything,
+            Changes::Some(_) if is_for_all => everything,
+            Changes::Some(to_stamp) => Cause::Change { from_stamp, to_stamp },
+            Changes::None { to_stamp, has_more: true } => {
+                self.advance(&task, record, to_stamp).await?;
+                return Ok(now_us);
+            }
+            Changes::None { to_stamp, has_more: false } => match retry_us {
+                Some(retry_us) if retry_us <= now_us && is_for_all => everything,
+                Some(retry_us) if retry_us <= now_us => Cause::Change { from_stamp, to_stamp },
+                Some(retry_us) => return Ok(retry_us.min(now_us + STAMP_LAG_US)),
+                None => {
+                    if to_stamp > record.change_stamp.saturating_add(STAMP_LAG_US) {
+                        self.advance(&task, record, to_stamp).await?;
+                    }
+                    return Ok(now_us + STAMP_LAG_US);
+                }
+            },
+        };
+        self.queue_execution(&task, cause).await?;
+        Ok(now_us + STAMP_LAG_US)
+    }
+
+    /// The last run of a task, if it is one that changes made and that failed.
+    async fn failed_run(&self, record: &ReplicaTaskRecord) -> Result<Option<ExecutionRecord>, Error> {
+        if record.last_status != i32::from(ExecutionStatus::Failed) {
+            return Ok(None);
+        }
+        let last: Option<ExecutionRecord> = tx::read(&*self.store, &keys::execution(&record.last_execution)).await?;
+        Ok(last.filter(|last| last.trigger == "change" && last.end_us != 0))
+    }
+
+    async fn changes_for(&self, task: &TaskId, record: &ReplicaTaskRecord) -> Result<Changes, Error> {
+        let (mut stamp, mut is_concerned, mut has_more) = (record.change_stamp, false, true);
+        for _ in 0..MOST_PAGES {
+            let Some(page) = self.changes_after(task, stamp).await? else { return Ok(Changes::Forgotten) };
+            is_concerned |= page.changes.iter().any(|change| concerns(change, record));
+            stamp = u64::try_from(page.last_stamp).unwrap_or(0).max(stamp);
+            has_more = page.has_more;
+            if !has_more {
+                break;
+            }
+        }
+        Ok(if is_concerned { Changes::Some(stamp) } else { Changes::None { to_stamp: stamp, has_more } })
+    }
+
+    /// Notes that nothing up to a stamp concerns a task.
+    async fn advance(&self, task: &TaskId, seen: &ReplicaTaskRecord, stamp: u64) -> Result<(), Error> {
+        let decided = self.decide("a task", |mut tx| async move {
+            let Some(mut record) = tx.get::<ReplicaTaskRecord>(&task.key()).await? else {
+                return Ok(tx.answer(()));
+            };
+            // A task that was changed meanwhile may be for more than it was.
+            if record.config == seen.config && record.change_stamp == seen.change_stamp {
+                record.change_stamp = stamp;
+                tx.put(task.key(), &record);
+            }
+            Ok::<_, Error>(tx.answer(()))
+        });
+        decided.await.map(|_| ())
+    }
+}
+
+/// Whether a change is of a kind that a task is for. Its run looks closer.
+fn concerns(change: &ArtifactChange, task: &ReplicaTaskRecord) -> bool {
+    let is_followed = if change.path.is_empty() { task.follows_tags } else { task.follows_files };
+    // What refers to another is announced with its digest even if it is gone.
+    let is_deletion = change.digest.is_empty();
+    is_followed && (!is_deletion || task.follows_deletes)
+}
+
+/// When a run that failed is queued again by itself; nothing: it has failed too often.
+fn retry_at(record: &ReplicaTaskRecord, failed: &ExecutionRecord) -> Option<u64> {
+    let failures = record.failures.max(1);
+    let wait_us = RETRY_AFTER_US << (failures - 1).min(16);
+    (failures <= MOST_RETRIES).then(|| failed.end_us.saturating_add(wait_us.min(LONGEST_RETRY_US)))
+}
