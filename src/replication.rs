@@ -5,14 +5,37 @@
 //! crash goes on where it stopped. What is copied is read over the artifact service (`local`), like any client does,
 //! and written to a *target* (`target`): a registry, or another Steward.
 
+mod alerts;
+mod blob_sessions;
+mod cancel;
+mod copy;
+mod deletes;
+mod dry_run;
 mod error;
+mod execution_watch;
+mod executions;
+mod glob;
+mod job;
 mod keys;
 mod local;
 mod parts;
 mod pieces;
+mod placed;
+mod plan;
+mod progress;
+mod queue;
+mod rate;
+mod retention;
+mod run;
+mod run_log;
+mod runner;
+mod select;
 mod service;
 mod settings;
+mod source;
 mod target;
+mod targets;
+mod walk;
 
 pub use self::error::Error;
 pub use self::local::{LocalChannel, local_channel};

@@ -11,7 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use super::error::Error;
 use super::local::{self, LocalChannel};
+use super::progress::Runs;
 use super::settings::Settings;
+use super::targets::{NoTargets, Targets};
 use crate::clock::Clock;
 use crate::secrets::Secrets;
 use crate::store::tx::Tx;
@@ -30,6 +32,10 @@ pub struct Parts {
     pub(super) artifacts: ArtifactServiceClient<LocalChannel>,
     /// Encrypts passwords.
     pub(super) secrets: Secrets,
+    /// Where runs get their targets from.
+    pub(super) targets: Arc<dyn Targets>,
+    /// The runs that are under way in this process.
+    pub(super) runs: Runs,
     /// A run was queued, or is to stop.
     pub(super) executions: Notify,
     pub(super) tasks: TaskTracker,
@@ -57,7 +63,18 @@ impl Replication {
     ) -> Self {
         let artifacts = local::artifacts(artifacts);
         let executions = Notify::new();
-        Replication(Arc::new(Parts { store, clock, settings, artifacts, secrets, executions, tasks, shutdown }))
+        let (targets, runs) = (Arc::new(NoTargets), Runs::default());
+        let parts = Parts { store, clock, settings, artifacts, secrets, targets, runs, executions, tasks, shutdown };
+        Replication(Arc::new(parts))
+    }
+
+    /// The same with these targets. Only before anybody else shares it.
+    #[must_use]
+    pub(super) fn with_targets(mut self, targets: Arc<dyn Targets>) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.targets = targets;
+        }
+        self
     }
 
     /// Attempts until the changes are committed or there are none.
