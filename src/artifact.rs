@@ -22,8 +22,10 @@ mod folders;
 mod glob;
 mod image_blobs;
 mod image_name;
+#[cfg(test)]
 mod image_testing;
 mod images;
+#[cfg(test)]
 mod images_test;
 mod keys;
 mod lookup;
@@ -31,11 +33,13 @@ mod manifest_parse;
 mod manifest_parts;
 mod manifest_put;
 mod manifests;
+#[cfg(test)]
 mod manifests_test;
 mod measure;
 mod metadata;
 mod names;
 mod packages;
+#[cfg(test)]
 mod packages_test;
 mod paging;
 mod place;

@@ -11,8 +11,10 @@ use tokio_util::task::TaskTracker;
 
 use super::error::Error;
 use super::local::{self, LocalChannel};
+use super::progress::Runs;
 use super::reach::{AcceptAll, Reach};
 use super::settings::Settings;
+use super::targets::{NoTargets, Targets};
 use crate::clock::Clock;
 use crate::secrets::Secrets;
 use crate::store::tx::Tx;
@@ -33,6 +35,10 @@ pub struct Parts {
     pub(super) secrets: Secrets,
     /// Asks targets whether they are there.
     pub(super) reach: Arc<dyn Reach>,
+    /// Where runs get their targets from.
+    pub(super) targets: Arc<dyn Targets>,
+    /// The runs that are under way in this process.
+    pub(super) runs: Runs,
     /// A run was queued, or is to stop.
     pub(super) executions: Notify,
     pub(super) tasks: TaskTracker,
@@ -75,7 +81,29 @@ impl Replication {
     ) -> Self {
         let artifacts = local::artifacts(artifacts);
         let executions = Notify::new();
-        Replication(Arc::new(Parts { store, clock, settings, artifacts, secrets, reach, executions, tasks, shutdown }))
+        let (targets, runs) = (Arc::new(NoTargets), Runs::default());
+        Replication(Arc::new(Parts {
+            store,
+            clock,
+            settings,
+            artifacts,
+            secrets,
+            reach,
+            targets,
+            runs,
+            executions,
+            tasks,
+            shutdown,
+        }))
+    }
+
+    /// The same with these targets. Only before anybody else shares it.
+    #[must_use]
+    pub(super) fn with_targets(mut self, targets: Arc<dyn Targets>) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.targets = targets;
+        }
+        self
     }
 
     /// Attempts until the changes are committed or there are none.

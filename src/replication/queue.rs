@@ -9,7 +9,7 @@ use super::parts::Replication;
 use crate::store::tx::Tx;
 
 /// Which task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct TaskId {
     pub(super) project: String,
     pub(super) repository: String,
@@ -42,6 +42,12 @@ impl TaskId {
 
     pub(super) fn key(&self) -> crate::store::Key {
         keys::task(&self.project, &self.repository, &self.name)
+    }
+}
+
+impl std::fmt::Display for TaskId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.project, self.repository, self.name)
     }
 }
 

@@ -1,96 +1,160 @@
 //! The calls about runs.
 
+use futures::StreamExt as _;
 use steward_proto::replication::v1 as api;
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::Status;
 
 use super::{Answers, ReplicationServer};
+use crate::error::Failure;
 use crate::replication::error::Error;
+use crate::replication::executions::execution;
+use crate::replication::queue::{Cause, TaskId};
+
+/// The names of a task are not longer than this, in bytes: no longer one is looked for.
+const MAX_NAME_BYTES: usize = 128;
+
+/// The task of a request. What cannot be a name names nothing.
+fn task(project: String, repository: String, name: String) -> Result<TaskId, Error> {
+    if name.is_empty() {
+        return Err(Error::Missing("name"));
+    }
+    if [&project, &repository, &name].iter().any(|part| part.len() > MAX_NAME_BYTES) {
+        return Err(Error::TaskNotFound(name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned()));
+    }
+    Ok(TaskId { project, repository, name })
+}
+
+fn total(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
 
 impl ReplicationServer {
+    /// A place among those who listen.
+    fn watcher(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let permit = std::sync::Arc::clone(&self.watchers).try_acquire_owned();
+        permit.map_err(|_| Error::TooManyWatchers(self.replication.settings.max_watchers))
+    }
+
     pub(super) async fn handle_execute_run_once_task(
         &self,
-        _request: api::ExecuteRunOnceTaskRequest,
+        request: api::ExecuteRunOnceTaskRequest,
         _user: &str,
     ) -> Result<api::ExecuteRunOnceTaskResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let task = task(request.project, request.repository, request.name)?;
+        let record = self.replication.execute_run_once(&task).await?;
+        Ok(api::ExecuteRunOnceTaskResponse { execution: Some(execution(&record)) })
     }
 
     pub(super) async fn handle_get_run_once_task_status(
         &self,
-        _request: api::GetRunOnceTaskStatusRequest,
+        request: api::GetRunOnceTaskStatusRequest,
         _user: &str,
     ) -> Result<api::GetRunOnceTaskStatusResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let task = task(request.project, request.repository, request.name)?;
+        let execution = self.replication.latest_execution(&task).await?;
+        Ok(api::GetRunOnceTaskStatusResponse { execution })
     }
 
     pub(super) async fn handle_run_task(
         &self,
-        _request: api::RunTaskRequest,
+        request: api::RunTaskRequest,
         _user: &str,
     ) -> Result<api::RunTaskResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let task = task(request.project, request.repository, request.name)?;
+        let record = self.replication.queue_execution(&task, Cause::Manual).await?;
+        Ok(api::RunTaskResponse { execution: Some(execution(&record)) })
     }
 
     pub(super) async fn handle_plan_execution(
         &self,
-        _request: api::PlanExecutionRequest,
+        request: api::PlanExecutionRequest,
         _user: &str,
     ) -> Result<Answers<api::PlanExecutionResponse>, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let task = task(request.project, request.repository, request.name)?;
+        let permit = self.watcher()?;
+        let parts = self.replication.plan_execution(&task).await?;
+        Ok(parts.map(move |part| told(part, &permit)).boxed())
     }
 
     pub(super) async fn handle_get_execution(
         &self,
-        _request: api::GetExecutionRequest,
+        request: api::GetExecutionRequest,
         _user: &str,
     ) -> Result<api::GetExecutionResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let execution = self.replication.show_execution(&request.execution_id).await?;
+        Ok(api::GetExecutionResponse { execution: Some(execution) })
     }
 
     pub(super) async fn handle_list_executions(
         &self,
-        _request: api::ListExecutionsRequest,
+        request: api::ListExecutionsRequest,
         _user: &str,
     ) -> Result<api::ListExecutionsResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let listed = self.replication.list_executions(&request).await?;
+        Ok(api::ListExecutionsResponse {
+            executions: listed.found,
+            next_page_token: listed.next,
+            total_size: total(listed.total),
+        })
     }
 
     pub(super) async fn handle_watch_execution(
         &self,
-        _request: api::WatchExecutionRequest,
+        request: api::WatchExecutionRequest,
         _user: &str,
     ) -> Result<Answers<api::WatchExecutionResponse>, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let permit = self.watcher()?;
+        let events = self.replication.watch_execution(&request.execution_id, request.after_sequence).await?;
+        Ok(events.map(move |event| told(event, &permit)).boxed())
     }
 
     pub(super) async fn handle_cancel_execution(
         &self,
-        _request: api::CancelExecutionRequest,
+        request: api::CancelExecutionRequest,
         _user: &str,
     ) -> Result<api::CancelExecutionResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let record = self.replication.cancel_execution(&request.execution_id).await?;
+        Ok(api::CancelExecutionResponse { execution: Some(self.replication.shown_execution(&record)) })
     }
 
     pub(super) async fn handle_resume_execution(
         &self,
-        _request: api::ResumeExecutionRequest,
+        request: api::ResumeExecutionRequest,
         _user: &str,
     ) -> Result<api::ResumeExecutionResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let record = self.replication.resume_execution(&request.execution_id).await?;
+        Ok(api::ResumeExecutionResponse { execution: Some(execution(&record)) })
     }
 
     pub(super) async fn handle_list_artifact_results(
         &self,
-        _request: api::ListArtifactResultsRequest,
+        request: api::ListArtifactResultsRequest,
         _user: &str,
     ) -> Result<api::ListArtifactResultsResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let listed = self.replication.list_results(&request).await?;
+        Ok(api::ListArtifactResultsResponse {
+            results: listed.found,
+            next_page_token: listed.next,
+            total_size: total(listed.total),
+        })
     }
 
     pub(super) async fn handle_list_log_lines(
         &self,
-        _request: api::ListLogLinesRequest,
+        request: api::ListLogLinesRequest,
         _user: &str,
     ) -> Result<api::ListLogLinesResponse, Error> {
-        Err(Error::Internal("not built yet".to_owned()))
+        let listed = self.replication.list_log(&request).await?;
+        Ok(api::ListLogLinesResponse {
+            lines: listed.found,
+            next_page_token: listed.next,
+            total_size: total(listed.total),
+        })
     }
+}
+
+/// A part of a stream as callers get it. Whoever listens has a place as long as the stream is there.
+fn told<T>(part: Result<T, Error>, _place: &OwnedSemaphorePermit) -> Result<T, Status> {
+    part.map_err(|error| Failure::from(error).into())
 }
