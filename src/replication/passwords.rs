@@ -7,6 +7,7 @@ use steward_proto::store::v1::{ClusterRecord, ReplicaTaskRecord};
 use super::address_policy::AddressPolicy;
 use super::error::Error;
 use super::parts::Replication;
+use super::target::ClusterAddress;
 use super::url::TargetUrl;
 
 /// Whose password it is.
@@ -14,18 +15,6 @@ use super::url::TargetUrl;
 pub(super) enum Owner<'a> {
     Task(&'a str),
     Cluster(&'a str),
-}
-
-/// How to speak to another Steward.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct ClusterAddress {
-    /// Without a path.
-    pub(super) url: String,
-    /// Empty: none.
-    pub(super) username: String,
-    pub(super) password: Option<String>,
-    /// In PEM; empty: none.
-    pub(super) certificate: String,
 }
 
 impl Owner<'_> {
@@ -79,7 +68,9 @@ impl Replication {
         Ok(ClusterAddress {
             url: self.target_url(&cluster.url)?.origin(),
             username: cluster.username.clone(),
-            password: self.opened(Owner::Cluster(&cluster.id), &cluster.url, &cluster.sealed_password)?,
+            password: self
+                .opened(Owner::Cluster(&cluster.id), &cluster.url, &cluster.sealed_password)?
+                .unwrap_or_default(),
             certificate,
         })
     }

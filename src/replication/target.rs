@@ -6,6 +6,21 @@
 //! - [`Meter`] is asked before bytes are sent: it holds them back as the rate limit says, and ends them when the run is
 //!   to stop.
 
+mod address;
+mod chunks;
+mod cluster;
+mod connect;
+mod content;
+mod factory;
+mod http;
+mod limits;
+mod locks;
+mod push;
+mod registry;
+mod retry;
+mod tls;
+mod url;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
