@@ -78,10 +78,13 @@ impl SimulatedDisk {
         self.state.lock().operations
     }
 
-    /// After `count` more changes and syncs everything fails, as if the power had gone, until it is cut.
+    /// After `count` more changes and syncs everything fails, as if the power had gone, until it is cut. Power that has gone
+    /// already does not come back.
     pub(crate) fn fail_after(&self, count: u64) {
         let mut state = self.state.lock();
-        state.fails_from = Some(state.operations + count);
+        if state.check().is_ok() {
+            state.fails_from = Some(state.operations + count);
+        }
     }
 
     /// Whether it still works.
