@@ -87,6 +87,11 @@ impl SimulatedDisk {
         }
     }
 
+    /// Works again without a cut, as when a cable was out for a while: what failed may have been done in part.
+    pub(crate) fn answer_again(&self) {
+        self.state.lock().fails_from = None;
+    }
+
     /// Whether it still works.
     pub(crate) fn has_power(&self) -> bool {
         self.state.lock().check().is_ok()
