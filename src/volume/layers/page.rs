@@ -96,6 +96,17 @@ impl Page {
         (first, end.unwrap_or(blocks.end))
     }
 
+    /// Neighbours that are alike, from the first block to the last; nothing if it is not loaded.
+    pub(super) fn runs(&self) -> Vec<(Range<usize>, Entry)> {
+        let (mut runs, mut start) = (Vec::new(), if self.is_loaded() { 0 } else { REGION_BLOCKS });
+        while start < REGION_BLOCKS {
+            let (entry, end) = self.run(start..REGION_BLOCKS);
+            runs.push((start..end, entry));
+            start = end;
+        }
+        runs
+    }
+
     /// The entries one by one, to be changed.
     pub(super) fn expand(&mut self) -> &Entries {
         match self {

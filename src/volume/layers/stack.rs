@@ -1,6 +1,6 @@
 //! The layers of a view, and its map. It is what the barrier of a view guards.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::{io, mem};
@@ -198,6 +198,29 @@ impl<F: BlockFile> Stack<F> {
         Ok(Page::of(&entries))
     }
 
+    /// Makes the pages of some regions that are loaded say of blocks of the layers `below` that they are of `upper`, where
+    /// the stored map of that one has them too.
+    pub(super) fn learn_of(&self, regions: Range<u32>, upper: LayerId, below: &HashSet<LayerId>) -> io::Result<()> {
+        let Some(slot) = self.chain.iter().copied().find(|slot| self.slots[slot.index()].id() == upper) else {
+            return Ok(());
+        };
+        let is_below = |entry: Entry| entry.slot().is_some_and(|slot| below.contains(&self.slots[slot.index()].id()));
+        let mut next = regions.start;
+        while let Some(region) = self.map.next_loaded(next..regions.end) {
+            let mut page = self.map.cell(region).page.write();
+            let concerned: Vec<usize> =
+                page.runs().into_iter().filter(|(_, entry)| is_below(*entry)).flat_map(|(run, _)| run).collect();
+            if !concerned.is_empty() {
+                let has = self.slots[slot.index()].load(region, Wait::Allowed)?.blocks;
+                for block in concerned.into_iter().filter(|block| has.get(*block) != BlockState::Absent) {
+                    page.set(block..block + 1, entry_of(has.get(block), slot));
+                }
+            }
+            next = region + 1;
+        }
+        Ok(())
+    }
+
     /// The first of these regions that may be anything else than a hole; their end if there is none.
     pub(super) fn next_known(&self, regions: Range<u32>) -> io::Result<u32> {
         // Without a look at any layer, if that is known.
@@ -235,14 +258,19 @@ impl<F: BlockFile> Stack<F> {
 /// Gives blocks that nobody has to a layer that has them. Returns how many.
 fn fill(entries: &mut [Entry; REGION_BLOCKS], blocks: &Blocks, slot: Slot) -> usize {
     let mut filled = 0;
-    for (run, state) in blocks.runs() {
-        let entry = match state {
-            BlockState::Absent => continue,
-            BlockState::Data => Entry::data(slot),
-            BlockState::Zero => Entry::zero(slot),
-        };
-        let open = entries[run].iter_mut().filter(|entry| **entry == Entry::HOLE);
+    for (run, state) in blocks.runs().filter(|(_, state)| *state != BlockState::Absent) {
+        let entry = entry_of(state, slot);
+        let open = entries[run].iter_mut().filter(|open| **open == Entry::HOLE);
         filled += open.map(|open| *open = entry).count();
     }
     filled
+}
+
+/// What a map says of a block that the layer in a slot has so.
+fn entry_of(state: BlockState, slot: Slot) -> Entry {
+    match state {
+        BlockState::Absent => Entry::HOLE,
+        BlockState::Data => Entry::data(slot),
+        BlockState::Zero => Entry::zero(slot),
+    }
 }

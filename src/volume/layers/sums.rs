@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::ops::Range;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -43,8 +44,10 @@ pub(super) struct Sums<F> {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     /// A bit for each region whose stored map was looked at.
-    known: Vec<u64>,
+    looked_at: Vec<u64>,
     dirty: HashMap<u32, Touched>,
+    /// Of regions in which a change failed: the bytes of the blocks whose checksums may be those of another content.
+    doubtful: HashMap<u32, Range<u64>>,
 }
 
 /// When a region was written last.
@@ -116,7 +119,9 @@ impl<F: BlockFile> Sums<F> {
     /// Whether a region is on disk as it is, and was not written for so long.
     pub(super) fn is_resting(&self, shard: &Shard, region: u32, idle: Duration) -> bool {
         let synced = self.synced.load(Ordering::Acquire);
-        shard.dirty.get(&region).is_some_and(|touched| touched.epoch <= synced && touched.at.elapsed() >= idle)
+        // What is in doubt stays marked: whoever opens the layer next makes its checksums anew.
+        shard.is_known(region)
+            && shard.dirty.get(&region).is_some_and(|touched| touched.epoch <= synced && touched.at.elapsed() >= idle)
     }
 
     /// Counts a block that is not what its checksum says, and logs it the first time.
@@ -139,18 +144,37 @@ impl<F: BlockFile> Sums<F> {
 }
 
 impl Shard {
-    /// Whether the stored map of a region was looked at since the layer was opened.
+    /// Whether the checksums of a region can be held against its data.
     pub(super) fn is_known(&self, region: u32) -> bool {
-        let (word, bit) = place(region);
-        self.known.get(word).is_some_and(|bits| bits & bit != 0)
+        self.was_looked_at(region) && !self.doubtful.contains_key(&region)
     }
 
-    pub(super) fn set_known(&mut self, region: u32) {
+    /// Whether the stored map of a region was looked at since the layer was opened.
+    pub(super) fn was_looked_at(&self, region: u32) -> bool {
         let (word, bit) = place(region);
-        if self.known.len() <= word {
-            self.known.resize(word + 1, 0);
+        self.looked_at.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    pub(super) fn set_looked_at(&mut self, region: u32) {
+        let (word, bit) = place(region);
+        if self.looked_at.len() <= word {
+            self.looked_at.resize(word + 1, 0);
         }
-        self.known[word] |= bit;
+        self.looked_at[word] |= bit;
+    }
+
+    /// Notes that the checksums of some blocks may be those of another content. Nothing else of the region may be in doubt:
+    /// that is ended before anything is changed.
+    pub(super) fn doubt(&mut self, region: u32, blocks: Range<u64>) {
+        self.doubtful.insert(region, blocks);
+    }
+
+    pub(super) fn doubtful(&self, region: u32) -> Option<Range<u64>> {
+        self.doubtful.get(&region).cloned()
+    }
+
+    pub(super) fn end_doubt(&mut self, region: u32) {
+        self.doubtful.remove(&region);
     }
 
     /// Whether a region was written since its checksums were last sure to be on disk.

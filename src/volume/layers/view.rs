@@ -11,6 +11,7 @@ mod freeze;
 mod grow;
 mod pieces;
 mod read;
+mod replace;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -106,24 +107,6 @@ impl<F: BlockFile> View<F> {
     /// Returns when every operation that had begun before has ended.
     pub(super) fn pass_barrier(&self) {
         drop(self.stack.write());
-    }
-
-    /// Puts `to` in the place of `from`, if it has that; see [`driver::Driver::replace`].
-    pub(super) fn replace(&self, from: &[LayerId], to: &Arc<Layer<F>>, under: Option<LayerId>) -> io::Result<()> {
-        let mut stack = self.stack.write();
-        let Some(start) = stack.find(from, under) else {
-            return Ok(());
-        };
-        let is_top = start + from.len() == stack.layers().len() || stack.top().id() == to.id();
-        if self.access == Access::ReadWrite && is_top {
-            return Err(Errno::BUSY.into());
-        }
-        let gone = stack.replace(start, from.len(), to);
-        *self.members.lock() = ids(&stack);
-        drop(stack);
-        // Files are closed when nobody waits for the barrier any more.
-        drop(gone);
-        Ok(())
     }
 
     /// Fails unless the range is within the device.

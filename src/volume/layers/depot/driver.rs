@@ -69,8 +69,9 @@ impl<D: Disk> Driver for Depot<D> {
         self.claims.check_free([lower.id].into_iter())?;
         self.flush([upper.id])?;
         let (lower, upper) = (self.layer(lower)?, self.layer(upper)?);
+        let ids = HashSet::from([lower.id()]);
+        self.with_views_of(&ids, |view| view.learn_of(upper.id(), &[lower.id()]))?;
         let let_reads_pass = || {
-            let ids = HashSet::from([lower.id()]);
             self.with_views_of(&ids, |view| {
                 view.pass_barrier();
                 Ok(())

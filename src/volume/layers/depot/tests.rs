@@ -197,3 +197,30 @@ fn clone_that_stays_open_reads_no_layer_of_its_parent_after_a_merge_and_a_flatte
         }
     }
 }
+
+#[test]
+fn clone_that_stays_open_reads_what_a_merge_brought_that_was_not_told_of() {
+    // Given layers of two blocks of which the lower one has both, and a clone whose map is in memory
+    for is_discarded in [true, false] {
+        let (_disk, depot) = depot();
+        depot.open(&[spec(1)], Access::ReadWrite).unwrap().write_at(&[1; 8192], 0).unwrap();
+        let clone = depot.open(&[1, 2, 3].map(spec), Access::ReadWrite).unwrap();
+        assert_eq!(first_byte(&*clone), 1);
+        // When the upper one gets all that it lacks, and nobody says so
+        assert_eq!(depot.merge(spec(1), spec(2), MergeInto::Upper, &Patient).unwrap(), Done::All);
+        if is_discarded {
+            // Then the lower one can give back what is hidden
+            assert_eq!(depot.discard_hidden(spec(1), spec(2), &Patient).unwrap(), (Done::All, 8192));
+        } else {
+            // Then another one, which lacks what the upper one has, can take the place of the lower one
+            assert_eq!(depot.flatten(&[spec(1)], spec(2), spec(4), &Patient).unwrap(), Done::All);
+            depot.replace(&[LayerId(1)], spec(4), Some(LayerId(2))).unwrap();
+            depot.remove_layer(LayerId(1)).unwrap();
+        }
+        // And the clone shows what it did, also around what is written to it
+        clone.write_at(&[3], 4096).unwrap();
+        let mut bytes = [0; 8192];
+        clone.read_at(&mut bytes, 0, Wait::Allowed).unwrap();
+        assert_eq!((bytes[0], bytes[4096], bytes[4097]), (1, 3, 1));
+    }
+}

@@ -78,10 +78,18 @@ impl SimulatedDisk {
         self.state.lock().operations
     }
 
-    /// After `count` more changes and syncs everything fails, as if the power had gone, until it is cut.
+    /// After `count` more changes and syncs everything fails, as if the power had gone, until it is cut. Power that has gone
+    /// already does not come back.
     pub(crate) fn fail_after(&self, count: u64) {
         let mut state = self.state.lock();
-        state.fails_from = Some(state.operations + count);
+        if state.check().is_ok() {
+            state.fails_from = Some(state.operations + count);
+        }
+    }
+
+    /// Works again without a cut, as when a cable was out for a while: what failed may have been done in part.
+    pub(crate) fn answer_again(&self) {
+        self.state.lock().fails_from = None;
     }
 
     /// Whether it still works.

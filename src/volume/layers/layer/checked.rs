@@ -37,25 +37,22 @@ impl<F: BlockFile> Layer<F> {
     pub(super) fn write_part_checked(&self, sums: &Sums<F>, data: &[u8], offset: u64) -> io::Result<()> {
         let range = offset..offset + data.len() as u64;
         let whole = whole_blocks(&range);
-        self.change_region(sums, region_of(offset), || {
+        self.change_region(sums, region_of(offset), |shard| {
             let mut blocks = buffer(&whole);
             self.read_blocks(sums, &mut blocks, whole.start, Wait::Allowed)?;
             blocks[within(&range, whole.start)].copy_from_slice(data);
-            sums.store(&sums::of(&blocks), whole.start)?;
-            self.write_or_renew(sums, data, offset)
+            let write = || self.change(|file| file.write_at(data, offset));
+            self.change_blocks(sums, shard, &sums::of(&blocks), whole.clone(), write)
         })
     }
 
     pub(super) fn punch_checked(&self, sums: &Sums<F>, offset: u64, length: u64) -> io::Result<()> {
         for (region, range) in by_region(offset..offset + length) {
-            self.change_region(sums, region, || {
+            self.change_region(sums, region, |shard| {
                 // Until the next flush the stored map says that they are data, and a scrub asks for their checksums.
-                sums.store(&vec![sums::of_zeros(); within(&range, range.start).end / BLOCK], range.start)?;
-                let dropped = self.drop_bytes(range.start, range.end - range.start);
-                if dropped.is_err() {
-                    self.renew_or_log(sums, range.clone());
-                }
-                dropped
+                let of_zeros = vec![sums::of_zeros(); within(&range, range.start).end / BLOCK];
+                let drop = || self.drop_bytes(range.start, range.end - range.start);
+                self.change_blocks(sums, shard, &of_zeros, range.clone(), drop)
             })?;
         }
         Ok(())
@@ -114,34 +111,45 @@ impl<F: BlockFile> Layer<F> {
     fn put_with_sums(&self, sums: &Sums<F>, data: &[u8], of_data: &[u32], offset: u64) -> io::Result<()> {
         for (region, range) in by_region(offset..offset + data.len() as u64) {
             let bytes = within(&range, offset);
-            self.change_region(sums, region, || {
-                // First, because it may need space: if there is none, data must not be newer than its checksums.
-                sums.store(&of_data[bytes.start / BLOCK..bytes.end / BLOCK], range.start)?;
-                self.write_or_renew(sums, &data[bytes.clone()], range.start)
+            self.change_region(sums, region, |shard| {
+                let of_range = &of_data[bytes.start / BLOCK..bytes.end / BLOCK];
+                let write = || self.change(|file| file.write_at(&data[bytes.clone()], range.start));
+                self.change_blocks(sums, shard, of_range, range.clone(), write)
             })?;
         }
         Ok(())
     }
 
-    /// Writes data whose checksums are stored already. If that fails, the checksums become those of what is there.
-    fn write_or_renew(&self, sums: &Sums<F>, data: &[u8], offset: u64) -> io::Result<()> {
-        let written = self.change(|file| file.write_at(data, offset));
-        if written.is_err() {
-            self.renew_or_log(sums, whole_blocks(&(offset..offset + data.len() as u64)));
+    /// Changes blocks of a region and their checksums. If that fails, the checksums become those of what is there: at
+    /// once, or before anybody asks for them.
+    fn change_blocks(
+        &self,
+        sums: &Sums<F>,
+        shard: &mut Shard,
+        of_data: &[u32],
+        blocks: Range<u64>,
+        change: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let offset = blocks.start;
+        // First, because they may need space: if there is none, data must not be newer than its checksums.
+        let changed = sums.store(of_data, offset).and_then(|()| change());
+        if changed.is_err() {
+            let region = region_of(offset);
+            shard.doubt(region, blocks);
+            if let Err(error) = self.learn(sums, shard, region) {
+                tracing::error!(layer = %self.id, offset, %error, "no checksums could be made yet after a failed write");
+            }
         }
-        written
-    }
-
-    /// To be called after a change of data that failed: makes the checksums those of what is there.
-    fn renew_or_log(&self, sums: &Sums<F>, range: Range<u64>) {
-        let offset = range.start;
-        if let Err(error) = self.renew(sums, range) {
-            tracing::error!(layer = %self.id, offset, %error, "no checksums could be made after a failed write");
-        }
+        changed
     }
 
     /// Makes a change to a region, of which a crash may leave any part.
-    fn change_region(&self, sums: &Sums<F>, region: u32, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    fn change_region(
+        &self,
+        sums: &Sums<F>,
+        region: u32,
+        change: impl FnOnce(&mut Shard) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut shard = sums.shard(region).write();
         self.learn(sums, &mut shard, region)?;
         // Where no data is on disk yet, there is none that could be newer than its checksums.
@@ -149,7 +157,7 @@ impl<F: BlockFile> Layer<F> {
             self.map.update(region, |map| map.sums = SumsState::Stale)?;
             self.map.sync()?;
         }
-        let changed = change();
+        let changed = change(&mut shard);
         sums.touch(&mut shard, region);
         changed
     }
@@ -170,19 +178,26 @@ impl<F: BlockFile> Layer<F> {
         }
     }
 
-    /// Looks whether a crash left checksums that may be older than the data, and makes them anew.
+    /// Makes checksums anew that a crash or a failed change left older or newer than the data.
     fn learn(&self, sums: &Sums<F>, shard: &mut Shard, region: u32) -> io::Result<()> {
         if shard.is_known(region) {
             return Ok(());
         }
-        let map = self.map.load(region, Wait::Allowed)?;
-        if map.sums == SumsState::Stale {
-            for blocks in map.blocks.runs_of(BlockState::Data) {
-                self.renew(sums, bytes_of(region, &blocks))?;
+        if !shard.was_looked_at(region) {
+            let map = self.map.load(region, Wait::Allowed)?;
+            if map.sums == SumsState::Stale {
+                for blocks in map.blocks.runs_of(BlockState::Data) {
+                    self.renew(sums, bytes_of(region, &blocks))?;
+                }
+                sums.touch(shard, region);
             }
-            sums.touch(shard, region);
+            shard.set_looked_at(region);
         }
-        shard.set_known(region);
+        if let Some(blocks) = shard.doubtful(region) {
+            self.renew(sums, blocks)?;
+            sums.touch(shard, region);
+            shard.end_doubt(region);
+        }
         Ok(())
     }
 

@@ -15,6 +15,15 @@ const ID: LayerId = LayerId(0x1a);
 const CHECKED: LayerSpec = LayerSpec { id: ID, size: 4 * REGION_BYTES, checksums: true };
 const LONG: Duration = Duration::from_secs(1000);
 
+type Changing = fn(&Layer<SimulatedFile>) -> io::Result<()>;
+
+/// Ways to change the first block, or a part of it.
+const CHANGES: [Changing; 3] = [
+    |layer| layer.write(&[2; BLOCK], 0),
+    |layer| layer.write_partial(&[2; 100], 1000),
+    |layer| layer.punch(0, BLOCK_BYTES),
+];
+
 fn new_layer() -> (Arc<SimulatedDisk>, Layer<SimulatedFile>) {
     let disk = Arc::new(SimulatedDisk::default());
     create(&disk, CHECKED).expect("a new layer");
@@ -107,6 +116,44 @@ fn a_full_disk_leaves_data_that_fits_its_checksums() {
         assert!(read(&layer, 0, 4 * BLOCK).is_ok());
     }
     assert_eq!(read(&layer, 0, 1).unwrap(), [2]);
+}
+
+#[test]
+fn data_fits_its_checksums_after_a_disk_did_not_answer_for_a_while() {
+    for count in 0..8 {
+        for change in CHANGES {
+            // Given data on disk
+            let (disk, layer) = new_layer();
+            layer.write(&[1; 2 * BLOCK], 0).unwrap();
+            flush(&layer, &data(0..2), LONG);
+            // When the disk fails in the middle of a change, and answers again later
+            disk.fail_after(count);
+            let _ = change(&layer);
+            disk.answer_again();
+            // Then no block is taken for a damaged one, neither now nor when the layer is opened again
+            assert_eq!(layer.mismatches(0, 0..2).unwrap(), [0; 0], "after {count}");
+            let now = read(&layer, 0, 2 * BLOCK).unwrap();
+            layer.seal().unwrap();
+            assert_eq!(read(&Layer::open(&disk, CHECKED), 0, 2 * BLOCK).unwrap(), now, "after {count}");
+        }
+    }
+}
+
+#[test]
+fn checksums_in_doubt_when_a_layer_is_closed_are_made_anew_when_it_is_opened() {
+    for count in 0..8 {
+        for change in CHANGES {
+            let (disk, layer) = new_layer();
+            layer.write(&[1; 2 * BLOCK], 0).unwrap();
+            flush(&layer, &data(0..2), LONG);
+            disk.fail_after(count);
+            let _ = change(&layer);
+            disk.answer_again();
+            // When it is closed before anybody asks for the checksums
+            layer.seal().unwrap();
+            assert!(read(&Layer::open(&disk, CHECKED), 0, 2 * BLOCK).is_ok(), "after {count}");
+        }
+    }
 }
 
 #[test]

@@ -22,9 +22,13 @@ pub(super) const SIZES: [u64; 2] = [WINDOWS[1].end, WINDOWS[2].end];
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     bytes: Vec<u8>,
+    /// Of each sector: what it may show instead, since changes of it failed that may have happened all the same.
+    doubts: Vec<Vec<Sector>>,
     /// Of each sector: what it was at the last flush and all that it was to be since.
-    possible: Vec<Vec<[u8; SECTOR]>>,
+    possible: Vec<Vec<Sector>>,
 }
+
+type Sector = [u8; SECTOR];
 
 /// What is written.
 pub(super) enum Change<'a> {
@@ -34,13 +38,13 @@ pub(super) enum Change<'a> {
 
 impl Content {
     pub(super) fn empty() -> Self {
-        let length = WINDOWS.iter().map(|window| index(window.end - window.start)).sum::<usize>();
-        Content { bytes: vec![0; length], possible: vec![vec![[0; SECTOR]]; length / SECTOR] }
+        Self::of(vec![0; WINDOWS.iter().map(|window| index(window.end - window.start)).sum::<usize>()])
     }
 
     /// The one of something that was read, all of which is on disk.
     pub(super) fn of(bytes: Vec<u8>) -> Self {
-        let mut content = Content { possible: vec![Vec::new(); bytes.len() / SECTOR], bytes };
+        let nothing = vec![Vec::new(); bytes.len() / SECTOR];
+        let mut content = Content { bytes, doubts: nothing.clone(), possible: nothing };
         content.flushed();
         content
     }
@@ -60,41 +64,32 @@ impl Content {
 
     /// Makes a range show something else.
     pub(super) fn change(&mut self, range: &Range<u64>, change: &Change<'_>) {
-        self.bytes = self.changed(range, change);
+        for part in parts(range) {
+            let shown: Vec<Sector> = self.shown(part.sector).map(|before| part.changed(before, change)).collect();
+            self.possible[part.sector].extend(&shown);
+            self.bytes[part.sector * SECTOR..][..SECTOR].copy_from_slice(&shown[0]);
+            self.doubts[part.sector] = shown[1..].to_vec();
+        }
     }
 
     /// Takes it that a change may have happened, to each sector or not.
     pub(super) fn may_change(&mut self, range: &Range<u64>, change: &Change<'_>) {
-        self.changed(range, change);
+        for part in parts(range) {
+            let shown: Vec<Sector> = self.shown(part.sector).map(|before| part.changed(before, change)).collect();
+            self.possible[part.sector].extend(&shown);
+            self.doubts[part.sector].extend(shown);
+        }
     }
 
-    fn changed(&mut self, range: &Range<u64>, change: &Change<'_>) -> Vec<u8> {
-        let mut bytes = self.bytes.clone();
-        let mut base = 0;
-        for window in WINDOWS {
-            let hit = range.start.max(window.start)..range.end.min(window.end);
-            if hit.start < hit.end {
-                let place = base + index(hit.start - window.start)..base + index(hit.end - window.start);
-                match change {
-                    Change::Bytes(data) => {
-                        let first = index(hit.start - range.start);
-                        bytes[place.clone()].copy_from_slice(&data[first..first + place.len()]);
-                    }
-                    Change::Zeros => bytes[place.clone()].fill(0),
-                }
-                for sector in place.start / SECTOR..place.end.div_ceil(SECTOR) {
-                    self.possible[sector].push(sector_of(&bytes, sector));
-                }
-            }
-            base += index(window.end - window.start);
-        }
-        bytes
+    /// What a sector may show now: what it should at first.
+    fn shown(&self, sector: usize) -> impl Iterator<Item = Sector> {
+        std::iter::once(sector_of(&self.bytes, sector)).chain(self.doubts[sector].iter().copied())
     }
 
     /// All that was done is on disk now.
     pub(super) fn flushed(&mut self) {
-        for (sector, possible) in self.possible.iter_mut().enumerate() {
-            *possible = vec![sector_of(&self.bytes, sector)];
+        for sector in 0..self.possible.len() {
+            self.possible[sector] = self.shown(sector).collect();
         }
     }
 
@@ -109,17 +104,35 @@ impl Content {
         }
     }
 
-    /// Checks that each sector is one of what it may be, and goes on from there.
-    pub(super) fn adopt(&mut self, read: Vec<u8>) {
+    /// Whether a change has failed, and nobody has looked what came of it.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.doubts.iter().any(|doubts| !doubts.is_empty())
+    }
+
+    /// Checks that each sector is what it was to be, or one of what failed, and goes on from there.
+    pub(super) fn look(&mut self, read: Vec<u8>) {
+        for sector in 0..self.doubts.len() {
+            let found = sector_of(&read, sector);
+            let is_known = self.shown(sector).any(|shown| shown == found);
+            assert!(is_known, "sector {sector} of the model is not as it was written: {:?}", &found[..8]);
+        }
+        self.go_on_from(read);
+    }
+
+    /// Checks that after a power loss each sector is one of what it may be, and goes on from there.
+    pub(super) fn recover(&mut self, read: Vec<u8>) {
         for (sector, possible) in self.possible.iter().enumerate() {
             let found = sector_of(&read, sector);
-            assert!(
-                possible.contains(&found),
-                "sector {sector} of the model is neither old nor new: {:?}",
-                &found[..8]
-            );
+            let is_known = possible.contains(&found);
+            assert!(is_known, "sector {sector} of the model is neither old nor new: {:?}", &found[..8]);
         }
+        self.go_on_from(read);
+        self.flushed();
+    }
+
+    fn go_on_from(&mut self, read: Vec<u8>) {
         self.bytes = read;
+        self.doubts.iter_mut().for_each(Vec::clear);
     }
 
     /// What a device shows.
@@ -160,7 +173,40 @@ impl Content {
     }
 }
 
-fn sector_of(bytes: &[u8], sector: usize) -> [u8; SECTOR] {
+/// A sector that a change touches.
+struct Part {
+    sector: usize,
+    /// What of it is changed.
+    place: Range<usize>,
+    /// Where in the change that comes from.
+    from: usize,
+}
+
+impl Part {
+    fn changed(&self, mut sector: Sector, change: &Change<'_>) -> Sector {
+        let place = &mut sector[self.place.clone()];
+        match change {
+            Change::Bytes(data) => place.copy_from_slice(&data[self.from..][..place.len()]),
+            Change::Zeros => place.fill(0),
+        }
+        sector
+    }
+}
+
+/// The sectors of the model that a range of a device touches.
+fn parts(range: &Range<u64>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (sector, start) in WINDOWS.into_iter().flat_map(|window| window.step_by(SECTOR)).enumerate() {
+        let hit = range.start.max(start)..range.end.min(start + SECTOR as u64);
+        if hit.start < hit.end {
+            let place = index(hit.start - start)..index(hit.end - start);
+            parts.push(Part { sector, place, from: index(hit.start - range.start) });
+        }
+    }
+    parts
+}
+
+fn sector_of(bytes: &[u8], sector: usize) -> Sector {
     bytes[sector * SECTOR..][..SECTOR].try_into().unwrap()
 }
 

@@ -15,7 +15,7 @@ use crate::volume::layers::disk::BlockFile;
 use crate::volume::layers::entry::{Entry, Slot};
 use crate::volume::layers::layer::Layer;
 use crate::volume::layers::page::Page;
-use crate::volume::layers::region_map::{BlockState, Blocks, REGION_BLOCKS};
+use crate::volume::layers::region_map::{BlockState, Blocks};
 use crate::volume::layers::stack::Stack;
 
 /// How long nothing is written to a region before its checksums count again after a crash.
@@ -143,15 +143,12 @@ impl<F: BlockFile> View<F> {
 fn own_map(page: &Page, slot: Slot) -> Blocks {
     let (data, zero) = (Entry::data(slot), Entry::zero(slot));
     let mut blocks = Blocks::ABSENT;
-    let mut start = 0;
-    while start < REGION_BLOCKS {
-        let (entry, end) = page.run(start..REGION_BLOCKS);
+    for (run, entry) in page.runs() {
         if entry == data {
-            blocks.fill(start..end, BlockState::Data);
+            blocks.fill(run, BlockState::Data);
         } else if entry == zero {
-            blocks.fill(start..end, BlockState::Zero);
+            blocks.fill(run, BlockState::Zero);
         }
-        start = end;
     }
     blocks
 }

@@ -64,6 +64,21 @@ fn nothing_works_from_the_chosen_operation_on_until_the_power_is_back() {
 }
 
 #[test]
+fn power_that_has_gone_comes_back_only_when_it_is_cut() {
+    // Given a write that failed, of which something may be there
+    let (disk, file) = synced();
+    disk.fail_after(1);
+    file.write_at(&[2; 512], 0).unwrap_err();
+    // When the power is to go once more, and later
+    disk.fail_after(100);
+    // Then it has gone
+    assert!(!disk.has_power());
+    file.write_at(&[3; 512], 512).unwrap_err();
+    disk.cut_power(&mut Random(1));
+    assert!(disk.has_power());
+}
+
+#[test]
 fn a_full_disk_takes_nothing_more_and_still_lets_old_data_be_written_over() {
     let (disk, file) = synced();
     disk.set_room(Some(1024));
