@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::target::Addresses;
 use super::settings::{PrivateTargets, Settings};
 
 /// Which addresses targets may have.
@@ -165,6 +166,12 @@ fn reach_v6(ip: Ipv6Addr) -> Reach {
             _ => Reach::Public,
         },
         _ => Reach::Private,
+    }
+}
+
+impl Addresses for AddressPolicy {
+    fn allows(&self, host: &str, ip: IpAddr) -> Result<(), String> {
+        self.check_ip(host, ip).map_err(|TargetForbidden(problem)| problem)
     }
 }
 

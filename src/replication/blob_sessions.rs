@@ -116,15 +116,4 @@ impl Replication {
             range = range.after(&last);
         }
     }
-
-    async fn remove(&self, keys: Vec<Key>) -> Result<(), Error> {
-        let keys = &keys;
-        let remove = self.decide("uploads to targets", |mut tx| async move {
-            for key in keys {
-                tx.delete(key.clone());
-            }
-            Ok(tx.answer(()))
-        });
-        remove.await.map(|_| ())
-    }
 }

@@ -5,7 +5,8 @@ use steward_proto::store::v1::ClusterRecord;
 
 use super::error::Error;
 use super::parts::Replication;
-use super::passwords::{ClusterAddress, Owner};
+use super::passwords::Owner;
+use super::target::ClusterAddress;
 use super::reach::Peer;
 use super::task_check::Answered;
 use super::task_validate::{self as validate, MAX_USERNAME_BYTES};

@@ -67,8 +67,7 @@ impl Replication {
     pub(super) async fn plan_execution(&self, task: &TaskId) -> Result<Parts, Error> {
         let job = self.job(task).await?;
         let selection = Selection::of(&job.config).map_err(|problem| Error::invalid("constraints", problem))?;
-        let password = self.password_of(&job)?;
-        let target = self.targets.target(&job.config, password).await;
+        let target = self.target_of(&job).await;
         let target = target.map_err(|error| unreachable(&task.to_string(), error))?;
         let (parts, receiver) = mpsc::channel(WAITING_ITEMS);
         let dry_run = DryRun {

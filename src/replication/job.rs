@@ -1,6 +1,7 @@
 //! What a run knows of its task.
 
-use prost::Message as _;
+use std::sync::Arc;
+
 use steward_proto::replication::v1::{
     Config, ConflictStrategy, ErrorStrategy, ReplicaType, Settings as TaskSettings, target,
 };
@@ -9,8 +10,7 @@ use steward_proto::store::v1::ReplicaTaskRecord;
 use super::error::Error;
 use super::parts::Replication;
 use super::queue::TaskId;
-use super::{keys, pieces};
-use crate::store::tx;
+use super::target::{Target, TargetError};
 
 /// How many deletions a run may make when its task does not say.
 const DEFAULT_MAX_DELETES: usize = 100;
@@ -76,42 +76,36 @@ impl Options {
     }
 }
 
-/// Whose the password of a task is, as it is sealed.
-pub(super) fn password_context(task_key: &str) -> String {
-    format!("task {task_key}")
-}
-
 impl Replication {
     /// A task and what it is to do.
     pub(super) async fn job(&self, task: &TaskId) -> Result<Job, Error> {
-        let key = keys::task(&task.project, &task.repository, &task.name);
-        loop {
-            let Some(found) = self.store.get(&key).await? else {
-                return Err(Error::TaskNotFound(task.name.clone()));
-            };
-            let record: ReplicaTaskRecord = tx::decode(&key, &found.value)?;
-            let content = pieces::read(&*self.store, &keys::config(&record.key)).await?;
-            let again = self.store.get(&key).await?;
-            // The pieces belong to the record only if nobody has changed both in between.
-            if again.is_none_or(|again| again.revision != found.revision) {
-                continue;
-            }
-            let config = Config::decode(&*content)
-                .map_err(|error| Error::Internal(format!("what task {task} is to do cannot be read: {error}")))?;
-            return Ok(Job { record, config });
-        }
+        let found = self.task_and_config(task).await?;
+        let (record, config) = found.ok_or_else(|| Error::TaskNotFound(task.name.clone()))?;
+        // What the record alone says is not in what is stored of the config.
+        let config = Config {
+            project: record.project.clone(),
+            repository: record.repository.clone(),
+            name: record.name.clone(),
+            replica_type: record.replica_type,
+            enabled: Some(record.enabled),
+            ..config
+        };
+        Ok(Job { record, config })
     }
 
-    /// The password of the registry of a task, if it has one.
-    pub(super) fn password_of(&self, job: &Job) -> Result<Option<String>, Error> {
-        let is_registry = matches!(
-            job.config.target.as_ref().and_then(|target| target.target.as_ref()),
-            Some(target::Target::Registry(_))
-        );
-        if !is_registry || job.record.sealed_password.is_empty() {
-            return Ok(None);
-        }
-        let opened = self.secrets.open_sealed(&password_context(&job.record.key), &job.record.sealed_password);
-        opened.map(Some).map_err(|error| Error::Internal(error.to_string()))
+    /// The target of a task, with what it needs to know beside the config. Nothing is asked of it yet.
+    pub(super) async fn target_of(&self, job: &Job) -> Result<Arc<dyn Target>, TargetError> {
+        let denied = |error: Error| TargetError::Denied(error.to_string());
+        let password = self.task_password(&job.record, &job.config).map_err(denied)?;
+        let target = job.config.target.as_ref().and_then(|target| target.target.as_ref());
+        let cluster = match target {
+            Some(target::Target::Cluster(cluster)) => {
+                Some(self.cluster_address(&cluster.cluster_id).await.map_err(denied)?)
+            }
+            _ => None,
+        };
+        let kind = self.repository_type(&job.record.project, &job.record.repository).await;
+        let kind = kind.map_err(|error| TargetError::Source(error.to_string()))?;
+        self.targets.target(&job.config, password, cluster, kind).await
     }
 }

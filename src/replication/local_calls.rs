@@ -35,6 +35,20 @@ impl Replication {
         Err(internal("a repository cannot be read", &status))
     }
 
+    /// What a repository holds.
+    pub(super) async fn repository_type(
+        &self,
+        project: &str,
+        repository: &str,
+    ) -> Result<artifact::RepositoryType, Error> {
+        let request = artifact::GetRepositoryRequest { project: project.to_owned(), repository: repository.to_owned() };
+        match self.artifacts.clone().get_repository(request).await {
+            Ok(found) => Ok(found.into_inner().repository.unwrap_or_default().r#type()),
+            Err(status) if status.code() == Code::NotFound => Err(Error::RepositoryNotFound(repository.to_owned())),
+            Err(status) => Err(internal("a repository cannot be read", &status)),
+        }
+    }
+
     /// Checks that a version of a package is there.
     pub(super) async fn check_version(&self, task: &TaskId, package: &str, version: &str) -> Result<(), Error> {
         let request = artifact::GetVersionRequest {

@@ -12,9 +12,11 @@ use tokio_util::task::TaskTracker;
 use super::error::Error;
 use super::local::{self, LocalChannel};
 use super::progress::Runs;
-use super::reach::{AcceptAll, Reach};
+use super::address_policy::AddressPolicy;
+use super::reach::Reach;
 use super::settings::Settings;
-use super::targets::{NoTargets, Targets};
+use super::target::TargetFactory;
+use super::targets::Targets;
 use crate::clock::Clock;
 use crate::secrets::Secrets;
 use crate::store::tx::Tx;
@@ -64,40 +66,34 @@ impl Replication {
         shutdown: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
-        Self::with_reach(store, artifacts, clock, secrets, settings, shutdown, tasks, Arc::new(AcceptAll))
-    }
-
-    /// The same, with another way to ask targets whether they are there.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
-    pub(super) fn with_reach(
-        store: Arc<dyn Store>,
-        artifacts: LocalChannel,
-        clock: Arc<dyn Clock>,
-        secrets: Secrets,
-        settings: Settings,
-        shutdown: CancellationToken,
-        tasks: TaskTracker,
-        reach: Arc<dyn Reach>,
-    ) -> Self {
-        let artifacts = local::artifacts(artifacts);
-        let executions = Notify::new();
-        let (targets, runs) = (Arc::new(NoTargets), Runs::default());
+        let factory = Arc::new(TargetFactory::new(&settings, Arc::new(AddressPolicy::from(&settings))));
         Replication(Arc::new(Parts {
             store,
             clock,
             settings,
-            artifacts,
+            artifacts: local::artifacts(artifacts),
             secrets,
-            reach,
-            targets,
-            runs,
-            executions,
+            reach: Arc::clone(&factory) as Arc<dyn Reach>,
+            targets: factory,
+            runs: Runs::default(),
+            executions: Notify::new(),
             tasks,
             shutdown,
         }))
     }
 
-    /// The same with these targets. Only before anybody else shares it.
+    /// The same with another way to ask targets whether they are there. Only before anybody else shares it.
+    #[cfg(test)]
+    #[must_use]
+    pub(super) fn with_reach(mut self, reach: Arc<dyn Reach>) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.reach = reach;
+        }
+        self
+    }
+
+    /// The same with other targets. Only before anybody else shares it.
+    #[cfg(test)]
     #[must_use]
     pub(super) fn with_targets(mut self, targets: Arc<dyn Targets>) -> Self {
         if let Some(parts) = Arc::get_mut(&mut self.0) {

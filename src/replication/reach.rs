@@ -24,16 +24,6 @@ pub(super) trait Reach: Send + Sync {
     async fn reach(&self, peer: Peer, url: &str, certificate: &str) -> Result<(), TargetError>;
 }
 
-/// Takes every target to be there.
-pub(super) struct AcceptAll;
-
-#[async_trait]
-impl Reach for AcceptAll {
-    async fn reach(&self, _peer: Peer, _url: &str, _certificate: &str) -> Result<(), TargetError> {
-        Ok(())
-    }
-}
-
 /// Why a target was not reached, as an answer to who asked for it. `name` is what the older API calls it.
 pub(super) fn refusal(name: &str, error: TargetError) -> Error {
     let name = name.to_owned();

@@ -136,11 +136,10 @@ impl Replication {
 
     /// The target of a task, once it answers.
     async fn ready_target(&self, job: &Job, live: &LiveRun) -> Result<Arc<dyn Target>, TargetError> {
-        let password = self.password_of(job).map_err(|error| TargetError::Denied(error.to_string()))?;
         let mut failed = 0;
         loop {
             let ready = async {
-                let target = self.targets.target(&job.config, password.clone()).await?;
+                let target = self.target_of(job).await?;
                 target.prepare().await?;
                 Ok(target)
             };

@@ -17,6 +17,7 @@ impl Replication {
         self.run(RealtimeEngine::by_tasks(self.clone()));
         self.run(HealthEngine::new(self.clone()));
         self.run(SweepEngine::new(self.clone()));
+        self.start_runner();
     }
 
     fn run(&self, engine: impl Engine) {

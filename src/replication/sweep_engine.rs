@@ -120,7 +120,8 @@ impl Replication {
         }
     }
 
-    async fn remove(&self, keys: Vec<Key>) -> Result<(), Error> {
+    /// Removes records, as far as they are there.
+    pub(super) async fn remove(&self, keys: Vec<Key>) -> Result<(), Error> {
         let keys = &keys;
         let decided = self.decide("what is swept", |mut tx| async move {
             for key in keys {

@@ -28,6 +28,10 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use steward_proto::artifact::v1::{File, Manifest};
 
+pub(super) use self::address::Addresses;
+pub(super) use self::cluster::ClusterAddress;
+pub(super) use self::factory::TargetFactory;
+
 /// A target of a task.
 #[async_trait]
 pub(super) trait Target: Send + Sync {

@@ -233,6 +233,7 @@ impl Cluster {
             metadata: if put.with_metadata { file.metadata.clone() } else { std::collections::HashMap::new() },
             expire_time: file.expire_time,
             only_if_sha256: String::new(),
+            ttl: None,
         };
         let request = CommitFileRequest {
             target: Some(target),
