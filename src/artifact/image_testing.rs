@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use steward_proto::artifact::v1::RepositoryType;
 use steward_proto::store::v1::{ArtifactChangeRecord, ImageBlobRecord, ImageRecord, RepositoryRecord};
@@ -24,7 +28,7 @@ use crate::blob::{Algorithm, Blobs, Digest};
 use crate::clock::{Clock, ManualClock};
 use crate::store::suite::{self, Harness as _};
 use crate::store::tx::{self, Tx};
-use crate::store::{Key, KeyRange, Table};
+use crate::store::{self, ChangeSet, CommitError, Key, KeyRange, Record, Revision, Store, Table, Txn};
 
 /// The number of the repository of images of the tests.
 pub(super) const REPOSITORY: u64 = 7;
@@ -32,6 +36,9 @@ pub(super) const REPOSITORY: u64 = 7;
 /// Artifacts, with a repository `p/docker` of images.
 pub(super) struct World {
     pub(super) artifacts: Artifacts,
+    /// The same, for those who interrupt.
+    pub(super) beside: Artifacts,
+    interruptions: Arc<Interruptions>,
     pub(super) clock: Arc<ManualClock>,
     _directory: tempfile::TempDir,
 }
@@ -41,15 +48,17 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let blobs = Blobs::open(directory.path()).expect("a store of blobs");
         let clock = Arc::new(ManualClock::new());
-        let opened = Artifacts::open(
-            suite::Memory::default().open(1000),
-            blobs,
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            Settings::default(),
-            CancellationToken::new(),
-            TaskTracker::new(),
-        );
-        let world = World { artifacts: opened.await.expect("artifacts"), clock, _directory: directory };
+        let store = suite::Memory::default().open(1000);
+        let interruptions =
+            Arc::new(Interruptions { store: Arc::clone(&store) as Arc<dyn Store>, next: Mutex::default() });
+        let open = |store: Arc<dyn Store>| {
+            let clock = Arc::clone(&clock) as Arc<dyn Clock>;
+            let (settings, tasks) = (Settings::default(), TaskTracker::new());
+            Artifacts::open(store, blobs.clone(), clock, settings, CancellationToken::new(), tasks)
+        };
+        let artifacts = open(Arc::clone(&interruptions) as Arc<dyn Store>).await.expect("artifacts");
+        let beside = open(store).await.expect("artifacts");
+        let world = World { artifacts, beside, interruptions, clock, _directory: directory };
         world.add_repository("p", "docker", REPOSITORY, RepositoryType::Docker).await;
         world
     }
@@ -69,7 +78,7 @@ impl World {
     pub(super) async fn change(&self, change: impl AsyncFnOnce(&mut Tx<'_>)) {
         let mut tx = Tx::new(&*self.artifacts.store);
         change(&mut tx).await;
-        if let crate::store::Step::Commit(txn, ()) = tx.answer(()) {
+        if let store::Step::Commit(txn, ()) = tx.answer(()) {
             self.artifacts.store.commit(txn).await.expect("nobody else changes it");
         }
     }
@@ -93,24 +102,20 @@ impl World {
         digest
     }
 
-    /// Takes a blob from an image as the sweep does: if no manifest consists of it.
-    pub(super) async fn sweep(&self, image: &str, blob: &Digest) {
-        let swept = self.artifacts.decide("a blob", |mut tx| async move {
-            let mut image = tx.image(REPOSITORY, image).await?.expect("an image");
-            if !tx.is_part(image.id, blob).await? {
-                tx.delete(keys::image_blob(image.id, blob));
-                tx.release_blob(blob, BlobUse::Image(image.id));
-                tx.put_image(&mut image);
-            }
-            Ok::<_, Error>(tx.answer(()))
-        });
-        swept.await.expect("a sweep");
+    /// Does something before the commit that comes behind so many others.
+    pub(super) fn interrupt(&self, behind: usize, by: impl Future<Output = ()> + Send + 'static) {
+        *self.interruptions.next.lock() = Some((behind, Box::pin(by)));
+    }
+
+    /// Whether that has happened.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interruptions.next.lock().take().is_none()
     }
 
     /// Pushes an image of a config and a layer under a tag.
     pub(super) async fn push(&self, image: &str, tag: &str, layer: &'static [u8]) -> Manifest {
         let content = self.image(image, layer).await;
-        let (manifest, is_changed) = self.put(put(image, tag, content)).await.expect("a push");
+        let (manifest, is_changed) = self.put(put(image, tag, &content)).await.expect("a push");
         assert!(is_changed);
         manifest
     }
@@ -172,6 +177,75 @@ impl World {
     }
 }
 
+/// Takes a blob from an image as the sweep does: if no manifest consists of it.
+pub(super) async fn sweep(artifacts: &Artifacts, image: &str, blob: &Digest) {
+    let swept = artifacts.decide("a blob", |mut tx| async move {
+        let mut image = tx.image(REPOSITORY, image).await?.expect("an image");
+        if !tx.is_part(image.id, blob).await? {
+            tx.delete(keys::image_blob(image.id, blob));
+            tx.release_blob(blob, BlobUse::Image(image.id));
+            tx.put_image(&mut image);
+        }
+        Ok::<_, Error>(tx.answer(()))
+    });
+    swept.await.expect("a sweep");
+}
+
+/// A store in which something else happens just before a commit.
+struct Interruptions {
+    store: Arc<dyn Store>,
+    next: Mutex<Option<(usize, BoxFuture<'static, ()>)>>,
+}
+
+impl Interruptions {
+    fn now(&self) -> Option<BoxFuture<'static, ()>> {
+        let mut next = self.next.lock();
+        match &mut *next {
+            Some((0, _)) => next.take().map(|(_, by)| by),
+            Some((behind, _)) => {
+                *behind -= 1;
+                None
+            }
+            None => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Interruptions {
+    async fn get(&self, key: &Key) -> Result<Option<Record>, store::Error> {
+        self.store.get(key).await
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize) -> Result<store::Page, store::Error> {
+        self.store.scan(range, limit).await
+    }
+
+    async fn commit(&self, txn: Txn) -> Result<Revision, CommitError> {
+        if let Some(by) = self.now() {
+            by.await;
+        }
+        self.store.commit(txn).await
+    }
+
+    fn revision(&self) -> Revision {
+        self.store.revision()
+    }
+
+    async fn settled(&self) -> Result<(), store::Error> {
+        self.store.settled().await
+    }
+
+    fn watch_with_progress(
+        &self,
+        prefix: Key,
+        from: Revision,
+        interval: Option<Duration>,
+    ) -> BoxStream<'static, Result<ChangeSet, store::Error>> {
+        self.store.watch_with_progress(prefix, from, interval)
+    }
+}
+
 /// An image of the repository of the tests.
 pub(super) fn name(image: &str) -> ImageName {
     ImageName::parse("p".to_owned(), "docker".to_owned(), image.to_owned()).expect("a name")
@@ -183,7 +257,7 @@ pub(super) fn package(key: &str) -> PackageName {
 }
 
 /// A push to the repository of the tests.
-pub(super) fn put(image: &str, reference: &str, content: impl ToString) -> PutManifest {
+pub(super) fn put(image: &str, reference: &str, content: &impl ToString) -> PutManifest {
     PutManifest {
         name: name(image),
         reference: Reference::parse("reference", reference).expect("a reference"),

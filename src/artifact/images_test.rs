@@ -19,7 +19,7 @@ async fn a_tag_that_moves_is_told_of_and_one_that_stays_is_not() {
     let founded = world.record("app").await;
     world.pass();
     let again = world.image("app", b"first").await;
-    let (same, is_changed) = world.put(put("app", "v1", again)).await.unwrap();
+    let (same, is_changed) = world.put(put("app", "v1", &again)).await.unwrap();
     assert!(!is_changed);
     assert_eq!(same, first);
     assert_eq!(world.record("app").await.modify_us, founded.modify_us, "the tag has not changed");
@@ -42,7 +42,7 @@ async fn one_push_points_up_to_a_hundred_and_one_tags() {
     let world = World::new().await;
     let old = world.push("app", "t050", b"old").await;
     let metadata: HashMap<String, String> = [("team".to_owned(), "x".repeat(2000))].into();
-    let mut what = put("app", "t000", world.image("app", b"new").await);
+    let mut what = put("app", "t000", &world.image("app", b"new").await);
     what.tags = (1..=100).map(|number| format!("t{number:03}")).collect();
     what.metadata = metadata;
     let (pushed, is_changed) = world.put(what.clone()).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_tag_moves_only_from_what_it_is_said_to_name() {
     let push = |layer, only_if| {
         let world = &world;
         async move {
-            let mut what = put("app", "v1", world.image("app", layer).await);
+            let mut what = put("app", "v1", &world.image("app", layer).await);
             what.only_if = Some(only_if);
             world.put(what).await
         }
@@ -80,7 +80,7 @@ async fn a_tag_moves_only_from_what_it_is_said_to_name() {
     // A digest alone has no tag that could name anything.
     let content = world.image("app", b"3").await.to_string();
     let digest = Digest::of(Algorithm::Sha256, content.as_bytes()).to_string();
-    let mut what = put("app", &digest, content);
+    let mut what = put("app", &digest, &content);
     what.only_if = Some(None);
     assert!(matches!(world.put(what).await, Err(Error::Invalid { field: "only_if_digest", .. })));
 
@@ -110,7 +110,7 @@ async fn the_latest_tag_is_the_one_that_was_pushed_last_of_those_that_are_left()
 #[tokio::test]
 async fn tags_are_listed_in_the_order_of_their_bytes_behind_one() {
     let world = World::new().await;
-    let mut what = put("app", "a", world.image("app", b"layer").await);
+    let mut what = put("app", "a", &world.image("app", b"layer").await);
     what.tags = ["b.1", "b", "B", "1", "b-1", "_"].map(str::to_owned).into();
     world.put(what).await.unwrap();
     let list = async |after, limit| world.artifacts.list_tags(&name("app"), after, limit).await.unwrap();
@@ -158,7 +158,7 @@ async fn images_are_in_repositories_of_images() {
     world.add_repository("p", "files", 20, RepositoryType::Generic).await;
     for repository in ["files", "none"] {
         let at = ImageName { repository: repository.to_owned(), ..name("app") };
-        let mut what = put("app", "v1", r#"{"schemaVersion":2,"manifests":[]}"#);
+        let mut what = put("app", "v1", &r#"{"schemaVersion":2,"manifests":[]}"#);
         what.name = at.clone();
         let subject = Digest::of(Algorithm::Sha256, b"subject");
         let page = super::walk::Page { size: 1, after: String::new() };

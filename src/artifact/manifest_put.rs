@@ -18,6 +18,7 @@ use super::tags::{OnlyIf, Pointing, check_precondition};
 use super::version_metadata::check_metadata;
 use crate::blob::{Algorithm, Digest};
 use crate::store::tx::{self, Tx};
+use crate::store::{Key, Step};
 
 /// How many tags one transaction moves: each takes up to five operations.
 const TAGS_AT_ONCE: usize = 16;
@@ -65,15 +66,11 @@ struct Putting {
     now_us: u64,
 }
 
-/// What one round came to.
-enum Round {
-    Done {
-        image: ImageRecord,
-        record: ManifestRecord,
-        is_changed: bool,
-    },
-    /// Something that was prepared is no longer so.
-    Again,
+/// A manifest that is stored.
+struct Stored {
+    image: ImageRecord,
+    record: ManifestRecord,
+    is_changed: bool,
 }
 
 impl Artifacts {
@@ -130,7 +127,7 @@ impl Artifacts {
     async fn put_prepared(&self, putting: &Putting) -> Result<(Manifest, bool), Error> {
         let (first, rest) = putting.tags.split_at(TAGS_AT_ONCE.min(putting.tags.len()));
         for _ in 0..MAX_ROUNDS {
-            let Round::Done { image, record, mut is_changed } = self.round(putting, first).await? else { continue };
+            let Some(Stored { image, record, mut is_changed }) = self.round(putting, first).await? else { continue };
             for tags in rest.chunks(TAGS_AT_ONCE) {
                 is_changed |= self.put_tags(putting, &image, tags).await?;
             }
@@ -139,12 +136,12 @@ impl Artifacts {
         Err(Error::Busy(format!("image {:?}", putting.name.image)))
     }
 
-    /// Prepares what a manifest needs, and stores it.
-    async fn round(&self, putting: &Putting, tags: &[String]) -> Result<Round, Error> {
+    /// Prepares what a manifest needs, and stores it. `None`: something that was prepared is no longer so.
+    async fn round(&self, putting: &Putting, tags: &[String]) -> Result<Option<Stored>, Error> {
         let (image, is_known) = self.find_place(putting).await?;
         if let Some(image) = &image {
             match self.write_parts(image, &putting.digest, &putting.parsed).await {
-                Err(Error::ImageNotFound(_)) => return Ok(Round::Again),
+                Err(Error::ImageNotFound(_)) => return Ok(None),
                 written => written?,
             }
         }
@@ -154,12 +151,9 @@ impl Artifacts {
         let stamps: Vec<Stamp> = (0..=tags.len()).map(|_| self.stamps.take(putting.now_us)).collect();
         let (image, stamps) = (image.as_ref(), &stamps);
         let decided = self.decide(&putting.name, |mut tx| async move {
-            let round = putting.attempt(&mut tx, image, is_known, tags, stamps).await?;
-            Ok(match round {
-                // What was changed so far is not to be.
-                Round::Again => crate::store::Step::Answer(Round::Again),
-                Round::Done { .. } => tx.answer(round),
-            })
+            let stored = putting.attempt(&mut tx, image, is_known, tags, stamps).await?;
+            // What was changed on the way to nothing is not to be.
+            Ok(if stored.is_some() { tx.answer(stored) } else { Step::Answer(None) })
         });
         Ok(decided.await?.0)
     }
@@ -208,7 +202,8 @@ impl Artifacts {
 }
 
 impl Putting {
-    /// Decides about a manifest and its first tags. Stamps: one for each tag, and one for the manifest.
+    /// Decides about a manifest and its first tags. Stamps: one for each tag, and one for the manifest. `None`: something
+    /// that was prepared is no longer so.
     async fn attempt(
         &self,
         tx: &mut Tx<'_>,
@@ -216,19 +211,19 @@ impl Putting {
         is_known: bool,
         tags: &[String],
         stamps: &[Stamp],
-    ) -> Result<Round, Error> {
+    ) -> Result<Option<Stored>, Error> {
         let repository = tx.image_repository(&self.name.project, &self.name.repository).await?;
-        let Some(mut image) = self.image(tx, &repository, prepared).await? else { return Ok(Round::Again) };
+        let Some(mut image) = self.image(tx, &repository, prepared).await? else { return Ok(None) };
         self.check_tags(tx, &image).await?;
         tx.check_parts(image.id, &self.parsed).await?;
         if !tx.has_recorded_parts(image.id, &self.digest, &self.parsed).await? {
-            return Ok(Round::Again);
+            return Ok(None);
         }
         let key = keys::manifest(image.id, &self.digest);
         let known: Option<ManifestRecord> = tx.get(&key).await?;
         if known.is_none() && is_known {
             // Its bytes were not kept again.
-            return Ok(Round::Again);
+            return Ok(None);
         }
         let is_new = known.is_none();
         let record = self.record(known.as_ref());
@@ -244,7 +239,7 @@ impl Putting {
         if is_changed || !tags.is_empty() {
             tx.put_image(&mut image);
         }
-        Ok(Round::Done { image, record, is_changed })
+        Ok(Some(Stored { image, record, is_changed }))
     }
 
     /// The image for which everything was prepared, or a new one if there was none.
@@ -331,7 +326,7 @@ impl Putting {
 }
 
 /// Reads the record of a manifest of an image as it is stored.
-pub(super) fn decode_manifest(key: &crate::store::Key, value: &Bytes) -> Result<Option<Manifest>, Error> {
+pub(super) fn decode_manifest(key: &Key, value: &Bytes) -> Result<Option<Manifest>, Error> {
     let Some((digest, _)) = keys::digests_of(key) else { return Ok(None) };
     Ok(Some(Manifest { digest, record: tx::decode(key, value)? }))
 }

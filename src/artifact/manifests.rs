@@ -117,7 +117,8 @@ impl Artifacts {
             tx.tags_are_gone(&mut image, &[tag.to_owned()], now_us).await?;
             Ok(tx.answer(()))
         });
-        Ok(deleted.await?.0)
+        deleted.await?;
+        Ok(())
     }
 
     async fn delete_by_digest(&self, name: &ImageName, digest: Digest, only_if: Option<Digest>) -> Result<(), Error> {

@@ -1,12 +1,11 @@
 //! Manifests: pushed, read, and deleted.
 
 use serde_json::{Value, json};
-use steward_proto::store::v1::ManifestRecord;
 
 use super::error::Error;
-use super::image_testing::{World, descriptor, image_of, name, put};
+use super::image_testing::{World, descriptor, image_of, name, put, sweep};
 use super::keys::{self, BlobUse};
-use super::manifest_parse::{MAX_MANIFEST_BYTES, OCI_IMAGE, OCI_INDEX};
+use super::manifest_parse::{MAX_MANIFEST_BYTES, OCI_IMAGE, OCI_INDEX, Parsed};
 use super::reference::Reference;
 use super::walk::Page;
 use crate::blob::{Algorithm, Digest};
@@ -63,11 +62,11 @@ async fn what_a_manifest_consists_of_has_to_be_in_the_image() {
     let (config, layer) = ((world.give("app", b"{}").await, 2), absent(b"layer"));
     // Another image has it, which does not count.
     world.give("other", b"layer").await;
-    let refused = world.put(put("app", "v1", image_of(&config, std::slice::from_ref(&layer)))).await;
+    let refused = world.put(put("app", "v1", &image_of(&config, std::slice::from_ref(&layer)))).await;
     assert!(matches!(refused, Err(Error::ManifestBlobUnknown(digest)) if digest == layer.0.to_string()));
-    let refused = world.put(put("app", "v1", index_of(&[absent(b"child")]))).await;
+    let refused = world.put(put("app", "v1", &index_of(&[absent(b"child")]))).await;
     assert!(matches!(refused, Err(Error::ManifestBlobUnknown(_))));
-    let refused = world.put(put("new", "v1", image_of(&config, &[]))).await;
+    let refused = world.put(put("new", "v1", &image_of(&config, &[]))).await;
     assert!(matches!(refused, Err(Error::ManifestBlobUnknown(_))));
     // Nothing is left of what was refused.
     for table in [Table::Manifest, Table::ManifestPart, Table::ImageTag, Table::ArtifactChange] {
@@ -75,7 +74,7 @@ async fn what_a_manifest_consists_of_has_to_be_in_the_image() {
     }
     assert_eq!(world.count(Table::Image).await, 2);
     world.give("app", b"layer").await;
-    world.put(put("app", "v1", image_of(&config, &[layer]))).await.unwrap();
+    world.put(put("app", "v1", &image_of(&config, &[layer]))).await.unwrap();
 }
 
 #[tokio::test]
@@ -91,7 +90,7 @@ async fn layers_that_are_not_to_be_distributed_need_not_be_there() {
     let mut elsewhere = descriptor("application/vnd.oci.image.layer.v1.tar", &absent(b"elsewhere"));
     elsewhere["urls"] = json!(["https://example.com/layer"]);
     layers.push(elsewhere);
-    world.put(put("app", "v1", content)).await.unwrap();
+    world.put(put("app", "v1", &content)).await.unwrap();
 }
 
 #[tokio::test]
@@ -100,14 +99,14 @@ async fn indexes_name_manifests_and_indexes_or_nothing() {
     let child = world.push("app", "child", b"layer").await;
     let child_size = usize::try_from(child.record.size).unwrap();
     let inner = index_of(&[(child.digest.clone(), child_size)]);
-    let (inner, _) = world.put(put("app", "inner", inner)).await.unwrap();
+    let (inner, _) = world.put(put("app", "inner", &inner)).await.unwrap();
     assert_eq!(inner.record.content_size, child.record.size);
     let inner_size = usize::try_from(inner.record.size).unwrap();
-    world.put(put("app", "outer", index_of(&[(inner.digest, inner_size)]))).await.unwrap();
+    world.put(put("app", "outer", &index_of(&[(inner.digest, inner_size)]))).await.unwrap();
     // An empty one founds its image, and a cache of a build is an index of blobs.
-    world.put(put("empty", "v1", index_of(&[]))).await.unwrap();
+    world.put(put("empty", "v1", &index_of(&[]))).await.unwrap();
     let layer = (world.give("app", b"layer").await, 5);
-    world.put(put("app", "cache", index_of(&[layer]))).await.unwrap();
+    world.put(put("app", "cache", &index_of(&[layer]))).await.unwrap();
 }
 
 #[tokio::test]
@@ -191,7 +190,7 @@ async fn what_is_no_manifest_is_refused() {
         let refused = world.put(what).await;
         assert!(matches!(refused, Err(Error::ManifestInvalid(_))), "{content:.200}: {refused:?}");
     }
-    let long = put("app", "v1", " ".repeat(MAX_MANIFEST_BYTES + 1));
+    let long = put("app", "v1", &" ".repeat(MAX_MANIFEST_BYTES + 1));
     assert!(matches!(world.put(long).await, Err(Error::TooLarge { .. })));
 }
 
@@ -225,7 +224,7 @@ async fn a_manifest_is_found_by_its_subject_whether_that_is_there_or_not() {
         content["annotations"] = json!({"note": note});
         content["subject"] = descriptor(OCI_IMAGE, &subject);
         let digest = Digest::of(Algorithm::Sha256, content.to_string().as_bytes()).to_string();
-        let (pushed, _) = world.put(put("app", &digest, content)).await.unwrap();
+        let (pushed, _) = world.put(put("app", &digest, &content)).await.unwrap();
         assert_eq!(pushed.record.subject, subject.0.to_string());
         digests.push((pushed.digest, kind, note));
     }
@@ -264,7 +263,7 @@ async fn a_manifest_is_found_by_its_subject_whether_that_is_there_or_not() {
 async fn a_manifest_that_is_deleted_is_gone_with_its_tags() {
     let world = World::new().await;
     let kept = world.push("app", "kept", b"another layer").await;
-    let mut what = put("app", "t0", world.image("app", b"layer").await);
+    let mut what = put("app", "t0", &world.image("app", b"layer").await);
     what.tags = (1..=60).map(|number| format!("t{number}")).collect();
     let (pushed, _) = world.put(what).await.unwrap();
     let image = world.record("app").await.id;
@@ -312,52 +311,94 @@ async fn manifests_are_listed_in_pages() {
     assert!(matches!(refused, Err(Error::Invalid { field: "page_token", .. })));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_manifest_comes_up_without_what_was_swept_meanwhile() {
-    let world = World::new().await;
-    let layer = absent(b"layer");
-    let reference = Reference::Tag("v1".to_owned());
-    let (mut pushed, mut refused) = (0, 0);
-    for _ in 0..200 {
-        let content = world.image("app", b"layer").await;
-        let (put, ()) = tokio::join!(world.put(put("app", "v1", content)), world.sweep("app", &layer.0));
-        let image = world.record("app").await.id;
-        match put {
-            Ok((manifest, _)) => {
-                pushed += 1;
-                assert!(world.has(&keys::image_blob(image, &layer.0)).await, "the manifest has its layer");
-                assert!(world.has(&keys::manifest_part(image, &layer.0, &manifest.digest)).await);
-                world.artifacts.delete_manifest(name("app"), reference.clone(), None).await.unwrap();
-                world.delete("app", &manifest.digest.to_string()).await.unwrap();
-            }
-            Err(Error::ManifestBlobUnknown(_)) => {
-                refused += 1;
-                assert_eq!(world.count(Table::Manifest).await, 0);
-            }
-            Err(error) => panic!("{error}"),
-        }
+/// Whether the manifest of an image is there; if it is, it has all that it consists of.
+async fn is_there_whole(world: &World, content: &Value) -> bool {
+    let digest = Digest::of(Algorithm::Sha256, content.to_string().as_bytes());
+    let image = world.record("app").await.id;
+    let is_there = world.has(&keys::manifest(image, &digest)).await;
+    for part in [absent(b"{}").0, absent(b"layer").0] {
+        let has_it = world.has(&keys::image_blob(image, &part)).await;
+        assert!(has_it || !is_there, "{part} is missing");
+        let knows_it = world.has(&keys::manifest_part(image, &part, &digest)).await;
+        assert!(knows_it || !is_there, "nobody knows that {part} is needed");
     }
-    assert_eq!(pushed + refused, 200);
+    is_there
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_manifest_that_comes_up_again_while_it_is_deleted_has_its_parts() {
-    let world = World::new().await;
-    let content = world.image("app", b"layer").await;
-    let layer = absent(b"layer");
-    for _ in 0..200 {
-        let (manifest, _) = world.put(put("app", "v1", &content)).await.unwrap();
-        let digest = manifest.digest.to_string();
-        let (deleted, again) = tokio::join!(world.delete("app", &digest), world.put(put("app", "v1", &content)));
-        deleted.unwrap();
-        again.unwrap();
-        let image = world.record("app").await.id;
-        let is_there = world.has(&keys::manifest(image, &manifest.digest)).await;
-        let has_parts = world.has(&keys::manifest_part(image, &layer.0, &manifest.digest)).await;
-        assert_eq!(is_there, has_parts);
-        if is_there {
-            let record: ManifestRecord = world.get("app", &digest).await.unwrap().0.record;
-            assert_eq!(record.size, content.to_string().len() as u64);
+#[tokio::test]
+async fn no_manifest_comes_up_without_what_is_swept_meanwhile() {
+    for behind in 0.. {
+        let world = World::new().await;
+        let content = world.image("app", b"layer").await;
+        let beside = world.beside.clone();
+        world.interrupt(behind, async move { sweep(&beside, "app", &absent(b"layer").0).await });
+        let pushed = world.put(put("app", "v1", &content)).await;
+        let is_over = !world.was_interrupted();
+        match pushed {
+            Ok(_) => assert!(is_there_whole(&world, &content).await),
+            Err(Error::ManifestBlobUnknown(_)) => assert!(!is_there_whole(&world, &content).await),
+            Err(error) => panic!("{error}"),
+        }
+        if is_over {
+            assert!(behind >= 2, "it takes some commits");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_deleted_while_it_is_pushed_is_whole_or_gone() {
+    for behind in 0.. {
+        let world = World::new().await;
+        let content = world.image("app", b"layer").await;
+        let (known, _) = world.put(put("app", "old", &content)).await.unwrap();
+        let (beside, digest) = (world.beside.clone(), Reference::Digest(known.digest));
+        world.interrupt(behind, async move { beside.delete_manifest(name("app"), digest, None).await.unwrap() });
+        world.put(put("app", "new", &content)).await.unwrap();
+        let is_over = !world.was_interrupted();
+        assert!(is_there_whole(&world, &content).await);
+        if is_over {
+            assert!(behind >= 1, "it takes a commit");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_pushed_while_it_is_deleted_is_whole_or_gone() {
+    for behind in 0.. {
+        let world = World::new().await;
+        let content = world.image("app", b"layer").await;
+        let (known, _) = world.put(put("app", "old", &content)).await.unwrap();
+        let (beside, again) = (world.beside.clone(), put("app", "new", &content));
+        world.interrupt(behind, async move { drop(beside.put_manifest(again, "bob").await.unwrap()) });
+        world.delete("app", &known.digest.to_string()).await.unwrap();
+        let is_over = !world.was_interrupted();
+        is_there_whole(&world, &content).await;
+        if is_over {
+            assert!(behind >= 2, "it takes some commits");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_deletion_still_clears_away_does_not_hurt_a_manifest_that_comes_up_again() {
+    for behind in 0.. {
+        let world = World::new().await;
+        let content = world.image("app", b"layer").await;
+        let text = content.to_string();
+        let parsed = Parsed::read(text.as_bytes(), "").unwrap();
+        let (digest, image) = (Digest::of(Algorithm::Sha256, text.as_bytes()), world.record("app").await);
+        world.artifacts.write_parts(&image, &digest, &parsed).await.unwrap();
+        let (beside, parts): (_, Vec<Digest>) = (world.beside.clone(), parsed.parts.into_keys().collect());
+        world.interrupt(behind, async move { beside.drop_parts(&image, &digest, &parts).await.unwrap() });
+        world.put(put("app", "v1", &content)).await.unwrap();
+        let is_over = !world.was_interrupted();
+        assert!(is_there_whole(&world, &content).await);
+        if is_over {
+            assert!(behind >= 2, "it takes some commits");
+            return;
         }
     }
 }

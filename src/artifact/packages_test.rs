@@ -48,7 +48,7 @@ async fn packages_are_listed_with_the_number_of_their_versions() {
 #[tokio::test]
 async fn versions_have_what_is_written_on_them() {
     let world = World::new().await;
-    let mut what = put("app", "v1", world.image("app", b"layer").await);
+    let mut what = put("app", "v1", &world.image("app", b"layer").await);
     what.tags = vec!["v2".to_owned(), "rc".to_owned()];
     what.metadata = map(&[("a", "1")]);
     let (manifest, _) = world.put(what.clone()).await.unwrap();
@@ -84,13 +84,13 @@ async fn versions_have_what_is_written_on_them() {
 #[tokio::test]
 async fn a_version_goes_with_its_manifest_unless_something_else_needs_that() {
     let world = World::new().await;
-    let mut what = put("app", "v1", world.image("app", b"layer").await);
+    let mut what = put("app", "v1", &world.image("app", b"layer").await);
     what.tags = vec!["v2".to_owned()];
     let (shared, _) = world.put(what).await.unwrap();
     let size = shared.record.size;
     let index =
         serde_json::json!({"schemaVersion": 2, "manifests": [{"digest": shared.digest.to_string(), "size": size}]});
-    let (index, _) = world.put(put("app", "all", index)).await.unwrap();
+    let (index, _) = world.put(put("app", "all", &index)).await.unwrap();
     let key = package("docker://app");
     let delete = |version: &str| world.artifacts.delete_version(key.clone(), version.to_owned());
     let digest = shared.digest.to_string();

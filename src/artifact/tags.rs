@@ -58,7 +58,7 @@ impl Tx<'_> {
             let change = change_of(image, tag, &digest, &before);
             self.note_change(image.repository_id, stamp, &change);
         }
-        image.latest = tag.to_owned();
+        tag.clone_into(&mut image.latest);
         let record = TagRecord {
             digest,
             metadata,
