@@ -30,11 +30,11 @@ impl FilePath {
         if text.is_empty() {
             return Err("is required".to_owned());
         }
-        let text = text.strip_prefix('/').unwrap_or(text);
-        let text = text.strip_suffix('/').unwrap_or(text);
-        if text.is_empty() {
+        if text == ROOT {
             return Ok(FilePath(ROOT.to_owned()));
         }
+        let text = text.strip_prefix('/').unwrap_or(text);
+        let text = text.strip_suffix('/').unwrap_or(text);
         let path = format!("/{text}");
         if path.len() > MAX_PATH {
             return Err(format!("has {} bytes; the limit is {MAX_PATH}", path.len()));

@@ -2,9 +2,9 @@
 //! there are only records.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use steward_proto::artifact::v1::{RepositoryCategory, RepositoryType};
 use steward_proto::store::v1::{ArtifactChangeRecord, BlobRecord, FileRecord};
 use tokio_util::sync::CancellationToken;
@@ -62,12 +62,13 @@ impl World {
         world
     }
 
-    /// Stops the server and starts it again.
+    /// Stops the server and starts it again a second later.
     pub(super) async fn restart(&mut self) {
         self.shutdown.cancel();
         self.artifacts.tasks.close();
         self.artifacts.tasks.wait().await;
         self.shutdown = CancellationToken::new();
+        self.clock.advance(Duration::from_secs(1));
         let World { harness, directory, clock, settings, shutdown, .. } = self;
         self.artifacts = open(harness, directory, clock, settings, shutdown).await;
     }
@@ -180,14 +181,6 @@ impl World {
         let page = fields.artifact_page(size, token);
         assert!(fields.check().is_ok(), "a page");
         page
-    }
-
-    /// Returns once something is so, which some commit makes so.
-    pub(super) async fn until(&self, is_so: impl AsyncFn() -> bool) {
-        let mut commits = self.store().watch(Key::from_bytes(Bytes::new()), self.store().revision());
-        while !is_so().await {
-            commits.next().await.expect("further commits").expect("a store that can be watched");
-        }
     }
 }
 

@@ -128,7 +128,9 @@ async fn a_watch_ends_at_shutdown_and_with_its_repository() {
     // As the sweep does it.
     let swept = world.artifacts.decide("changes", |mut tx| async move {
         let found = tx.scan(KeyRange::prefix(&keys::changes_of(id)), 10).await?;
-        found.into_iter().for_each(|(key, _)| tx.delete(key));
+        for (key, _) in found {
+            tx.delete(key);
+        }
         Ok::<_, Error>(tx.answer(()))
     });
     swept.await.expect("swept");
