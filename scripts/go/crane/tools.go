@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names the program, so that `go mod tidy` keeps it.
+package tools
+
+import _ "github.com/google/go-containerregistry/cmd/crane"

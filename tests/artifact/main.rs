@@ -1,0 +1,13 @@
+//! Images, from outside: the real binary through its ports, with the programs that people use.
+
+#[expect(dead_code, reason = "every area uses its own part of it")]
+#[path = "../common/mod.rs"]
+mod common;
+
+mod conformance;
+mod crane;
+mod layout;
+mod oras;
+mod registry;
+mod skopeo;
+mod tool;
