@@ -35,6 +35,8 @@ mod settings;
 mod source;
 mod target;
 mod targets;
+#[cfg(test)]
+mod testing;
 mod walk;
 
 pub use self::error::Error;
