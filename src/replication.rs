@@ -49,6 +49,8 @@ mod task_check;
 mod task_create;
 mod task_validate;
 mod tasks;
+#[cfg(test)]
+mod testing;
 mod url;
 mod walk;
 

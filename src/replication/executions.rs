@@ -306,3 +306,7 @@ pub(super) fn result(sequence: u64, record: ArtifactResultRecord) -> api::Artifa
 pub(super) fn line(sequence: u64, record: ExecutionLogRecord) -> api::LogLine {
     api::LogLine { sequence: number(sequence), time: time(record.time_us), level: record.level, text: record.text }
 }
+
+#[cfg(test)]
+#[path = "executions_test.rs"]
+mod tests;

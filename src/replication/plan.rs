@@ -172,7 +172,14 @@ impl Planner<'_> {
             }
         }
         for (rule, _) in rules.iter().zip(matched).filter(|(_, matched)| !matched) {
-            self.missing(&rule.name(), "", format!("package {:?} not found", rule.name())).await?;
+            match rule.exact() {
+                // It says of each version that it is not there.
+                Some(key) => self.package(key, rules).await?,
+                None => {
+                    let reason = format!("there is no package {:?}", rule.name());
+                    self.missing(&rule.name(), "", reason).await?;
+                }
+            }
         }
         Ok(())
     }
