@@ -26,6 +26,8 @@ mod sweep_engine;
 mod target;
 mod task_check;
 mod task_create;
+#[cfg(test)]
+mod task_test;
 mod task_validate;
 mod tasks;
 mod url;
