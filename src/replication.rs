@@ -47,6 +47,8 @@ mod target;
 mod targets;
 mod task_check;
 mod task_create;
+#[cfg(test)]
+mod task_test;
 mod task_validate;
 mod tasks;
 #[cfg(test)]

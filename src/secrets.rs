@@ -59,6 +59,13 @@ impl Secrets {
         Ok(Secrets(Arc::new(Keys { sealing, former })))
     }
 
+    /// With keys that tests make up, each of one byte again and again.
+    #[cfg(test)]
+    pub(crate) fn of_tests(keys: &[u8]) -> Self {
+        let keys: Vec<_> = keys.iter().map(|byte| [*byte; 32]).collect();
+        Self::with_keys(&keys).expect("keys")
+    }
+
     /// Encrypts a secret. `context` says whose it is: what is sealed for one is not opened for another.
     pub fn seal(&self, context: &str, secret: &str) -> io::Result<Vec<u8>> {
         let key = &self.0.sealing;
@@ -117,8 +124,7 @@ mod tests {
     use super::*;
 
     fn secrets(keys: &[u8]) -> Secrets {
-        let keys: Vec<_> = keys.iter().map(|byte| [*byte; 32]).collect();
-        Secrets::with_keys(&keys).unwrap()
+        Secrets::of_tests(keys)
     }
 
     #[test]

@@ -114,20 +114,18 @@ fn plain(host: &str) -> String {
 /// The address of IPv4 inside of one of IPv6 that stands for it.
 fn unwrapped(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
-    let [a, b, c, d, e, f, g, h] = v6.segments();
     let v4 = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
-    match (a, b, c, d, e, f) {
-        // Mapped, or its translated form.
-        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) => v4(g, h),
+    match v6.segments() {
+        // Mapped, and its translated form; NAT64; 6to4.
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
         // Compatible; `::` and `::1` are addresses of their own.
-        (0, 0, 0, 0, 0, 0) if (g, h) > (0, 1) => v4(g, h),
-        // NAT64.
-        (0x64, 0xff9b, 0, 0, 0, 0) => v4(g, h),
-        // 6to4.
-        (0x2002, high, low, ..) => v4(high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if (high, low) > (0, 1) => v4(high, low),
         _ => ip,
     }
 }
@@ -140,29 +138,29 @@ fn reach(ip: IpAddr) -> Reach {
 }
 
 fn reach_v4(ip: Ipv4Addr) -> Reach {
+    // Private networks; links, with the metadata services of clouds; examples.
+    if ip.is_private() || ip.is_link_local() || ip.is_documentation() {
+        return Reach::Private;
+    }
     match ip.octets() {
         [127, ..] => Reach::Loopback,
         // This host, multicast, reserved, and broadcast.
-        [0, ..] | [224..=255, ..] => Reach::Nothing,
-        // Private networks.
-        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Reach::Private,
-        // Networks of carriers; links, with the metadata services of clouds; protocols; measurements; examples.
-        [100, 64..=127, ..] | [169, 254, ..] | [192, 0, 0 | 2, _] | [198, 18 | 19, ..] => Reach::Private,
-        [198, 51, 100, _] | [203, 0, 113, _] => Reach::Private,
+        [0 | 224..=255, ..] => Reach::Nothing,
+        // Networks of carriers; protocols; measurements.
+        [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18 | 19, ..] => Reach::Private,
         _ => Reach::Public,
     }
 }
 
 fn reach_v6(ip: Ipv6Addr) -> Reach {
     match ip.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0] => Reach::Nothing,
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Loopback,
-        // Multicast, and what is thrown away.
-        [0xff00..=0xffff, ..] | [0x100, 0, 0, 0, ..] => Reach::Nothing,
+        // No address, multicast, and what is thrown away.
+        [0, 0, 0, 0, 0, 0, 0, 0] | [0xff00..=0xffff, ..] | [0x100, 0, 0, 0, ..] => Reach::Nothing,
         // What is given out is inside of this: all else is unique-local (with metadata services), link, or site.
         [0x2000..=0x3fff, ..] => match ip.segments() {
             // Teredo, which hides another address, other protocols, and examples.
-            [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Reach::Private,
+            [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Reach::Private,
             _ => Reach::Public,
         },
         _ => Reach::Private,

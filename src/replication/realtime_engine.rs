@@ -75,8 +75,12 @@ impl Engine for RealtimeEngine {
             let again_us = match replication.follow(&record).await {
                 Ok(again_us) => again_us,
                 // One task, such as that of a repository that is gone, does not hold up the others.
-                Err(Error::RepositoryNotFound(_) | Error::TaskRunning(_) | Error::TaskDisabled(_)) => continue,
-                Err(Error::TaskNotFound(_)) => continue,
+                Err(
+                    Error::RepositoryNotFound(_)
+                    | Error::TaskNotFound(_)
+                    | Error::TaskRunning(_)
+                    | Error::TaskDisabled(_),
+                ) => continue,
                 Err(Error::ShuttingDown) => return Ok(None),
                 Err(error) => {
                     let task = TaskId::of(&record).full_name();

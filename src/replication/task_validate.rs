@@ -138,7 +138,6 @@ pub(super) fn constraints(config: &mut Config, is_run_once: bool, is_registry: b
         ReplicaObjectType::Unspecified if is_empty && is_run_once => {
             return Err(Error::invalid("Package or path", "neither is there"));
         }
-        ReplicaObjectType::Unspecified => {}
         ReplicaObjectType::Repository => {
             config.package_constraints.clear();
             config.path_constraints.clear();
@@ -147,7 +146,7 @@ pub(super) fn constraints(config: &mut Config, is_run_once: bool, is_registry: b
             return Err(Error::Empty("packageConstraints"));
         }
         ReplicaObjectType::Path if config.path_constraints.is_empty() => return Err(Error::Empty("pathConstraints")),
-        ReplicaObjectType::Package | ReplicaObjectType::Path => {}
+        ReplicaObjectType::Unspecified | ReplicaObjectType::Package | ReplicaObjectType::Path => {}
     }
     count("packageConstraints", config.package_constraints.len(), MAX_CONSTRAINTS)?;
     count("pathConstraints", config.path_constraints.len(), MAX_CONSTRAINTS)?;

@@ -177,7 +177,11 @@ impl Replication {
         if let Some(execution) = stopping {
             self.wake_runner();
             // It would be stopped all the same; a caller who waits knows that nothing is copied any more.
-            tokio::time::timeout(STOP_TIMEOUT, self.execution_stopped(&execution)).await.ok();
+            tokio::select! {
+                () = self.execution_stopped(&execution) => {}
+                () = tokio::time::sleep(STOP_TIMEOUT) => {}
+                () = self.shutdown.cancelled() => {}
+            }
         }
         Ok(())
     }

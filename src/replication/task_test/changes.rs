@@ -1,0 +1,198 @@
+//! Tasks in real time are queued when something changes that concerns them.
+
+use steward_proto::artifact::v1::ArtifactChange;
+use steward_proto::replication::v1::{self as api, Config, ExecutionStatus};
+
+use super::world::{World, config, id, package, path};
+use crate::engine::Engine as _;
+use crate::replication::queue::Cause;
+use crate::replication::realtime_engine::RealtimeEngine;
+
+async fn look(world: &World) {
+    let engines =
+        [RealtimeEngine::by_changes(world.replication.clone()), RealtimeEngine::by_tasks(world.replication.clone())];
+    for mut engine in engines {
+        engine.activate().await.expect("looked");
+    }
+}
+
+/// Something changes now. Answers its stamp.
+fn change(world: &World, change: ArtifactChange) -> u64 {
+    world.pass(1);
+    let stamp = world.now_us();
+    let stamp_of_change = i64::try_from(stamp).unwrap();
+    world.artifacts.changes.lock().push(ArtifactChange { stamp: stamp_of_change, ..change });
+    *world.artifacts.settled.lock() = stamp_of_change;
+    stamp
+}
+
+fn tag() -> ArtifactChange {
+    let (image, tag, digest) = ("nginx".to_owned(), "1.1".to_owned(), "sha256:0".to_owned());
+    ArtifactChange { image, tag, digest, ..ArtifactChange::default() }
+}
+
+fn file() -> ArtifactChange {
+    ArtifactChange { path: "/a.txt".to_owned(), digest: "sha256:0".to_owned(), ..ArtifactChange::default() }
+}
+
+fn gone() -> ArtifactChange {
+    ArtifactChange { digest: String::new(), before: "sha256:0".to_owned(), ..tag() }
+}
+
+/// The ranges of all runs so far.
+async fn ranges(world: &World) -> Vec<(u64, u64)> {
+    world.executions().await.iter().map(|run| (run.from_stamp, run.to_stamp)).collect()
+}
+
+#[tokio::test]
+async fn a_change_makes_a_run_and_what_was_there_before_makes_none() {
+    let world = World::new();
+    change(&world, tag());
+    world.pass(1);
+    world.create_one(config("mirror")).await.unwrap();
+    let created = world.now_us();
+    look(&world).await;
+    assert!(ranges(&world).await.is_empty());
+    let first = change(&world, tag());
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(created, first)]);
+    assert_eq!(world.executions().await[0].trigger, "change");
+    let second = change(&world, tag());
+    let third = change(&world, file());
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 1, "it still runs");
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(created, first), (first, third)]);
+    assert!(second > first);
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 2);
+}
+
+#[tokio::test]
+async fn changes_of_another_kind_make_no_run() {
+    let world = World::new();
+    let deletes = Some(api::Settings { propagate_deletes: true, ..api::Settings::default() });
+    let packages = vec![package("docker://nginx", &[], &[])];
+    let tasks = [
+        Config { package_constraints: packages.clone(), ..config("tags") },
+        Config { path_constraints: vec![path("/a.txt")], ..config("files") },
+        Config { package_constraints: packages, settings: deletes, ..config("deletes") },
+    ];
+    for (what, concerned) in [(tag(), vec!["deletes", "tags"]), (file(), vec!["files"]), (gone(), vec!["deletes"])] {
+        let world = World::new();
+        world.create(tasks.to_vec()).await.unwrap();
+        change(&world, what);
+        look(&world).await;
+        let mut names: Vec<_> = world.executions().await.into_iter().map(|run| run.name).collect();
+        names.sort();
+        assert_eq!(names, concerned);
+    }
+    drop(world);
+}
+
+#[tokio::test]
+async fn a_task_that_is_off_catches_up_when_it_is_on_again() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    let created = world.now_us();
+    world.replication.toggle_task(&id("mirror"), Some(false)).await.unwrap();
+    change(&world, tag());
+    let last = change(&world, tag());
+    look(&world).await;
+    assert!(ranges(&world).await.is_empty());
+    world.replication.toggle_task(&id("mirror"), Some(true)).await.unwrap();
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(created, last)]);
+}
+
+#[tokio::test]
+async fn changes_that_are_no_longer_kept_make_a_run_for_everything() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    change(&world, tag());
+    world.pass(1);
+    *world.artifacts.compacted.lock() = i64::try_from(world.now_us()).unwrap();
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(0, 0)]);
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 1, "it was for all up to now");
+}
+
+#[tokio::test]
+async fn the_stamp_keeps_up_while_nothing_concerns_the_task() {
+    let world = World::new();
+    world.create_one(Config { path_constraints: vec![path("/a.txt")], ..config("mirror") }).await.unwrap();
+    let before = world.record("mirror").await.change_stamp;
+    change(&world, tag());
+    look(&world).await;
+    assert_eq!(world.record("mirror").await.change_stamp, before, "not with every change");
+    world.pass(3600);
+    let last = change(&world, tag());
+    look(&world).await;
+    assert_eq!(world.record("mirror").await.change_stamp, last);
+    assert!(ranges(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn many_changes_are_read_to_their_end() {
+    let world = World::new();
+    world.create_one(Config { path_constraints: vec![path("/a.txt")], ..config("mirror") }).await.unwrap();
+    for _ in 0..2500 {
+        change(&world, tag());
+    }
+    let last = change(&world, file());
+    look(&world).await;
+    assert_eq!(ranges(&world).await.last().map(|range| range.1), Some(last));
+}
+
+#[tokio::test]
+async fn a_run_that_failed_is_tried_again_later_and_with_the_next_change() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    let created = world.now_us();
+    let first = change(&world, tag());
+    look(&world).await;
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 1, "not at once");
+    world.pass(31);
+    look(&world).await;
+    assert_eq!(ranges(&world).await[1], (created, first));
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    world.pass(31);
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 2, "the second time it takes longer");
+    let second = change(&world, tag());
+    look(&world).await;
+    assert_eq!(ranges(&world).await[2], (created, second), "a change brings what was left along");
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    world.pass(7200);
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 3);
+    // What somebody has stopped stays so.
+    change(&world, tag());
+    look(&world).await;
+    world.end_run("mirror", ExecutionStatus::Cancelled).await;
+    world.pass(7200);
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_run_that_keeps_failing_is_given_up_in_the_end() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    change(&world, tag());
+    for _ in 0..30 {
+        look(&world).await;
+        if !world.record("mirror").await.active_execution.is_empty() {
+            world.end_run("mirror", ExecutionStatus::Failed).await;
+        }
+        world.pass(3600);
+    }
+    assert_eq!(ranges(&world).await.len(), 11);
+    world.replication.queue_execution(&id("mirror"), Cause::Manual).await.expect("by hand it runs");
+}
