@@ -18,6 +18,8 @@ mod locks;
 mod push;
 mod registry;
 mod retry;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod url;
 

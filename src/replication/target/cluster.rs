@@ -3,6 +3,8 @@
 mod answer;
 mod channel;
 #[cfg(test)]
+mod fake;
+#[cfg(test)]
 mod tests;
 mod uploads;
 
@@ -197,7 +199,7 @@ impl Cluster {
             reference: digest.clone(),
             tags: put.tags.to_vec(),
             media_type: put.manifest.media_type.clone(),
-            content: put.content.clone().into(),
+            content: put.content.clone(),
             metadata: put.metadata.clone(),
             only_if_digest: None,
         };
@@ -304,11 +306,7 @@ impl Target for Cluster {
     async fn delete_tag(&self, image: &str, tag: &str, digest: &str) -> Result<bool, TargetError> {
         let delete = || async {
             let name = Some(self.target(image));
-            let request = DeleteManifestRequest {
-                name,
-                reference: tag.to_owned(),
-                only_if_digest: digest.to_owned(),
-            };
+            let request = DeleteManifestRequest { name, reference: tag.to_owned(), only_if_digest: digest.to_owned() };
             let mut client = self.client();
             match self.call(client.delete_manifest(request)).await? {
                 Ok(_) => Ok(true),

@@ -153,7 +153,9 @@ impl Parts {
         let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
         let stream = timeout(self.patience, handshake)
             .await
-            .map_err(|_| ConnectError::Unreachable(format!("{host} does not answer to TLS within {:?}", self.patience)))?
+            .map_err(|_| {
+                ConnectError::Unreachable(format!("{host} does not answer to TLS within {:?}", self.patience))
+            })?
             .map_err(|error| handshake_failed(host, &error))?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Wire { io: Box::new(stream), is_h2 })

@@ -62,14 +62,7 @@ impl TargetFactory {
                 let http = self.http(&target.certificate).await?;
                 let (limits, locks) = (self.limits.clone(), Arc::clone(&self.locks));
                 let password = password.unwrap_or_default();
-                Ok(Arc::new(Registry::new(
-                    &Url::parse(&url)?,
-                    target.username.clone(),
-                    password,
-                    http,
-                    limits,
-                    locks,
-                )?))
+                Ok(Arc::new(Registry::new(&Url::parse(&url)?, target.username.clone(), password, http, limits, locks)?))
             }
             target::Target::Cluster(target) => {
                 let address = cluster.ok_or_else(nowhere)?;
@@ -123,7 +116,8 @@ impl TargetFactory {
 
     async fn ask(&self, http: &Http, url: &Url) -> Result<(), TargetError> {
         let asked = http.send(Request::new(Method::HEAD, url.clone()));
-        let late = || TargetError::Unreachable(format!("{url} does not answer within {:?}", self.limits.connect_timeout));
+        let late =
+            || TargetError::Unreachable(format!("{url} does not answer within {:?}", self.limits.connect_timeout));
         tokio::time::timeout(self.limits.connect_timeout * 2, asked).await.map_err(|_| late())??;
         Ok(())
     }

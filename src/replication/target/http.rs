@@ -147,7 +147,9 @@ impl Response {
         let read = |text: &str| jiff::fmt::rfc2822::parse(text).ok();
         let then = read(value)?;
         let now = read(self.header(http::header::DATE)?)?;
-        Some(Duration::from_secs(u64::try_from(then.timestamp().as_second() - now.timestamp().as_second()).unwrap_or(0)))
+        Some(Duration::from_secs(
+            u64::try_from(then.timestamp().as_second() - now.timestamp().as_second()).unwrap_or(0),
+        ))
     }
 
     /// Reads its body, of at most `limit` bytes.

@@ -163,7 +163,9 @@ impl<'a> Work<'a> {
 
     /// Looks for an upload of an earlier attempt.
     async fn take_up(&mut self) -> Result<(), TargetError> {
-        let Some(known) = self.push.sessions.load(self.push.place, &self.push.blob.digest).await? else { return Ok(()) };
+        let Some(known) = self.push.sessions.load(self.push.place, &self.push.blob.digest).await? else {
+            return Ok(());
+        };
         // Its end may have been asked for.
         self.is_maybe_there = true;
         self.session = Some(known);

@@ -9,6 +9,8 @@
 mod auth;
 mod blobs;
 mod challenge;
+#[cfg(test)]
+mod fake;
 mod files;
 mod manifests;
 mod referrers;
@@ -137,7 +139,11 @@ impl Registry {
             )));
         }
         if from.is_secure() && !next.is_secure() {
-            return Err(TargetError::Refused(format!("{} redirects to {}, which has no TLS", self.base, next.origin())));
+            return Err(TargetError::Refused(format!(
+                "{} redirects to {}, which has no TLS",
+                self.base,
+                next.origin()
+            )));
         }
         Ok(Some(next))
     }

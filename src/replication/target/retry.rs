@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Meter, TargetError};
 use super::limits::Limits;
+use super::{Meter, TargetError};
 
 /// How long to wait at most, when a target does not say.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -51,9 +51,10 @@ impl<'a> Failures<'a> {
         }
         let delay = delay(self.limits.first_delay, self.count, &error, random());
         let text = format!("{what}: {error}; trying again in {:.1} s", delay.as_secs_f64());
-        match self.meter {
-            Some(meter) => meter.log("WARN", text),
-            None => tracing::debug!("{text}"),
+        if let Some(meter) = self.meter {
+            meter.log("WARN", text);
+        } else {
+            tracing::debug!("{text}");
         }
         tokio::time::sleep(delay).await;
         Ok(())

@@ -31,7 +31,12 @@ pub(super) fn error(name: &str, status: &Status) -> TargetError {
         (Code::ResourceExhausted, _) | (_, "BUSY") => TargetError::Busy { problem, after },
         (Code::Unavailable, _) if after.is_some() => TargetError::Busy { problem, after },
         (
-            Code::Unavailable | Code::DeadlineExceeded | Code::Aborted | Code::Cancelled | Code::Unknown | Code::Internal,
+            Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal,
             _,
         )
         | (_, "UPLOAD_BROKEN_OFF") => TargetError::Unreachable(problem),

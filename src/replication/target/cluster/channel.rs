@@ -62,7 +62,10 @@ impl Service<Request<Body>> for Channel {
         let answer = self.client.request(request);
         Box::pin(async move {
             let answer = answer.await.map_err(|error| Broken(broken(&host, &error)))?;
-            Ok(answer.map(move |body| body.map_err(move |error| Status::unavailable(format!("{host} broke off: {}", innermost(&error)))).boxed_unsync()))
+            Ok(answer.map(move |body| {
+                body.map_err(move |error| Status::unavailable(format!("{host} broke off: {}", innermost(&error))))
+                    .boxed_unsync()
+            }))
         })
     }
 }

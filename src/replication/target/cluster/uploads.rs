@@ -10,9 +10,9 @@ use steward_proto::artifact::v1::{
 };
 use tonic::Code;
 
-use super::super::{BlobPush, BlobRef, Pushed, Session, TargetError};
 use super::super::content::{Content, Counter};
 use super::super::push::{Begun, Push, Trouble, Uploads, push};
+use super::super::{BlobPush, BlobRef, Pushed, Session, TargetError};
 use super::Cluster;
 use super::answer::reason;
 
@@ -45,14 +45,14 @@ struct ClusterUploads<'a> {
 }
 
 impl ClusterUploads<'_> {
-    fn target(&self) -> Option<ImageName> {
-        Some(self.target.clone())
+    fn target(&self) -> ImageName {
+        self.target.clone()
     }
 
     async fn mounts(&self) -> Result<bool, TargetError> {
         let Some(from) = &self.mount_from else { return Ok(false) };
         let request =
-            MountBlobRequest { name: self.target(), digest: self.blob.digest.clone(), from: Some(from.clone()) };
+            MountBlobRequest { name: Some(self.target()), digest: self.blob.digest.clone(), from: Some(from.clone()) };
         let mut client = self.cluster.client();
         match self.cluster.call(client.mount_blob(request)).await? {
             Ok(_) => Ok(true),
@@ -74,7 +74,7 @@ impl ClusterUploads<'_> {
 #[async_trait]
 impl Uploads for ClusterUploads<'_> {
     async fn has(&self) -> Result<bool, TargetError> {
-        let target = if self.target.image.is_empty() { None } else { self.target() };
+        let target = (!self.target.image.is_empty()).then(|| self.target());
         let request = MissingBlobsRequest { target, digests: vec![self.blob.digest.clone()] };
         let mut client = self.cluster.client();
         let answer = self.cluster.call(client.missing_blobs(request)).await?;
@@ -86,7 +86,7 @@ impl Uploads for ClusterUploads<'_> {
             return Ok(Begun::There);
         }
         let size = i64::try_from(self.blob.size).unwrap_or(i64::MAX);
-        let request = StartUploadRequest { target: self.target(), digest: self.blob.digest.clone(), size };
+        let request = StartUploadRequest { target: Some(self.target()), digest: self.blob.digest.clone(), size };
         let mut client = self.cluster.client();
         let answer = self.cluster.call(client.start_upload(request)).await?;
         let answer = answer.map_err(|status| self.cluster.error(&status))?.into_inner();
@@ -100,11 +100,12 @@ impl Uploads for ClusterUploads<'_> {
     }
 
     async fn status(&self, session: &Session) -> Result<Option<Session>, TargetError> {
-        let request = GetUploadRequest { upload_id: session.location.clone(), target: self.target() };
+        let request = GetUploadRequest { upload_id: session.location.clone(), target: Some(self.target()) };
         let mut client = self.cluster.client();
         match self.cluster.call(client.get_upload(request)).await? {
-            Ok(answer) => Ok(answer.into_inner().upload.map(|upload| {
-                Session { location: session.location.clone(), offset: u64::try_from(upload.offset).unwrap_or(0) }
+            Ok(answer) => Ok(answer.into_inner().upload.map(|upload| Session {
+                location: session.location.clone(),
+                offset: u64::try_from(upload.offset).unwrap_or(0),
             })),
             Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => Ok(None),
             Err(status) => Err(self.cluster.error(&status)),
@@ -124,13 +125,12 @@ impl Uploads for ClusterUploads<'_> {
     async fn finish(&self, session: &Session, _rest: Content) -> Result<(), Trouble> {
         let request = FinishUploadRequest {
             upload_id: session.location.clone(),
-            target: self.target(),
+            target: Some(self.target()),
             digest: self.blob.digest.clone(),
         };
         let mut client = self.cluster.client();
         let still = Counter::default();
-        let answer =
-            self.cluster.call_while_it_moves(&still, FINISH_PATIENCE, client.finish_upload(request)).await?;
+        let answer = self.cluster.call_while_it_moves(&still, FINISH_PATIENCE, client.finish_upload(request)).await?;
         let blob = answer.map_err(|status| self.trouble(&status))?.into_inner().blob.unwrap_or_default();
         if blob.digest == self.blob.digest {
             return Ok(());
@@ -144,7 +144,7 @@ impl Uploads for ClusterUploads<'_> {
     }
 
     async fn abandon(&self, session: &Session) {
-        let request = CancelUploadRequest { upload_id: session.location.clone(), target: self.target() };
+        let request = CancelUploadRequest { upload_id: session.location.clone(), target: Some(self.target()) };
         let mut client = self.cluster.client();
         // One that is not given up ends by itself some time.
         let _ = self.cluster.call(client.cancel_upload(request)).await;
@@ -184,7 +184,7 @@ impl futures::Stream for Parts {
             .poll_frame(cx)
             .map(|frame| frame.and_then(|Ok(frame)| frame.into_data().ok()));
         match piece {
-            Poll::Ready(Some(piece)) => message(Part::Chunk(piece.into())),
+            Poll::Ready(Some(piece)) => message(Part::Chunk(piece)),
             Poll::Ready(None) => match self.finish.take() {
                 Some(finish) => message(Part::Finish(finish)),
                 None => Poll::Ready(None),

@@ -109,7 +109,7 @@ impl Auth {
         }
     }
 
-    /// The registry wants to know who asks: remembers how. `false`: it was known, and sent.
+    /// The registry wants to know who asks: remembers how.
     pub(super) fn challenged(&self, headers: &HeaderMap) -> Result<(), TargetError> {
         let challenges = Challenge::all(headers);
         let by = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
@@ -178,8 +178,8 @@ impl Auth {
             return Err(refusal::error("the token server", response, |text| self.without_secrets(text)).await);
         }
         let body = response.bytes(MAX_TOKEN_BYTES).await?;
-        let (value, life) = token_in(&body)
-            .ok_or_else(|| TargetError::Unreachable(format!("{realm} answered without a token")))?;
+        let (value, life) =
+            token_in(&body).ok_or_else(|| TargetError::Unreachable(format!("{realm} answered without a token")))?;
         let header = secret_header(&format!("Bearer {value}"))?;
         let mut known = self.known.lock();
         known.tokens.retain(|_, token| token.good_until > asked);
@@ -187,15 +187,13 @@ impl Auth {
             known.tokens.clear();
         }
         // A token that ends on its way does not help.
-        let margin = (life / 4).min(Duration::from_secs(10));
-        known.tokens.insert(scope.clone(), Token { value, good_until: asked + (life - margin) });
+        let good_for = life.saturating_sub((life / 4).min(Duration::from_secs(10)));
+        known.tokens.insert(scope.clone(), Token { value, good_until: asked + good_for });
         Ok(header)
     }
 
     async fn answer_of(&self, http: &Http, first: Url) -> Result<Response, TargetError> {
-        let is_trusted = |url: &Url| {
-            url.is_secure() || (!self.base.is_secure() && url.host() == self.base.host())
-        };
+        let is_trusted = |url: &Url| url.is_secure() || (!self.base.is_secure() && url.host() == self.base.host());
         if self.has_credentials() && !is_trusted(&first) {
             let (base, host) = (&self.base, first.host());
             return Err(TargetError::Denied(format!(

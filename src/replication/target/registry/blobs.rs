@@ -3,9 +3,9 @@
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::{Method, StatusCode};
 
-use super::super::{BlobRef, TargetError};
 use super::super::http::Request;
 use super::super::retry::retried;
+use super::super::{BlobRef, TargetError};
 use super::auth::Scope;
 use super::{PARALLEL_QUESTIONS, Registry, is_reference};
 

@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn challenges_are_read_as_servers_write_them() {
-        let bearer = read(r#"Bearer realm="https://auth.example/token",service="registry, one",scope="repository:a/b:pull,push""#);
+        let bearer = read(
+            r#"Bearer realm="https://auth.example/token",service="registry, one",scope="repository:a/b:pull,push""#,
+        );
         assert_eq!(bearer.len(), 1);
         assert_eq!(bearer[0].scheme, "bearer");
         assert_eq!(bearer[0].parameter("realm"), Some("https://auth.example/token"));

@@ -9,8 +9,8 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use steward_proto::artifact::v1::{File, Manifest};
 
-use super::super::{BlobPush, BlobRef, BlobSource, FilePut, ManifestPut, Pushed, TargetError};
 use super::super::retry::retried;
+use super::super::{BlobPush, BlobRef, BlobSource, FilePut, ManifestPut, Pushed, TargetError};
 use super::{PARALLEL_QUESTIONS, Registry};
 use crate::blob::{Algorithm, Digest};
 
@@ -62,12 +62,7 @@ pub(super) fn manifest_of(file: &File, with_metadata: bool) -> (Manifest, Bytes)
         annotations.extend(file.metadata.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
     annotations.insert(PATH.to_owned(), file.path.clone());
-    let config = Layer {
-        media_type: EMPTY.to_owned(),
-        digest: empty().digest,
-        size: 2,
-        annotations: BTreeMap::new(),
-    };
+    let config = Layer { media_type: EMPTY.to_owned(), digest: empty().digest, size: 2, annotations: BTreeMap::new() };
     let layer = Layer {
         media_type: BYTES.to_owned(),
         digest: format!("sha256:{}", file.sha256),
@@ -177,14 +172,7 @@ impl Registry {
         if retried(&self.limits, &blob.digest, || self.has_blob(name, &blob.digest)).await? {
             return Ok(Pushed { mounted: true, ..Pushed::default() });
         }
-        let push = BlobPush {
-            image: name,
-            blob,
-            mount_from: &[],
-            source,
-            sessions: put.sessions,
-            meter: put.meter,
-        };
+        let push = BlobPush { image: name, blob, mount_from: &[], source, sessions: put.sessions, meter: put.meter };
         self.upload_to(name, None, &put.file.path, &push).await
     }
 
@@ -259,7 +247,7 @@ mod tests {
         let (manifest, content) = manifest_of(&file, true);
         assert_eq!(
             manifest.digest,
-            "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            "sha256:d7c9595856bb3f8f94a609478b0a48892411b865b573100f419bee8499d38a31",
             "{}",
             String::from_utf8_lossy(&content)
         );

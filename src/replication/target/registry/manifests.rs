@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 
-use super::super::{ManifestPut, TargetError};
 use super::super::content::Content;
 use super::super::http::Request;
 use super::super::retry::retried;
+use super::super::{ManifestPut, TargetError};
 use super::auth::Scope;
 use super::uploads::digest_shown;
 use super::{FINISH_PATIENCE, MAX_MANIFEST_BYTES, Registry, header, is_reference};
@@ -139,7 +139,9 @@ impl Registry {
             }
             None => {
                 let said = digest_shown(said.as_deref().unwrap_or_default());
-                Err(TargetError::Mismatch(format!("{base} says that {name}:{reference} is {said}, and has nothing there")))
+                Err(TargetError::Mismatch(format!(
+                    "{base} says that {name}:{reference} is {said}, and has nothing there"
+                )))
             }
         }
     }

@@ -95,12 +95,7 @@ fn with(index: Option<&Bytes>, descriptor: &Value) -> Result<Option<Bytes>, Targ
     let mut index = match index {
         Some(content) => serde_json::from_slice(content)
             .map_err(|_| TargetError::Refused("the tag of referrers names something else than an index".to_owned()))?,
-        None => Index {
-            schema_version: 2,
-            media_type: INDEX.to_owned(),
-            manifests: Vec::new(),
-            rest: BTreeMap::new(),
-        },
+        None => Index { schema_version: 2, media_type: INDEX.to_owned(), manifests: Vec::new(), rest: BTreeMap::new() },
     };
     let digest = descriptor.get("digest");
     if index.manifests.iter().any(|known| known.get("digest") == digest) {

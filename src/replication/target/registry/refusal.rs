@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_what_the_registry_says() {
-        let body = r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match","detail":{"a":1}}]}"#;
+        let body =
+            r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match","detail":{"a":1}}]}"#;
         let (code, said) = said(&Bytes::from(body), &str::to_owned);
         assert_eq!(code, "DIGEST_INVALID");
         assert_eq!(said, r#"DIGEST_INVALID provided digest did not match {"a":1}"#);

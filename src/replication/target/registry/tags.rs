@@ -121,7 +121,9 @@ impl Registry {
 /// `Link: </v2/…>; rel="next"`.
 fn next_page(from: &Url, response: &Response) -> Result<Option<Url>, TargetError> {
     let links = response.headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
-    let next = links.flat_map(|links| links.split(',')).find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"));
+    let next = links
+        .flat_map(|links| links.split(','))
+        .find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"));
     let reference = next.and_then(|link| link.split_once('<')?.1.split_once('>')).map(|(reference, _)| reference);
     reference.map(|reference| from.join(reference)).transpose()
 }

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use http::{Method, StatusCode};
 
-use super::super::{BlobPush, Pushed, Session, TargetError};
 use super::super::content::Content;
 use super::super::http::{Request, Response};
 use super::super::push::{Begun, Push, Trouble, Uploads, push};
 use super::super::url::Url;
+use super::super::{BlobPush, Pushed, Session, TargetError};
 use super::auth::Scope;
 use super::refusal::Refusal;
 use super::{FINISH_PATIENCE, Registry, is_reference};
@@ -21,8 +21,8 @@ impl Registry {
     pub(super) async fn upload(&self, what: &BlobPush<'_>) -> Result<Pushed, TargetError> {
         let name = self.image(what.image)?;
         // What is at other places of the registry that our names do not stand for cannot be mounted.
-        let from = what.mount_from.iter().filter(|from| *from != what.image);
-        let from = from.filter_map(|from| self.image(from).ok()).next();
+        let mut from = what.mount_from.iter().filter(|from| *from != what.image);
+        let from = from.find_map(|from| self.image(from).ok());
         self.upload_to(&name, from, what.image, what).await
     }
 
