@@ -78,12 +78,11 @@ impl Artifacts {
             let looked = self.decide("blobs", |mut tx| async move {
                 let mut missing = Vec::new();
                 for digest in some {
-                    let size = match image {
-                        Some(image) => self.find_blob(&mut tx, image, digest).await?,
-                        None => {
-                            let blob = tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await?;
-                            blob.map(|blob| blob.size)
-                        }
+                    let size = if let Some(image) = image {
+                        self.find_blob(&mut tx, image, digest).await?
+                    } else {
+                        let blob = tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await?;
+                        blob.map(|blob| blob.size)
                     };
                     if size.is_none() {
                         missing.push(digest.clone());

@@ -71,7 +71,7 @@ impl Digest {
 
     /// Its bytes in lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
-        self.bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.bytes)
     }
 
     /// As a part of keys: a byte for the algorithm, then its bytes. No digest is the beginning of another.
@@ -94,6 +94,13 @@ impl Digest {
         let (bytes, rest) = rest.split_at_checked(algorithm.length())?;
         Some((Digest { algorithm, bytes: Box::from(bytes) }, rest))
     }
+}
+
+/// Bytes in lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Why a text is no digest.

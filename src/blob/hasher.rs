@@ -5,7 +5,7 @@ use std::fmt;
 use md5::Md5;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::digest::{Algorithm, Digest};
+use super::digest::{Algorithm, Digest, hex};
 
 /// Makes those hashes that were asked for.
 #[derive(Clone, Default)]
@@ -69,8 +69,7 @@ impl Hasher {
     /// The checksums so far; `None`: they were not asked for.
     pub(crate) fn checksums(&self) -> Option<Checksums> {
         let (md5, crc) = self.checksums.clone()?;
-        let md5 = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(Checksums { md5, crc64ecma: crc.sum64().to_string() })
+        Some(Checksums { md5: hex(&md5.finalize()), crc64ecma: crc.sum64().to_string() })
     }
 }
 

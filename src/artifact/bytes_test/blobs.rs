@@ -30,7 +30,7 @@ async fn what_is_missing_is_told_in_order() {
     let nowhere = sha256(b"nowhere");
     let asked = [nowhere.clone(), here.clone(), elsewhere.clone()];
     let artifacts = &world.artifacts;
-    assert_eq!(artifacts.missing_blobs(None, &asked).await.unwrap(), [nowhere.clone()]);
+    assert_eq!(artifacts.missing_blobs(None, &asked).await.unwrap(), std::slice::from_ref(&nowhere));
     assert_eq!(artifacts.missing_blobs(Some(&image("a")), &asked).await.unwrap(), [nowhere.clone(), elsewhere.clone()]);
     let many: Vec<Digest> = (0..1000_u32).map(|number| sha256(&number.to_be_bytes())).collect();
     assert_eq!(artifacts.missing_blobs(None, &many).await.unwrap(), many);

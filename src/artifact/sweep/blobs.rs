@@ -52,13 +52,14 @@ impl SweepEngine {
     /// Goes on with the round. Returns whether it is over.
     async fn go_on(&mut self) -> Result<bool, Error> {
         match &mut self.stage {
-            Stage::Images(place) => match self.artifacts.sweep_image_blobs(place, AT_A_TIME).await? {
-                Some(next) => *place = next,
-                None => {
+            Stage::Images(place) => {
+                if let Some(next) = self.artifacts.sweep_image_blobs(place, AT_A_TIME).await? {
+                    *place = next;
+                } else {
                     let range = KeyRange::prefix(&Key::table(Table::Blob));
                     self.stage = Stage::Blobs { range, count: 0, bytes: 0 };
                 }
-            },
+            }
             Stage::Blobs { range, count, bytes } => {
                 let batch = self.artifacts.sweep_blobs(range.clone(), AT_A_TIME).await?;
                 *count += batch.count;

@@ -40,7 +40,9 @@ impl Artifacts {
         let old: Vec<_> = oldest.filter(|key| keys::stamp_of(key).is_some_and(|stamp| stamp < before)).collect();
         let count = old.len();
         let removed = self.decide("old changes", |mut tx| {
-            old.iter().for_each(|key| tx.delete(key.clone()));
+            for key in &old {
+                tx.delete(key.clone());
+            }
             async move { Ok(tx.answer(())) }
         });
         removed.await?;

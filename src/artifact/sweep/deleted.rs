@@ -116,7 +116,9 @@ impl Artifacts {
                 }
             }
             if files.is_empty() && images.is_empty() {
-                changes.iter().for_each(|(key, _)| tx.delete(key.clone()));
+                for (key, _) in &changes {
+                    tx.delete(key.clone());
+                }
             }
             let count = files.len() + images.len() + changes.len();
             if count == 0 {
