@@ -22,7 +22,7 @@ pub(super) type Stamped = (u64, ArtifactChangeRecord);
 
 /// Some of the changes of a repository.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Changes {
+pub(super) struct Feed {
     /// They, in the order of their stamps.
     pub(super) changes: Vec<Stamped>,
     /// Where to go on.
@@ -38,12 +38,12 @@ impl Artifacts {
         (project, name): (&str, &str),
         after: u64,
         limit: usize,
-    ) -> Result<Changes, Error> {
+    ) -> Result<Feed, Error> {
         let repository = self.get_repository(project, name).await?.id;
         self.changes_behind(repository, after, limit).await
     }
 
-    async fn changes_behind(&self, repository: u64, after: u64, limit: usize) -> Result<Changes, Error> {
+    async fn changes_behind(&self, repository: u64, after: u64, limit: usize) -> Result<Feed, Error> {
         // All up to this one can be read by now.
         let settled = self.stamps.settled(self.now_us());
         let range = KeyRange::prefix(&keys::changes_of(repository)).after(&keys::change(repository, after));
@@ -63,7 +63,7 @@ impl Artifacts {
             Some((stamp, _)) if has_more => *stamp,
             Some(_) | None => settled.max(after),
         };
-        Ok(Changes { changes, last_stamp, has_more })
+        Ok(Feed { changes, last_stamp, has_more })
     }
 
     /// Refuses a stamp behind which a sweep may have removed something. Looked at after reading, as that may have

@@ -63,14 +63,12 @@ impl Stamps {
     /// who has seen nothing need not look at the same again.
     pub(super) fn settled(&self, now_us: u64) -> u64 {
         let mut given = self.0.given.lock();
-        match given.pending.first() {
-            Some(first) => first - 1,
-            None => {
-                // Nothing may be given up to there any more.
-                given.last = given.last.max(now_us);
-                given.last
-            }
+        if let Some(first) = given.pending.first() {
+            return first - 1;
         }
+        // Nothing may be given up to there any more.
+        given.last = given.last.max(now_us);
+        given.last
     }
 
     /// Returns once no change up to this stamp can come up any more.

@@ -49,14 +49,14 @@ pub(super) enum Same {
 /// What a path names.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Found {
-    File(FileRecord),
+    File(Box<FileRecord>),
     Folder,
 }
 
 /// What one attempt to put a file came to.
 enum Attempt {
     Put {
-        record: FileRecord,
+        record: Box<FileRecord>,
         unchanged: bool,
     },
     /// The path may be that of a folder, in this repository.
@@ -102,7 +102,7 @@ impl Artifacts {
             put.check(there.as_ref().filter(|there| is_live(there, self.now_us())))?;
             Ok(tx.answer(()))
         });
-        Ok(decided.await?.0)
+        decided.await.map(|_| ())
     }
 
     /// Gives a path bytes that are kept. Says too whether the same file was there.
@@ -127,7 +127,7 @@ impl Artifacts {
         let path = &put.place.path;
         for _ in 0..LOOKS {
             match self.try_put(put, kept, same, user).await? {
-                Attempt::Put { record, unchanged } => return Ok((record, unchanged)),
+                Attempt::Put { record, unchanged } => return Ok((*record, unchanged)),
                 Attempt::Folder(repository) if self.clear_folder(repository, path).await? => {}
                 Attempt::Folder(_) => return Err(Error::FileConflict(format!("{path} is a folder"))),
             }
@@ -143,7 +143,7 @@ impl Artifacts {
             let old: Option<FileRecord> = tx.get(&keys::file(repository, path.as_str())).await?;
             let there = old.as_ref().filter(|old| is_live(old, now_us));
             if let Some(there) = there.filter(|there| same == Same::Leave && put.is_same(kept, there)) {
-                let record = there.clone();
+                let record = Box::new(there.clone());
                 return Ok(tx.answer(Attempt::Put { record, unchanged: true }));
             }
             put.check(there)?;
@@ -166,7 +166,7 @@ impl Artifacts {
                 sha256: kept.digest.hex(),
             };
             tx.replace_file(repository, path, old.as_ref(), &record, stamp)?;
-            Ok(tx.answer(Attempt::Put { record, unchanged: false }))
+            Ok(tx.answer(Attempt::Put { record: Box::new(record), unchanged: false }))
         });
         Ok(decided.await?.0)
     }
@@ -205,7 +205,7 @@ impl Artifacts {
             let repository = tx.file_repository(project, repository).await?.id;
             let record: Option<FileRecord> = tx.get(&keys::file(repository, path.as_str())).await?;
             if let Some(record) = record.filter(|record| is_live(record, self.now_us())) {
-                return Ok(tx.answer(Found::File(record)));
+                return Ok(tx.answer(Found::File(Box::new(record))));
             }
             if path.is_root() || self.is_in_use(repository, path).await? {
                 return Ok(tx.answer(Found::Folder));

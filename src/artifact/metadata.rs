@@ -25,10 +25,8 @@ impl Fields {
             let key = key.to_ascii_lowercase();
             if let Some(problem) = problem(&key, &value) {
                 self.reject(field, problem);
-            } else if metadata.contains_key(&key) {
+            } else if metadata.insert(key.clone(), value).is_some() {
                 self.reject(field, format!("has the key {key:?} twice"));
-            } else {
-                metadata.insert(key, value);
             }
         }
         if let Err(problem) = check_size(&metadata) {

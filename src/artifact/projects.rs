@@ -89,7 +89,7 @@ impl Artifacts {
             tx.delete(keys::project(name));
             Ok(tx.answer(()))
         });
-        Ok(decided.await?.0)
+        decided.await.map(|_| ())
     }
 }
 

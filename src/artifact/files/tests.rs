@@ -27,7 +27,7 @@ async fn a_file_is_put_read_and_deleted_with_all_that_belongs_to_it() {
     assert!(!unchanged);
     assert_eq!((record.size, record.created_by.as_str()), (3, "ann"));
     assert_eq!(record.digest, format!("sha256:{}", record.sha256));
-    assert_eq!(world.artifacts.get_file(&at("/dir/a.txt")).await.expect("it"), Found::File(record.clone()));
+    assert_eq!(world.artifacts.get_file(&at("/dir/a.txt")).await.expect("it"), Found::File(Box::new(record.clone())));
     assert_eq!(world.artifacts.get_file(&at("/dir")).await.expect("its folder"), Found::Folder);
     assert_eq!(world.artifacts.get_file(&at("/")).await.expect("the root"), Found::Folder);
     assert_eq!(world.uses(&record.digest).await, 1);
@@ -282,7 +282,7 @@ async fn files_are_still_there_after_a_restart() {
     let mut world = World::with_repository().await;
     let record = world.put("/a.txt", b"x").await;
     world.restart().await;
-    assert_eq!(world.artifacts.get_file(&at("/a.txt")).await.expect("it"), Found::File(record));
+    assert_eq!(world.artifacts.get_file(&at("/a.txt")).await.expect("it"), Found::File(Box::new(record)));
     world.put("/b.txt", b"x").await;
     assert_eq!(world.changes().await.len(), 2);
 }

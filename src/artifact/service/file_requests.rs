@@ -57,7 +57,7 @@ impl Expected {
 }
 
 impl Fields {
-    fn hexadecimal(&mut self, field: &'static str, text: String, length: usize) -> String {
+    fn hexadecimal(&mut self, field: &'static str, text: &str, length: usize) -> String {
         let text = text.to_ascii_lowercase();
         let is_right = text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !text.is_empty() && !is_right {
@@ -98,7 +98,7 @@ fn target(mut fields: Fields, target: Option<api::FileTarget>, now_us: u64) -> R
     };
     let path = fields.path("path", FilePath::file(&target.path));
     let metadata = fields.metadata("metadata", target.metadata);
-    let only_if_sha256 = fields.hexadecimal("only_if_sha256", target.only_if_sha256, 64);
+    let only_if_sha256 = fields.hexadecimal("only_if_sha256", &target.only_if_sha256, 64);
     let mut expire_us = 0;
     if let Some(time) = target.expire_time {
         expire_us = convert::micros(time).unwrap_or(0);
@@ -113,8 +113,8 @@ fn target(mut fields: Fields, target: Option<api::FileTarget>, now_us: u64) -> R
 /// A file that is to be put, and what its bytes have to be.
 pub(super) fn put(start: api::FileStart, now_us: u64, limit: u64) -> Result<(Put, Expected), Error> {
     let mut fields = Fields::default();
-    let sha256 = fields.hexadecimal("sha256", start.sha256, 64);
-    let md5 = fields.hexadecimal("md5", start.md5, 32);
+    let sha256 = fields.hexadecimal("sha256", &start.sha256, 64);
+    let md5 = fields.hexadecimal("md5", &start.md5, 32);
     let size = u64::try_from(start.size).unwrap_or_else(|_| {
         fields.reject("size", "is negative");
         0
@@ -140,7 +140,7 @@ pub(super) fn commit(request: api::CommitFileRequest, now_us: u64) -> Result<(Pu
             None
         }
     };
-    let md5 = fields.hexadecimal("md5", request.md5, 32);
+    let md5 = fields.hexadecimal("md5", &request.md5, 32);
     let crc = request.crc64ecma;
     if !crc.is_empty() && crc.parse::<u64>().is_err() {
         fields.reject("crc64ecma", "is not a number of 64 bits");
@@ -202,7 +202,7 @@ pub(super) fn metadata(request: api::UpdateFileMetadataRequest) -> Result<(Place
 pub(super) fn delete(request: api::DeleteFileRequest) -> Result<Deletion, Error> {
     let mut fields = Fields::default();
     let path = fields.path("path", FilePath::folder(&request.path));
-    let only_if_sha256 = fields.hexadecimal("only_if_sha256", request.only_if_sha256, 64);
+    let only_if_sha256 = fields.hexadecimal("only_if_sha256", &request.only_if_sha256, 64);
     let place = place(fields, (request.project, request.repository), path)?;
     Ok(Deletion { place, folder: request.folder, only_if_sha256 })
 }

@@ -64,7 +64,7 @@ impl ArtifactServer {
     ) -> Result<api::GetFileResponse, Error> {
         let place = requests::folder("path", (request.project, request.repository), &request.path)?;
         let found = match self.artifacts.get_file(&place).await? {
-            Found::File(record) => file(&place, record),
+            Found::File(record) => file(&place, *record),
             Found::Folder => convert::folder(&place.project, &place.repository, place.path.as_str()),
         };
         Ok(api::GetFileResponse { file: Some(found) })
