@@ -20,6 +20,7 @@ use super::parts::Replication;
 use super::queue::{Cause, TaskId};
 use super::run_log::{has_ended, outcome};
 use super::settings::Settings;
+use super::tasks::new_config_id;
 use super::{keys, local_channel, pieces};
 use crate::clock::{Clock, SystemClock};
 use crate::secrets::Secrets;
@@ -80,6 +81,7 @@ impl World {
             name: id.name.clone(),
             replica_type: config.replica_type,
             enabled: true,
+            config: new_config_id(&config, 1),
             ..ReplicaTaskRecord::default()
         };
         let name = ReplicaTaskKeyRecord {
@@ -90,7 +92,7 @@ impl World {
         let mut tx = Tx::new(&*self.store);
         tx.put(keys::task(&id.project, &id.repository, &id.name), &record);
         tx.put(keys::task_key(TASK_KEY), &name);
-        pieces::write(&mut tx, &keys::config(TASK_KEY), &config.encode_to_vec()).await.expect("pieces");
+        pieces::write(&mut tx, &keys::config_pieces(&record.config), &config.encode_to_vec()).await.expect("pieces");
         let crate::store::Step::Commit(txn, ()) = tx.answer(()) else { panic!("a task is a change") };
         self.store.commit(txn).await.expect("a commit");
         id

@@ -1,5 +1,7 @@
 //! Requests about files as commands.
 
+use std::time::Duration;
+
 use steward_proto::artifact::v1 as api;
 
 use crate::artifact::bytes::Kept;
@@ -18,6 +20,8 @@ use crate::fields::Fields;
 
 /// How many files one call may ask for.
 const MAX_PATHS: usize = 1000;
+/// How long a file may stay that ends by itself.
+const TTL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(100 * 365 * 24));
 /// How many keys one call may take away.
 const MAX_DELETED_KEYS: usize = 64;
 
@@ -105,6 +109,9 @@ fn target(mut fields: Fields, target: Option<api::FileTarget>, now_us: u64) -> R
         if expire_us <= now_us {
             fields.reject("expire_time", "has to be in the future");
         }
+    }
+    if let Some(ttl) = fields.duration("ttl", target.ttl, TTL) {
+        expire_us = now_us.saturating_add(u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX));
     }
     let place = place(fields, (target.project, target.repository), path)?;
     Ok(Put { place, overwrite: target.overwrite, metadata, expire_us, only_if_sha256 })

@@ -245,7 +245,7 @@ fn open(
     reach: &Arc<FakeReach>,
     settings: &Settings,
 ) -> Replication {
-    Replication::with_reach(
+    Replication::new(
         harness.open(10_000),
         artifacts.channel(),
         Arc::clone(clock) as Arc<dyn Clock>,
@@ -253,8 +253,8 @@ fn open(
         settings.clone(),
         CancellationToken::new(),
         TaskTracker::new(),
-        Arc::clone(reach) as Arc<dyn Reach>,
     )
+    .with_reach(Arc::clone(reach) as Arc<dyn Reach>)
 }
 
 /// A task of `p/img`.

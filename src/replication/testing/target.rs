@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use parking_lot::Mutex;
-use steward_proto::artifact::v1::File;
+use steward_proto::artifact::v1::{File, RepositoryType};
 use steward_proto::replication::v1::Config;
 use tokio::sync::Semaphore;
 
-use super::super::target::{BlobPush, BlobRef, FilePut, ManifestPut, Pushed, Session, Target, TargetError};
+use super::super::target::{BlobPush, BlobRef, ClusterAddress, FilePut, ManifestPut, Pushed, Session, Target, TargetError};
 use super::super::targets::Targets;
 use super::artifacts::digest_of;
 
@@ -154,7 +154,13 @@ struct Factory(Arc<FakeTarget>);
 
 #[async_trait]
 impl Targets for Factory {
-    async fn target(&self, _: &Config, _: Option<String>) -> Result<Arc<dyn Target>, TargetError> {
+    async fn target(
+        &self,
+        _: &Config,
+        _: Option<String>,
+        _: Option<ClusterAddress>,
+        _: RepositoryType,
+    ) -> Result<Arc<dyn Target>, TargetError> {
         Ok(Arc::clone(&self.0) as Arc<dyn Target>)
     }
 }

@@ -30,6 +30,7 @@ fn every_wrong_field_of_a_file_is_named() {
         expire_time: convert::when(5),
         only_if_sha256: "abc".to_owned(),
         overwrite: false,
+        ttl: None,
     };
     let start = api::FileStart { target: Some(target), sha256: "x".repeat(64), md5: "5".to_owned(), size: -1 };
     let error = put(start, 10, 100).expect_err("nothing of it is right");
