@@ -69,7 +69,7 @@ impl Replication {
         let selection = Selection::of(&job.config).map_err(|problem| Error::invalid("constraints", problem))?;
         let password = self.password_of(&job)?;
         let target = self.targets.target(&job.config, password).await;
-        let target = target.map_err(|error| unreachable(&task.to_string(), error))?;
+        let target = target.map_err(|error| unreachable(&task.to_string(), &error))?;
         let (parts, receiver) = mpsc::channel(WAITING_ITEMS);
         let dry_run = DryRun {
             copier: self.dry_copier(&job, target),
@@ -116,7 +116,7 @@ impl Replication {
 }
 
 /// A target that does not answer, as callers are told.
-fn unreachable(name: &str, error: TargetError) -> Error {
+fn unreachable(name: &str, error: &TargetError) -> Error {
     let (name, problem) = (name.to_owned(), error.to_string());
     match error {
         TargetError::Tls(_) => Error::Tls { name, problem },
@@ -145,7 +145,7 @@ impl DryRun {
         let planning = async move { planner.plan(Extent::Full).await };
         let telling = async {
             while let Some(item) = plan.recv().await {
-                self.tell(item).await.map_err(|error| unreachable(name, error))?;
+                self.tell(item).await.map_err(|error| unreachable(name, &error))?;
             }
             Ok::<_, Error>(())
         };
@@ -251,7 +251,7 @@ impl DryRun {
             match outcome {
                 ArtifactOutcome::Copied => (planned.missing_bytes, planned.missing_blobs) = (file.size, 1),
                 ArtifactOutcome::Failed | ArtifactOutcome::SkippedConflict => {
-                    planned.reason = "the target has another file there".to_owned();
+                    "the target has another file there".clone_into(&mut planned.reason);
                 }
                 ArtifactOutcome::Unspecified | ArtifactOutcome::Unchanged | ArtifactOutcome::Deleted => {}
             }
@@ -270,7 +270,7 @@ impl DryRun {
         let deletable = match deletable {
             Ok(deletable) => deletable,
             Err(DeleteError::Internal(error)) => return Err(error),
-            Err(DeleteError::Target(error)) => return Err(unreachable(name, error)),
+            Err(DeleteError::Target(error)) => return Err(unreachable(name, &error)),
             Err(error @ (DeleteError::TooMany(_) | DeleteError::Source(_))) => {
                 self.send(refused("", "", &error.to_string(), Vec::new())).await;
                 return Ok(());
