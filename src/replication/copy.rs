@@ -200,7 +200,7 @@ impl Copier {
         let tree = walk(&self.source, &item.image, &root, self.options.with_referrers).await?;
         meter.artifact.is(&root.manifest.digest, tree.size);
         let has_put = if tags.is_empty() {
-            self.put_referrers(item, &tree, meter, true).await?
+            self.put_referrers(item, &root, &tree, meter).await?
         } else {
             self.put_version(item, &root, &tree, &tags, meter).await?
         };
@@ -231,22 +231,27 @@ impl Copier {
             meter.log("INFO", format!("was moved or deleted while {} was copied", root.manifest.digest));
         }
         self.put_manifest(item, root, tags).await?;
-        self.put_referrers(item, tree, meter, false).await?;
+        self.put_referrers(item, root, tree, meter).await?;
         Ok(true)
     }
 
-    /// Puts what refers to a version. Whether anything was missing.
+    /// Puts what refers to a version and is not there. Whether anything was missing.
     async fn put_referrers(
         self: &Arc<Self>,
         item: &VersionItem,
+        root: &Node,
         tree: &Tree,
         meter: &Arc<ArtifactMeter>,
-        only_missing: bool,
     ) -> Result<bool, TargetError> {
+        if tree.referrers.is_empty() {
+            return Ok(false);
+        }
+        // Another tag of the same manifest may be about to bring them.
+        let _alone = self.placed.alone(&format!("{} {}", item.image, root.manifest.digest)).await;
         let mut missing = Vec::new();
         for node in &tree.referrers {
             let digest = &node.manifest.digest;
-            if !only_missing || self.target.manifest_digest(&item.image, digest).await?.is_none() {
+            if self.target.manifest_digest(&item.image, digest).await?.is_none() {
                 missing.push(node);
             }
         }
