@@ -93,9 +93,10 @@ impl Alerts {
     async fn look(&self, task: &ReplicaTaskRecord) -> Result<Told, Error> {
         let now_us = self.replication.now_us();
         let is_running = !task.active_execution.is_empty();
-        let last: Option<ExecutionRecord> = match task.last_execution.is_empty() {
-            true => None,
-            false => tx::read(&*self.replication.store, &keys::execution(&task.last_execution)).await?,
+        let last: Option<ExecutionRecord> = if task.last_execution.is_empty() {
+            None
+        } else {
+            tx::read(&*self.replication.store, &keys::execution(&task.last_execution)).await?
         };
         let ended_us = last.map_or(task.create_us, |last| last.end_us);
         Ok(Told {

@@ -53,7 +53,7 @@ impl Copied {
         Copied { outcome, error: String::new(), tags }
     }
 
-    pub(super) fn failed(error: impl ToString) -> Self {
+    pub(super) fn failed(error: &(impl ToString + ?Sized)) -> Self {
         Copied { outcome: ArtifactOutcome::Failed, error: error.to_string(), tags: Vec::new() }
     }
 }
@@ -89,7 +89,7 @@ impl Copier {
         let mut failed = 0;
         loop {
             let error = match self.try_version(item, &meter).await {
-                Ok(copied) => return Ok((self.ended(&meter, copied, false), None)),
+                Ok(copied) => return Ok((Self::ended(&meter, copied, false), None)),
                 Err(error) => error,
             };
             failed += 1;
@@ -100,7 +100,7 @@ impl Copier {
                 self.live.log("INFO", &format!("{} {} was deleted meanwhile", item.key, item.tag));
                 return Err(Gone::Deleted);
             }
-            return Ok((self.ended(&meter, Copied::failed(&error), false), Some(error)));
+            return Ok((Self::ended(&meter, Copied::failed(&error), false), Some(error)));
         }
     }
 
@@ -125,7 +125,7 @@ impl Copier {
     }
 
     /// What an artifact came to, as it is recorded.
-    fn ended(&self, meter: &ArtifactMeter, copied: Copied, is_file: bool) -> Ended {
+    fn ended(meter: &ArtifactMeter, copied: Copied, is_file: bool) -> Ended {
         let (live, figures) = (&meter.artifact, meter.artifact.figures());
         if !copied.error.is_empty() {
             meter.log("ERROR", copied.error.clone());
@@ -188,7 +188,7 @@ impl Copier {
         let mut tags = compared.absent.clone();
         match self.options.conflict {
             ConflictStrategy::FastFail if !compared.other.is_empty() => {
-                return Ok(Copied::failed(conflict(&compared.other)));
+                return Ok(Copied::failed(&conflict(&compared.other)));
             }
             ConflictStrategy::Overwrite => tags.extend(compared.other.iter().cloned()),
             ConflictStrategy::Skip | ConflictStrategy::FastFail | ConflictStrategy::Unspecified => {}
@@ -199,9 +199,10 @@ impl Copier {
         }
         let tree = walk(&self.source, &item.image, &root, self.options.with_referrers).await?;
         meter.artifact.is(&root.manifest.digest, tree.size);
-        let has_put = match tags.is_empty() {
-            true => self.put_referrers(item, &tree, meter, true).await?,
-            false => self.put_version(item, &root, &tree, &tags, meter).await?,
+        let has_put = if tags.is_empty() {
+            self.put_referrers(item, &root, &tree, meter).await?
+        } else {
+            self.put_version(item, &root, &tree, &tags, meter).await?
         };
         if self.options.checks_again {
             self.check_again(item, &root.manifest, &tree).await?;
@@ -230,22 +231,27 @@ impl Copier {
             meter.log("INFO", format!("was moved or deleted while {} was copied", root.manifest.digest));
         }
         self.put_manifest(item, root, tags).await?;
-        self.put_referrers(item, tree, meter, false).await?;
+        self.put_referrers(item, root, tree, meter).await?;
         Ok(true)
     }
 
-    /// Puts what refers to a version. Whether anything was missing.
+    /// Puts what refers to a version and is not there. Whether anything was missing.
     async fn put_referrers(
         self: &Arc<Self>,
         item: &VersionItem,
+        root: &Node,
         tree: &Tree,
         meter: &Arc<ArtifactMeter>,
-        only_missing: bool,
     ) -> Result<bool, TargetError> {
+        if tree.referrers.is_empty() {
+            return Ok(false);
+        }
+        // Another tag of the same manifest may be about to bring them.
+        let _alone = self.placed.alone(&format!("{} {}", item.image, root.manifest.digest)).await;
         let mut missing = Vec::new();
         for node in &tree.referrers {
             let digest = &node.manifest.digest;
-            if !only_missing || self.target.manifest_digest(&item.image, digest).await?.is_none() {
+            if self.target.manifest_digest(&item.image, digest).await?.is_none() {
                 missing.push(node);
             }
         }
@@ -375,7 +381,7 @@ impl Copier {
         meter.artifact.is(&format!("sha256:{}", file.sha256), u64::try_from(file.size).unwrap_or(0));
         let there = match there {
             Ok(there) => there,
-            Err(error) => return Ok((self.ended(&meter, Copied::failed(&error), true), Some(error))),
+            Err(error) => return Ok((Self::ended(&meter, Copied::failed(&error), true), Some(error))),
         };
         let outcome = self.file_outcome(file, there.as_deref());
         if there.is_some() && outcome != ArtifactOutcome::Unchanged {
@@ -385,14 +391,14 @@ impl Copier {
             ArtifactOutcome::Copied => {}
             ArtifactOutcome::Failed => {
                 let copied = Copied::failed("the target has another file there");
-                return Ok((self.ended(&meter, copied, true), None));
+                return Ok((Self::ended(&meter, copied, true), None));
             }
-            done => return Ok((self.ended(&meter, Copied::new(done, Vec::new()), true), None)),
+            done => return Ok((Self::ended(&meter, Copied::new(done, Vec::new()), true), None)),
         }
         let mut failed = 0;
         loop {
             let error = match self.put_file(file, there.is_some(), &meter).await {
-                Ok(()) => break Ok((self.ended(&meter, Copied::new(outcome, Vec::new()), true), None)),
+                Ok(()) => break Ok((Self::ended(&meter, Copied::new(outcome, Vec::new()), true), None)),
                 Err(error) => error,
             };
             failed += 1;
@@ -405,20 +411,20 @@ impl Copier {
                 self.live.log("INFO", &format!("{} was deleted meanwhile", file.path));
                 break Err(Gone::Deleted);
             }
-            break Ok((self.ended(&meter, Copied::failed(&error), true), Some(error)));
+            break Ok((Self::ended(&meter, Copied::failed(&error), true), Some(error)));
         }
     }
 
     /// What becomes of a file, by what the target has in its place.
     pub(super) fn file_outcome(&self, file: &File, there: Option<&str>) -> ArtifactOutcome {
-        match (there, self.options.conflict) {
-            (None, _) => ArtifactOutcome::Copied,
-            (Some(there), _) if there == self.target.file_digest(file, self.options.with_metadata) => {
-                ArtifactOutcome::Unchanged
-            }
-            (Some(_), ConflictStrategy::Overwrite) => ArtifactOutcome::Copied,
-            (Some(_), ConflictStrategy::FastFail) => ArtifactOutcome::Failed,
-            (Some(_), ConflictStrategy::Skip | ConflictStrategy::Unspecified) => ArtifactOutcome::SkippedConflict,
+        let Some(there) = there else { return ArtifactOutcome::Copied };
+        if there == self.target.file_digest(file, self.options.with_metadata) {
+            return ArtifactOutcome::Unchanged;
+        }
+        match self.options.conflict {
+            ConflictStrategy::Overwrite => ArtifactOutcome::Copied,
+            ConflictStrategy::FastFail => ArtifactOutcome::Failed,
+            ConflictStrategy::Skip | ConflictStrategy::Unspecified => ArtifactOutcome::SkippedConflict,
         }
     }
 
@@ -441,7 +447,7 @@ impl Copier {
     /// Something that is asked for and is not there.
     pub(super) fn missing_artifact(&self, artifact: &str, version: &str, reason: &str) -> Ended {
         let meter = ArtifactMeter::new(&self.live, artifact, version);
-        self.ended(&meter, Copied::failed(reason), artifact.starts_with('/'))
+        Self::ended(&meter, Copied::failed(reason), artifact.starts_with('/'))
     }
 }
 

@@ -147,19 +147,21 @@ impl Copier {
     async fn gone_of(&self, copied: Vec<ArtifactResultRecord>) -> Result<Vec<GoneItem>, SourceError> {
         let files = copied.iter().filter(|result| result.version.is_empty());
         let paths: Vec<String> = files.map(|result| result.artifact.clone()).collect();
-        let there: HashSet<String> = match paths.is_empty() {
-            true => HashSet::new(),
-            false => self.source.stat_files(paths).await?.into_iter().map(|file| file.path).collect(),
+        let there: HashSet<String> = if paths.is_empty() {
+            HashSet::new()
+        } else {
+            self.source.stat_files(paths).await?.into_iter().map(|file| file.path).collect()
         };
         let mut gone = Vec::new();
         for result in copied {
-            let is_gone = match result.version.is_empty() {
-                true => !there.contains(&result.artifact),
-                false => match self.source.version(&result.artifact, &result.version).await {
+            let is_gone = if result.version.is_empty() {
+                !there.contains(&result.artifact)
+            } else {
+                match self.source.version(&result.artifact, &result.version).await {
                     Ok(_) => false,
                     Err(SourceError::Gone(_)) => true,
                     Err(error) => return Err(error),
-                },
+                }
             };
             if is_gone {
                 gone.push(GoneItem {
@@ -175,9 +177,10 @@ impl Copier {
 }
 
 fn is_selected(selection: &Selection, result: &ArtifactResultRecord) -> bool {
-    match result.version.is_empty() {
-        true => selection.has_path(&result.artifact),
-        false => selection.has_package(&result.artifact),
+    if result.version.is_empty() {
+        selection.has_path(&result.artifact)
+    } else {
+        selection.has_package(&result.artifact)
     }
 }
 

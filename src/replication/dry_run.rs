@@ -68,7 +68,7 @@ impl Replication {
         let job = self.job(task).await?;
         let selection = Selection::of(&job.config).map_err(|problem| Error::invalid("constraints", problem))?;
         let target = self.target_of(&job).await;
-        let target = target.map_err(|error| unreachable(&task.to_string(), error))?;
+        let target = target.map_err(|error| unreachable(&task.to_string(), &error))?;
         let (parts, receiver) = mpsc::channel(WAITING_ITEMS);
         let dry_run = DryRun {
             copier: self.dry_copier(&job, target),
@@ -115,7 +115,7 @@ impl Replication {
 }
 
 /// A target that does not answer, as callers are told.
-fn unreachable(name: &str, error: TargetError) -> Error {
+fn unreachable(name: &str, error: &TargetError) -> Error {
     let (name, problem) = (name.to_owned(), error.to_string());
     match error {
         TargetError::Tls(_) => Error::Tls { name, problem },
@@ -144,7 +144,7 @@ impl DryRun {
         let planning = async move { planner.plan(Extent::Full).await };
         let telling = async {
             while let Some(item) = plan.recv().await {
-                self.tell(item).await.map_err(|error| unreachable(name, error))?;
+                self.tell(item).await.map_err(|error| unreachable(name, &error))?;
             }
             Ok::<_, Error>(())
         };
@@ -250,7 +250,7 @@ impl DryRun {
             match outcome {
                 ArtifactOutcome::Copied => (planned.missing_bytes, planned.missing_blobs) = (file.size, 1),
                 ArtifactOutcome::Failed | ArtifactOutcome::SkippedConflict => {
-                    planned.reason = "the target has another file there".to_owned();
+                    "the target has another file there".clone_into(&mut planned.reason);
                 }
                 ArtifactOutcome::Unspecified | ArtifactOutcome::Unchanged | ArtifactOutcome::Deleted => {}
             }
@@ -269,7 +269,7 @@ impl DryRun {
         let deletable = match deletable {
             Ok(deletable) => deletable,
             Err(DeleteError::Internal(error)) => return Err(error),
-            Err(DeleteError::Target(error)) => return Err(unreachable(name, error)),
+            Err(DeleteError::Target(error)) => return Err(unreachable(name, &error)),
             Err(error @ (DeleteError::TooMany(_) | DeleteError::Source(_))) => {
                 self.send(refused("", "", &error.to_string(), Vec::new())).await;
                 return Ok(());

@@ -51,7 +51,7 @@ fn place_of<T>(token: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Opt
         return Ok(None);
     }
     let decoded = Some(token).filter(|token| token.len() <= MAX_TOKEN_BYTES);
-    let decoded = decoded.and_then(|token| URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok());
+    let decoded = decoded.and_then(|token| URL_SAFE_NO_PAD.decode(token).ok());
     let place = decoded.and_then(|decoded: Vec<u8>| parse(std::str::from_utf8(&decoded).ok()?));
     place.map(Some).ok_or_else(|| Error::invalid("page_token", "is not one that this list gave"))
 }

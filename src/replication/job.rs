@@ -30,6 +30,7 @@ pub(super) struct Job {
 
 /// How a task copies, with what it does not say filled in.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub(super) struct Options {
     pub(super) conflict: ConflictStrategy,
     pub(super) error: ErrorStrategy,

@@ -39,7 +39,7 @@ impl Placed {
     pub(super) fn others(&self, digest: &str, image: &str) -> Vec<String> {
         let images = self.images.lock();
         let others = images.get(digest).into_iter().flatten().filter(|known| ***known != *image);
-        others.map(|image| image.to_string()).collect()
+        others.map(ToString::to_string).collect()
     }
 
     /// Waits until nobody else brings this blob to the target: then it need not be sent twice.

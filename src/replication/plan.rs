@@ -172,13 +172,12 @@ impl Planner<'_> {
             }
         }
         for (rule, _) in rules.iter().zip(matched).filter(|(_, matched)| !matched) {
-            match rule.exact() {
+            if let Some(key) = rule.exact() {
                 // It says of each version that it is not there.
-                Some(key) => self.package(key, rules).await?,
-                None => {
-                    let reason = format!("there is no package {:?}", rule.name());
-                    self.missing(&rule.name(), "", reason).await?;
-                }
+                self.package(key, rules).await?;
+            } else {
+                let reason = format!("there is no package {:?}", rule.name());
+                self.missing(&rule.name(), "", reason).await?;
             }
         }
         Ok(())
@@ -189,10 +188,7 @@ impl Planner<'_> {
         let about: Vec<&PackageRule> = rules.iter().filter(|rule| rule.matches(key)).collect();
         let listed: Vec<&String> = about.iter().flat_map(|rule| &rule.versions).collect();
         let is_listed = !about.is_empty() && about.iter().all(|rule| !rule.versions.is_empty());
-        let found = match is_listed {
-            true => Ok(None),
-            false => self.versions(key, &about).await.map(Some),
-        };
+        let found = if is_listed { Ok(None) } else { self.versions(key, &about).await.map(Some) };
         let seen = match found {
             Ok(seen) => seen,
             Err(PlanError::Source(SourceError::Gone(reason))) => return self.missing(key, "", reason).await,
@@ -300,9 +296,8 @@ impl Planner<'_> {
                 }
                 Ok(true)
             }
-            Ok(_) => Ok(false),
             Err(SourceError::Gone(_)) if rule.is_pattern() => self.files_below(earlier, Some(rule)).await,
-            Err(SourceError::Gone(_)) => Ok(false),
+            Ok(_) | Err(SourceError::Gone(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -100,9 +100,6 @@ async fn forget(mut tx: Tx<'_>, place: &Key, id: &str, before_us: u64) -> Result
 /// The record of a run by id.
 pub(super) async fn read_run(replication: &Replication, id: &str) -> Result<ExecutionRecord, Error> {
     let is_id = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let record = match is_id {
-        true => tx::read(&*replication.store, &keys::execution(id)).await?,
-        false => None,
-    };
+    let record = if is_id { tx::read(&*replication.store, &keys::execution(id)).await? } else { None };
     record.ok_or_else(|| Error::ExecutionNotFound(id[..id.floor_char_boundary(64)].to_owned()))
 }

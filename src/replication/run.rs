@@ -50,7 +50,7 @@ pub(super) enum End {
 
 impl End {
     /// A failure before all was looked at.
-    fn failed(reason: impl ToString) -> Self {
+    fn failed(reason: &(impl ToString + ?Sized)) -> Self {
         End::Failed { reason: reason.to_string(), has_seen_all: false }
     }
 }
@@ -106,14 +106,14 @@ impl Replication {
         };
         let selection = match Selection::of(&job.config) {
             Ok(selection) => selection,
-            Err(problem) => return Ok(End::failed(format!("the constraints of the task: {problem}"))),
+            Err(problem) => return Ok(End::failed(&format!("the constraints of the task: {problem}"))),
         };
         let options = Options::of(&job.config);
         live.set_rate(options.rate);
         let target = match self.ready_target(&job, live).await {
             Ok(target) => target,
             Err(TargetError::Cancelled) => return Ok(End::Stopped),
-            Err(error) => return Ok(End::failed(error)),
+            Err(error) => return Ok(End::failed(&error)),
         };
         live.log("INFO", &format!("attempt {}: copies to {}", record.attempt, target.name()));
         let copier = Arc::new(Copier {
@@ -223,7 +223,7 @@ impl Run<'_> {
             return Ok(end);
         }
         if let Err(PlanError::Source(error)) = planned {
-            return Ok(End::failed(format!("the repository cannot be read: {error}")));
+            return Ok(End::failed(&format!("the repository cannot be read: {error}")));
         }
         tally.failed = tally.failed.saturating_add(earlier);
         self.copier.live.set_total(self.record.replicated_bytes.saturating_add(tally.bytes));
@@ -325,7 +325,7 @@ impl Run<'_> {
             let name = format!("{} {}", ended.result.artifact, ended.result.version);
             let problem = format!("{}: {}", name.trim_end(), ended.result.error);
             if self.copier.options.error == ErrorStrategy::FastFail || tally.unreachable >= UNREACHABLE_IN_A_ROW {
-                return Some(End::failed(problem));
+                return Some(End::failed(&problem));
             }
             if tally.first_error.is_empty() {
                 tally.first_error = problem;
@@ -343,7 +343,7 @@ impl Run<'_> {
             Ok(()) => Ok(End::Success),
             Err(DeleteError::Internal(error)) => Err(error),
             Err(DeleteError::Target(TargetError::Cancelled)) => Ok(End::Stopped),
-            Err(error) => Ok(End::failed(error)),
+            Err(error) => Ok(End::failed(&error)),
         }
     }
 

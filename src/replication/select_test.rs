@@ -3,8 +3,8 @@ use steward_proto::replication::v1::{Config, PackageConstraint, PathConstraint};
 
 use super::*;
 
-fn package(constraint: PackageConstraint) -> PackageRule {
-    PackageRule::of(&constraint).expect("a constraint that parses")
+fn package(constraint: &PackageConstraint) -> PackageRule {
+    PackageRule::of(constraint).expect("a constraint that parses")
 }
 
 fn path(path: &str, regexes: &[&str]) -> PathRule {
@@ -34,7 +34,7 @@ fn packages_are_named_by_key_glob_or_regular_expression() {
         (by_regex("docker://t/*", ".*-prod"), "docker://t/a-test", false),
         (keyed(""), "docker://nginx", false),
     ] {
-        assert_eq!(package(constraint.clone()).matches(key), matches, "{constraint:?} and {key}");
+        assert_eq!(package(&constraint).matches(key), matches, "{constraint:?} and {key}");
     }
 }
 
@@ -52,14 +52,14 @@ fn versions_are_in_a_range_as_semantic_versions_are() {
         ("*", "7", true),
         ("1", "1.2.3.4", false),
     ] {
-        let rule = package(PackageConstraint { semver_range: range.to_owned(), ..PackageConstraint::default() });
+        let rule = package(&PackageConstraint { semver_range: range.to_owned(), ..PackageConstraint::default() });
         assert_eq!(rule.lets_through(version), matches, "{range} and {version}");
     }
 }
 
 #[test]
 fn listed_versions_are_taken_whatever_else_is_said() {
-    let rule = package(PackageConstraint {
+    let rule = package(&PackageConstraint {
         versions: vec!["old".to_owned()],
         version_regex: vec!["v.*".to_owned()],
         newest: 1,

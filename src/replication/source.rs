@@ -71,9 +71,9 @@ impl Source {
         self.client.clone()
     }
 
-    fn image(&self, image: &str) -> Option<artifact::ImageName> {
+    fn image(&self, image: &str) -> artifact::ImageName {
         let (project, repository) = (self.project.clone(), self.repository.clone());
-        Some(artifact::ImageName { project, repository, image: image.to_owned() })
+        artifact::ImageName { project, repository, image: image.to_owned() }
     }
 
     pub(super) async fn repository(&self) -> Result<artifact::Repository, SourceError> {
@@ -164,7 +164,7 @@ impl Source {
         reference: &str,
     ) -> Result<(artifact::Manifest, Bytes), SourceError> {
         let request = artifact::GetManifestRequest {
-            name: self.image(image),
+            name: Some(self.image(image)),
             reference: reference.to_owned(),
             without_content: false,
         };
@@ -175,7 +175,7 @@ impl Source {
     /// The digest of a manifest by tag or digest; `None`: it is gone.
     pub(super) async fn manifest_digest(&self, image: &str, reference: &str) -> Result<Option<String>, SourceError> {
         let request = artifact::GetManifestRequest {
-            name: self.image(image),
+            name: Some(self.image(image)),
             reference: reference.to_owned(),
             without_content: true,
         };
@@ -191,7 +191,7 @@ impl Source {
         let (mut found, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = artifact::ListReferrersRequest {
-                name: self.image(image),
+                name: Some(self.image(image)),
                 subject: subject.to_owned(),
                 artifact_type: String::new(),
                 page_size: PAGE,
@@ -225,7 +225,7 @@ impl Source {
 
     /// The bytes of a blob of an image or, without one, of a file.
     pub(super) fn blob(&self, image: &str, digest: &str, size: u64) -> LocalBlob {
-        LocalBlob { client: self.client(), name: self.image(image), digest: digest.to_owned(), size }
+        LocalBlob { client: self.client(), name: Some(self.image(image)), digest: digest.to_owned(), size }
     }
 }
 

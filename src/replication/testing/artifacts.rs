@@ -1,4 +1,9 @@
 //! Artifacts in memory, behind the calls that runs make.
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "each has the form of the call that it stands in for"
+)]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

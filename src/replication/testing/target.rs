@@ -195,9 +195,10 @@ impl Target for FakeTarget {
             let state = self.state.lock();
             push.mount_from.iter().any(|image| state.blobs.contains(&(image.clone(), digest.clone())))
         };
-        let pushed = match is_mountable {
-            true => Pushed { mounted: true, ..Pushed::default() },
-            false => self.take(push.image, &push).await?,
+        let pushed = if is_mountable {
+            Pushed { mounted: true, ..Pushed::default() }
+        } else {
+            self.take(push.image, &push).await?
         };
         let mut state = self.state.lock();
         state.blobs.insert((push.image.to_owned(), digest.clone()));
