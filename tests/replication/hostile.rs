@@ -28,7 +28,7 @@ enum Trouble {
     Busy(u32),
     /// So many requests fail for no reason.
     Failing(u32),
-    /// It says that it has other manifests than it was sent.
+    /// It has other manifests than it was sent.
     Lying,
     /// It sends uploads to another place.
     Redirecting(SocketAddr),
@@ -159,7 +159,11 @@ fn manifest(seen: &mut Seen, method: &Method, reference: String, body: Bytes) ->
         return (StatusCode::CREATED, headers).into_response();
     }
     match seen.manifests.get(&reference) {
-        Some(bytes) => (StatusCode::OK, shown(bytes, lies), bytes.clone()).into_response(),
+        Some(_) if lies => {
+            let other = Bytes::from_static(b"{}");
+            (StatusCode::OK, shown(&other, false), other).into_response()
+        }
+        Some(bytes) => (StatusCode::OK, shown(bytes, false), bytes.clone()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

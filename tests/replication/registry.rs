@@ -37,7 +37,7 @@ impl StockRegistry {
         let (home, address) = (temporary::directory(), server::free_port());
         let config = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\n\
-             http:\n  addr: '{address}'{http}\n",
+             http:\n  addr: '{address}'\n  secret: one that outlives a restart{http}\n",
             home.path().join("storage").display(),
         );
         std::fs::write(home.path().join("config.yml"), config).expect("the configuration can be written");

@@ -2,19 +2,24 @@
 
 use serde_json::json;
 
-use super::common::server::{Server, free_port};
+use super::common::server::{Server, Setup, free_port};
 use super::steward::{FILES, PROJECT, Steward};
 
 async fn creation(steward: &Steward, registry: &str) -> (u16, serde_json::Value) {
-    steward.put_file("/a.txt", b"a").await;
     let task = json!({"name": "inward", "registry": registry, "pathConstraints": ["/a.txt"]});
     let path = format!("/replication/api/remote/distribution/create/runOnceTask/{PROJECT}/{FILES}");
     steward.call("POST", &path, &task).await
 }
 
+async fn with_file(setup: Setup) -> Steward {
+    let steward = Steward::with(setup).await;
+    steward.put_file("/a.txt", b"a").await;
+    steward
+}
+
 /// The server's ports are on loopback in tests, so it is told that others can reach it.
 async fn exposed(config: &str) -> Steward {
-    Steward::with(Server::setup().config(&format!("[replication]\nprivate_targets = \"refused\"\n{config}"))).await
+    with_file(Server::setup().config(&format!("[replication]\nprivate_targets = \"refused\"\n{config}"))).await
 }
 
 #[tokio::test]
@@ -37,7 +42,7 @@ async fn what_the_operator_allows_is_a_target() {
 
 #[tokio::test]
 async fn a_server_on_loopback_goes_to_loopback_and_no_further_inside() {
-    let (steward, west) = (Steward::start().await, Steward::start().await);
+    let (steward, west) = (with_file(Server::setup()).await, Steward::start().await);
     let (status, envelope) = creation(&steward, &format!("http://{}", west.http().0)).await;
     assert_eq!((status, &envelope["code"]), (200, &json!(0)), "{envelope}");
     let (status, envelope) = creation(&steward, "http://169.254.169.254/latest").await;
