@@ -135,8 +135,3 @@ pub(crate) async fn assert_there(port: HttpPort, name: &str, reference: &str, im
         assert_eq!(digest(&answer.body), digest_of_it);
     }
 }
-
-/// Whether a blob is there.
-pub(crate) async fn has_blob(port: HttpPort, name: &str, blob: &[u8]) -> bool {
-    port.request("HEAD", &format!("/v2/{name}/blobs/{}", digest(blob)), &[], b"").await.status == 200
-}

@@ -273,6 +273,7 @@ pub(super) fn config(name: &str) -> Config {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is put into a field that may be empty")]
 pub(super) fn registry(url: &str, password: Option<&str>) -> Option<api::Target> {
     let registry = api::RegistryTarget {
         registry: url.to_owned(),
@@ -283,6 +284,7 @@ pub(super) fn registry(url: &str, password: Option<&str>) -> Option<api::Target>
     Some(api::Target { target: Some(target::Target::Registry(registry)) })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is put into a field that may be empty")]
 pub(super) fn cluster(id: &str, project: &str, repository: &str) -> Option<api::Target> {
     let cluster = api::ClusterTarget {
         cluster_id: id.to_owned(),

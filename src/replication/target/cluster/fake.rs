@@ -30,7 +30,7 @@ pub(super) enum Do {
     /// Takes so many bytes of what comes, and cuts the connection.
     Cut(usize),
     /// Does what it should, and cuts the connection before it answers.
-    DoAndCut,
+    ThenCut,
 }
 
 #[derive(Debug, Default)]
@@ -120,7 +120,7 @@ async fn handle(state: Arc<Mutex<State>>, request: Request) -> Response {
         Some(Do::Fail(code, reason)) => Err(failure(code, reason)),
         _ => state.lock().answer(&name, &messages),
     };
-    if matches!(script, Some(Do::Cut(_) | Do::DoAndCut)) {
+    if matches!(script, Some(Do::Cut(_) | Do::ThenCut)) {
         cut.now().await;
     }
     match answer {

@@ -93,8 +93,8 @@ async fn a_cut_costs_at_most_a_chunk_and_a_lost_answer_nothing() {
     assert!(pushed.sent <= source.blob().size + CHUNK, "{} bytes", pushed.sent);
 
     let other = Memory::of(4 * CHUNK + 1);
-    fake.on("WriteUpload", Do::DoAndCut);
-    fake.on("FinishUpload", Do::DoAndCut);
+    fake.on("WriteUpload", Do::ThenCut);
+    fake.on("FinishUpload", Do::ThenCut);
     let pushed = push(&*target, &other, &Kept::default(), &Counting::default()).await.unwrap();
     assert!(is_there(&fake, &other));
     assert_eq!(pushed.sent, other.blob().size);
@@ -142,7 +142,7 @@ async fn a_manifest_is_stored_with_its_tags_and_deleted_only_if_it_is_the_one() 
     let manifest = Manifest { digest: digest.clone(), media_type: "x".to_owned(), ..Manifest::default() };
     let (tags, metadata) = (["1".to_owned()], HashMap::new());
     let put = ManifestPut { image: "nginx", manifest: &manifest, content: &content, tags: &tags, metadata: &metadata };
-    fake.on("PutManifest", Do::DoAndCut);
+    fake.on("PutManifest", Do::ThenCut);
     target.put_manifest(put).await.unwrap();
     assert_eq!(target.manifest_digest("nginx", "1").await, Ok(Some(digest.clone())));
     assert_eq!(target.delete_tag("nginx", "1", "sha256:other").await, Ok(false));

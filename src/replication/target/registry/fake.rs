@@ -27,7 +27,7 @@ pub(super) enum Do {
     /// Reads so many bytes of the body, and cuts the connection.
     Cut(usize),
     /// Does what it should, and cuts the connection before it answers.
-    DoAndCut,
+    ThenCut,
     /// Answers with another digest than is right.
     Lie,
     /// Reads, and never answers.
@@ -54,6 +54,7 @@ pub(super) struct Seen {
 }
 
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way in which registries differ")]
 pub(super) struct Manners {
     pub(super) asks: Asks,
     pub(super) knows_referrers: bool,
@@ -159,10 +160,10 @@ async fn handle(state: Arc<Mutex<State>>, request: Request) -> Response {
                 response
             }
             Some(Do::Hang) => answer(500),
-            Some(Do::DoAndCut) | None => state.answer(&head, authorization.as_deref(), &content.freeze()),
+            Some(Do::ThenCut) | None => state.answer(&head, authorization.as_deref(), &content.freeze()),
         }
     };
-    if matches!(script, Some(Do::Cut(_) | Do::DoAndCut)) {
+    if matches!(script, Some(Do::Cut(_) | Do::ThenCut)) {
         cut.now().await;
     }
     if matches!(script, Some(Do::Hang)) {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::super::super::factory::TargetFactory;
 use super::super::super::testing::{CHUNK, Counting, Kept, Memory, limits};
-use super::super::super::{BlobRef, Target, TargetError};
+use super::super::super::{BlobRef, TargetError};
 use super::super::fake::{Do, Fake, Manners};
 use super::{push, push_from, push_with, target_by, target_of};
 
@@ -67,7 +67,7 @@ async fn an_answer_that_is_lost_costs_nothing() {
     let fake = Fake::start(keeping()).await;
     let target = target_of(&fake).await;
     let source = Memory::of(3 * CHUNK);
-    fake.on("PATCH", Do::DoAndCut);
+    fake.on("PATCH", Do::ThenCut);
     let pushed = push(&*target, &source).await.unwrap();
     assert!(has(&fake, "nginx", &source));
     assert_eq!(pushed.sent, source.blob().size);
@@ -103,7 +103,7 @@ async fn a_blob_whose_end_was_heard_is_not_sent_again() {
     let fake = Fake::start(Manners::default()).await;
     let target = target_of(&fake).await;
     let source = Memory::of(2 * CHUNK);
-    fake.on("PUT", Do::DoAndCut);
+    fake.on("PUT", Do::ThenCut);
     let pushed = push(&*target, &source).await.unwrap();
     assert!(has(&fake, "nginx", &source));
     assert_eq!(pushed.sent, source.blob().size);
@@ -193,21 +193,23 @@ async fn what_has_other_bytes_than_its_digest_says_is_a_mismatch_and_leaves_no_u
     assert!(!error.to_string().contains("secret"), "{error}");
 }
 
+/// A source that ends before it should.
+struct Short(Memory);
+#[async_trait::async_trait]
+impl super::super::super::BlobSource for Short {
+    async fn read(
+        &self,
+        offset: u64,
+        _length: u64,
+    ) -> Result<futures::stream::BoxStream<'static, Result<bytes::Bytes, TargetError>>, TargetError> {
+        self.0.read(offset, CHUNK.saturating_sub(offset)).await
+    }
+}
+
 #[tokio::test]
 async fn a_source_that_ends_early_is_told_of() {
     let fake = Fake::start(Manners::default()).await;
     let target = target_of(&fake).await;
-    struct Short(Memory);
-    #[async_trait::async_trait]
-    impl super::super::super::BlobSource for Short {
-        async fn read(
-            &self,
-            offset: u64,
-            _length: u64,
-        ) -> Result<futures::stream::BoxStream<'static, Result<bytes::Bytes, TargetError>>, TargetError> {
-            self.0.read(offset, CHUNK.saturating_sub(offset)).await
-        }
-    }
     let source = Short(Memory::of(2 * CHUNK));
     let blob = source.0.blob();
     let (sessions, meter) = (Kept::default(), Counting::default());

@@ -60,7 +60,7 @@ async fn blob(target: &dyn Target, source: &Memory) -> u64 {
     push_with(target, source, &sessions, &meter).await.unwrap().sent
 }
 
-fn image(config: &Memory, layer: &Memory, more: serde_json::Value) -> Bytes {
+fn image(config: &Memory, layer: &Memory, more: &serde_json::Value) -> Bytes {
     let mut json = serde_json::json!({
         "schemaVersion": 2, "mediaType": IMAGE,
         "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config.blob().digest,
@@ -97,7 +97,7 @@ async fn the_stock_registry_takes_images_referrers_and_files_and_gives_tags_back
     };
     assert!(target.push_blob(mount).await.unwrap().mounted);
 
-    let root = image(&config, &layer, serde_json::json!({}));
+    let root = image(&config, &layer, &serde_json::json!({}));
     put(&*target, &root, &["1.1", "1.2"]).await.unwrap();
     let digest = manifest_of(&root).digest;
     assert_eq!(target.manifest_digest("nginx", "1.2").await, Ok(Some(digest.clone())));
@@ -106,7 +106,7 @@ async fn the_stock_registry_takes_images_referrers_and_files_and_gives_tags_back
         "subject": { "mediaType": IMAGE, "digest": digest, "size": root.len() },
         "artifactType": "application/vnd.example.sbom",
     });
-    put(&*target, &image(&config, &layer, subject), &[]).await.unwrap();
+    put(&*target, &image(&config, &layer, &subject), &[]).await.unwrap();
     let tag = digest.replace(':', "-");
     assert!(target.manifest_digest("nginx", &tag).await.unwrap().is_some(), "its referrers are listed by a tag");
 
