@@ -17,6 +17,11 @@ mod tags;
 mod text;
 mod watch;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};

@@ -21,6 +21,11 @@ mod text;
 mod toggle;
 mod watch;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
