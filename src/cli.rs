@@ -2,10 +2,13 @@
 //!
 //! Standard output carries the answer and nothing else; what a person should know besides goes to standard error.
 
+mod age;
+pub mod artifact;
 pub(crate) mod backoff;
 mod command;
 pub mod connect;
 mod console;
+mod drawing;
 mod duration;
 pub(crate) mod error;
 pub(crate) mod exit;
@@ -17,6 +20,8 @@ pub mod library;
 pub mod lock;
 pub mod log;
 mod progress;
+pub mod replication;
+mod repository_name;
 pub mod rest_server;
 pub mod restic;
 mod sign_in;

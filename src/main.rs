@@ -40,6 +40,10 @@ enum Command {
     Library(Box<cli::library::LibraryArgs>),
     /// Makes, attaches, snapshots, clones and checks volumes.
     Volume(Box<cli::volume::VolumeArgs>),
+    /// Looks after projects and repositories, and puts, gets and lists files and images.
+    Artifact(Box<cli::artifact::ArtifactArgs>),
+    /// Copies artifacts to registries and to other Stewards.
+    Replication(Box<cli::replication::ReplicationArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -184,6 +188,8 @@ async fn run(command: Command) -> ExitCode {
         Command::Log(args) => return cli::log::run(*args).await,
         Command::Library(args) => return cli::library::run(*args).await,
         Command::Volume(args) => return cli::volume::run(*args).await,
+        Command::Artifact(args) => return cli::artifact::run(*args).await,
+        Command::Replication(args) => return cli::replication::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

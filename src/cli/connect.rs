@@ -8,7 +8,10 @@ use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use http::Uri;
+use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
+use steward_proto::replication::v1::cluster_service_client::ClusterServiceClient;
+use steward_proto::replication::v1::replication_service_client::ReplicationServiceClient;
 use steward_proto::restic::v1::object_service_client::ObjectServiceClient;
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
@@ -23,6 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 // Without these a connection that was cut silently is never noticed, and a watch or a wait hangs for ever.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer about artifacts may be, in bytes: a manifest alone may have 4 MiB.
+const LONGEST_ANSWER: usize = 16 << 20;
 
 /// A connection whose calls carry the user's credentials, if there are any.
 pub(crate) type Channel = InterceptedService<tonic::transport::Channel, SignIn>;
@@ -112,6 +117,25 @@ impl Server {
         ObjectServiceClient::new(self.connect_lazy())
     }
 
+    /// A client of the artifacts, connected.
+    pub(crate) async fn connect_artifacts(&self) -> Result<ArtifactServiceClient<Channel>, Error> {
+        self.connect().await.map(artifacts_over)
+    }
+
+    /// A client of the artifacts with a connection of its own, made when it is first used.
+    pub(crate) fn artifacts(&self) -> ArtifactServiceClient<Channel> {
+        artifacts_over(self.connect_lazy())
+    }
+
+    /// Clients of replication, of clusters and of artifacts over one connection.
+    pub(crate) async fn connect_replication(&self) -> Result<ReplicationClients, Error> {
+        self.connect().await.map(|channel| ReplicationClients {
+            tasks: ReplicationServiceClient::new(channel.clone()).max_decoding_message_size(LONGEST_ANSWER),
+            clusters: ClusterServiceClient::new(channel.clone()).max_decoding_message_size(LONGEST_ANSWER),
+            artifacts: artifacts_over(channel),
+        })
+    }
+
     /// A connection that is made when it is first used, and made again when it breaks.
     pub(crate) fn connect_lazy(&self) -> Channel {
         // A command that has no password has not got past its first connection.
@@ -129,6 +153,18 @@ impl Server {
         let password = self.password_file.clone().or_else(Password::from_environment).ok_or(Error::NoPassword)?;
         Ok(SignIn::new(user, &password))
     }
+}
+
+/// Clients of all that replication is about.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplicationClients {
+    pub(crate) tasks: ReplicationServiceClient<Channel>,
+    pub(crate) clusters: ClusterServiceClient<Channel>,
+    pub(crate) artifacts: ArtifactServiceClient<Channel>,
+}
+
+fn artifacts_over(channel: Channel) -> ArtifactServiceClient<Channel> {
+    ArtifactServiceClient::new(channel).max_decoding_message_size(LONGEST_ANSWER)
 }
 
 /// Where a server is.

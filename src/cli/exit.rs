@@ -15,6 +15,12 @@ impl Exit {
     pub(crate) const ERROR: Exit = Exit(1);
     /// `verify`: something is wrong, or was before it was repaired; `import`: not everything was imported.
     pub(crate) const FOUND: Exit = Exit(1);
+    /// `replication status`: the run failed; `replication plan`: something would be refused.
+    pub(crate) const FAILED: Exit = Exit(1);
+    /// `replication status`: somebody stopped the run.
+    pub(crate) const CANCELLED: Exit = Exit(3);
+    /// `replication status`: the run has not ended, or there is none.
+    pub(crate) const UNFINISHED: Exit = Exit(4);
     /// `verify`: not everything could be verified.
     pub(crate) const NOT_VERIFIED: Exit = Exit(3);
     /// `acquire`: somebody else holds the lock.

@@ -18,7 +18,17 @@ pub(crate) struct Password(String);
 
 impl Password {
     pub(super) fn from_environment() -> Option<Self> {
-        std::env::var(PASSWORD_VARIABLE).ok().map(Password)
+        Password::from_variable(PASSWORD_VARIABLE)
+    }
+
+    /// The password in an environment variable, if it is set.
+    pub(super) fn from_variable(name: &str) -> Option<Self> {
+        std::env::var(name).ok().map(Password)
+    }
+
+    /// For another system, in a message that is not shown.
+    pub(super) fn reveal(self) -> String {
+        self.0
     }
 }
 

@@ -1,6 +1,5 @@
 //! `steward volume`: makes, attaches, snapshots, clones and checks volumes.
 
-mod age;
 mod attach;
 mod clone;
 mod create;
@@ -29,7 +28,7 @@ mod rollback;
 mod scrub;
 mod session;
 mod show;
-mod size;
+pub(super) mod size;
 mod snapshot;
 #[cfg(test)]
 mod tests;

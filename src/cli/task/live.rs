@@ -1,7 +1,6 @@
 //! The table of tasks at work that is redrawn in place. What has ended scrolls away above it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::mem;
 
 use jiff::Timestamp;
@@ -10,10 +9,10 @@ use steward_proto::transcode::v1::watch_tasks_response::Update;
 
 use super::text;
 use crate::cli::console::{Console, Tone, Window, printable};
+use crate::cli::drawing::{Drawing, bar, cut};
 use crate::cli::error::Error;
 use crate::cli::farm::which;
 
-const BAR_LENGTH: u8 = 20;
 const LONGEST_WORKER: usize = 16;
 // A burst of ends, as after a long absence, must not be kept without bound.
 const MOST_ENDED: usize = 1000;
@@ -25,8 +24,7 @@ pub(super) struct Live {
     tasks: BTreeMap<i32, pb::Task>,
     /// Those that ended since the last drawing.
     ended: Vec<pb::Task>,
-    /// How many lines the last drawing has.
-    drawn_lines: usize,
+    drawing: Drawing,
     is_changed: bool,
 }
 
@@ -39,7 +37,7 @@ impl Live {
 
     /// Something else was written below the last drawing, so it stays, and the next one comes below that.
     pub(super) fn leave(&mut self) {
-        self.drawn_lines = 0;
+        self.drawing.leave();
         self.is_changed = true;
     }
 
@@ -67,21 +65,10 @@ impl Live {
     pub(super) fn draw(&mut self, console: &mut Console, now: Timestamp) -> Result<(), Error> {
         let Some(window) = console.window().filter(|_| self.is_changed) else { return Ok(()) };
         self.is_changed = false;
-        let mut drawing = String::new();
-        if self.drawn_lines > 0 {
-            // Back to the first line of the last drawing, and everything below it goes.
-            let _ = write!(drawing, "\x1b[{}A\r\x1b[J", self.drawn_lines);
-        }
-        for task in mem::take(&mut self.ended) {
-            let _ = writeln!(drawing, "{}", text::change(&task, console, now));
-        }
+        let ended = mem::take(&mut self.ended);
+        let ended: Vec<_> = ended.iter().map(|task| text::change(task, console, now)).collect();
         let lines = self.lines(window, console);
-        self.drawn_lines = lines.len();
-        for line in lines {
-            let _ = writeln!(drawing, "{line}");
-        }
-        console.draw(&drawing)?;
-        console.flush()
+        self.drawing.replace(&ended, &lines, console)
     }
 
     /// A heading and a line for each task, as many as fit.
@@ -127,35 +114,6 @@ fn row(task: &pb::Task, worker_width: usize) -> String {
 
 fn worker(task: &pb::Task) -> String {
     printable(&task.worker_name).chars().take(LONGEST_WORKER).collect()
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and the length")]
-fn bar(progress: f64) -> String {
-    let done = (progress.clamp(0.0, 100.0) / 100.0 * f64::from(BAR_LENGTH)) as u8;
-    format!("{}{}", "█".repeat(done.into()), "░".repeat(BAR_LENGTH.saturating_sub(done).into()))
-}
-
-/// What fits into a line: one that wraps cannot be redrawn.
-fn cut(line: &str, columns: usize) -> String {
-    let mut left = columns;
-    line.chars()
-        .take_while(|character| {
-            let width = width(*character);
-            let fits = width <= left;
-            left = left.saturating_sub(width);
-            fits
-        })
-        .collect()
-}
-
-/// How many columns a character has. Too many for a few is harmless.
-fn width(character: char) -> usize {
-    match character {
-        // Blocks, arrows and the like are narrow.
-        '\u{2000}'..='\u{2e7f}' => 1,
-        '\u{1100}'.. => 2,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 use steward_proto::volume::v1 as pb;
 
-use super::age;
 use super::name::PathOrId;
 use super::session::Session;
+use crate::cli::age;
 use crate::cli::console::{Console, Format};
 use crate::cli::duration;
 use crate::cli::error::Error;

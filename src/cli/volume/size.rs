@@ -11,7 +11,7 @@ pub(super) enum NewSize {
 }
 
 /// Parses `10G`, `1.5T`, `10GiB`, `10GB` (powers of 1000) and plain bytes.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(in crate::cli) fn parse(text: &str) -> Result<u64, String> {
     let is_letter = |character: char| "kmgtKMGT".contains(character);
     let full = if text.ends_with(is_letter) { format!("{text}iB") } else { text.to_owned() };
     let bytes = size::parse(&full).ok().and_then(|bytes| u64::try_from(bytes).ok());

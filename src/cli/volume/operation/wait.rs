@@ -6,10 +6,10 @@ use clap::Args;
 use tokio::time::timeout;
 
 use super::follow;
+use crate::cli::age;
 use crate::cli::console::Console;
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
-use crate::cli::volume::age;
 use crate::cli::volume::session::Session;
 
 /// Waits until an operation has ended. A clone that can be used has.

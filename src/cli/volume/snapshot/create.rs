@@ -5,13 +5,14 @@ use std::time::Duration;
 use clap::Args;
 use steward_proto::volume::v1 as pb;
 
+use crate::cli::age;
 use crate::cli::console::Console;
 use crate::cli::duration;
 use crate::cli::error::Error;
 use crate::cli::exit::Exit;
 use crate::cli::volume::name::SnapshotPath;
 use crate::cli::volume::session::{NO_SNAPSHOT, Session};
-use crate::cli::volume::{age, labels, text};
+use crate::cli::volume::{labels, text};
 
 /// Makes a snapshot of a volume, or snapshots of several volumes at one moment: all of them or none.
 #[derive(Args, Debug)]

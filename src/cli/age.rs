@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::cli::duration;
+use super::duration;
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// Parses `7d`, `2w`, `36h` and the like. A day has 24 hours.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let days = |unit, days: u64| {
         let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
         count.checked_mul(days)?.checked_mul(DAY_SECONDS)
