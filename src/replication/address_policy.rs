@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::target::Addresses;
 use super::settings::{PrivateTargets, Settings};
+use super::target::Addresses;
 
 /// Which addresses targets may have.
 #[derive(Clone, Debug)]

@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::address_policy::AddressPolicy;
 use super::error::Error;
 use super::local::{self, LocalChannel};
 use super::progress::Runs;
-use super::address_policy::AddressPolicy;
 use super::reach::Reach;
 use super::settings::Settings;
 use super::target::TargetFactory;

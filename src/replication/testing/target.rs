@@ -10,7 +10,9 @@ use steward_proto::artifact::v1::{File, RepositoryType};
 use steward_proto::replication::v1::Config;
 use tokio::sync::Semaphore;
 
-use super::super::target::{BlobPush, BlobRef, ClusterAddress, FilePut, ManifestPut, Pushed, Session, Target, TargetError};
+use super::super::target::{
+    BlobPush, BlobRef, ClusterAddress, FilePut, ManifestPut, Pushed, Session, Target, TargetError,
+};
 use super::super::targets::Targets;
 use super::artifacts::digest_of;
 
