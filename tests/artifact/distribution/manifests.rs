@@ -88,7 +88,10 @@ fn kinds(algorithm: Algorithm, index: &[u8]) -> Vec<(&'static str, &'static str,
     let mut artifact = with("artifact", "artifactType", json!("application/vnd.example.artifact"));
     artifact["config"] = empty;
     let nested = descriptor(INDEX, algorithm, index);
-    let foreign = descriptor(FOREIGN, algorithm, b"never uploaded");
+    let mut foreign = descriptor(FOREIGN, algorithm, b"never uploaded");
+    foreign["urls"] = json!(["https://store.example.com/never-uploaded"]);
+    let mut without = artifact.clone();
+    without["layers"] = json!([artifact["config"]]);
     let missing = descriptor(MANIFEST, algorithm, b"a subject that is not there");
     let mut docker = with("docker", "mediaType", json!(DOCKER));
     docker["config"]["mediaType"] = json!("application/vnd.docker.container.image.v1+json");
@@ -99,6 +102,7 @@ fn kinds(algorithm: Algorithm, index: &[u8]) -> Vec<(&'static str, &'static str,
         ("nested index", INDEX, json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [nested] })),
         ("empty index", INDEX, json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] })),
         ("artifact", MANIFEST, artifact),
+        ("artifact of nothing", MANIFEST, without),
         ("custom fields", MANIFEST, with("custom", "org.example", json!({ "deep": [1, null, { "x": "y" }] }))),
         ("data", MANIFEST, with("data", "config", data)),
         ("no layers", MANIFEST, with("none", "layers", json!([]))),

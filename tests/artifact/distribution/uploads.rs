@@ -10,6 +10,8 @@ pub(super) async fn check(table: &mut Table, algorithm: Algorithm) {
     in_chunks(table, algorithm).await;
     streamed(table, algorithm).await;
     last_chunk_in_put(table, algorithm).await;
+    nothing_in_parts(table, algorithm).await;
+    wrong_in_parts(table, algorithm).await;
     cancelled(table).await;
     in_another_image(table).await;
 }
@@ -75,6 +77,42 @@ async fn last_chunk_in_put(table: &mut Table, algorithm: Algorithm) {
     let ended = table.ask("PUT", &path, &[("Content-Range", "100000-149999")], &content[100_000..]).await;
     table.row("the last chunk ends it", &ended, &[201]);
     is_at(table, "what came with the end", &location(&ended), &content).await;
+}
+
+async fn nothing_in_parts(table: &mut Table, algorithm: Algorithm) {
+    let digest = algorithm.of(b"");
+    let begun = table.ask("POST", UPLOADS, &[], b"").await;
+    let answer = table.ask("PATCH", &location(&begun), &[("Content-Length", "0")], b"").await;
+    table.row("a chunk of nothing", &answer, &[202]);
+    let mut connection = table.registry().http().connect().await;
+    let answer = connection.request_in_chunks("PATCH", &location(&answer), &[]).await;
+    table.row("a stream of nothing", &answer, &[202]);
+    let mut connection = table.registry().http().connect().await;
+    let ended = connection.request_in_chunks("PUT", &ending(&location(&answer), &digest), &[]).await;
+    table.row("an end of nothing", &ended, &[201]);
+    is_at(table, "nothing", &location(&ended), b"").await;
+    let begun = table.ask("POST", UPLOADS, &[], b"").await;
+    let ended = table.ask("PUT", &ending(&location(&begun), &digest), &[("Content-Length", "0")], b"").await;
+    table.row("nothing at once", &ended, &[201]);
+}
+
+async fn wrong_in_parts(table: &mut Table, algorithm: Algorithm) {
+    let content = bytes(&format!("wrong {}", algorithm.name()), 20_000);
+    let claimed = algorithm.of(b"what was not sent");
+    for is_last_in_put in [false, true] {
+        let begun = table.ask("POST", UPLOADS, &[], b"").await;
+        let answer = send(table, &location(&begun), 0, &content[..10_000]).await;
+        let ended = if is_last_in_put {
+            let last = [("Content-Range", "10000-19999")];
+            table.ask("PUT", &ending(&location(&answer), &claimed), &last, &content[10_000..]).await
+        } else {
+            let answer = send(table, &location(&answer), 10_000, &content[10_000..]).await;
+            table.ask("PUT", &ending(&location(&answer), &claimed), &[("Content-Length", "0")], b"").await
+        };
+        table.row("a wrong digest of chunks", &ended, &[400]);
+        let answer = table.ask("HEAD", &format!("/v2/p1/img/c1/blobs/{claimed}"), &[], b"").await;
+        table.row("what was not sent", &answer, &[404]);
+    }
 }
 
 async fn cancelled(table: &mut Table) {
