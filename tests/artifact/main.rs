@@ -6,8 +6,13 @@ mod common;
 
 mod conformance;
 mod crane;
+mod curl;
+mod deduplication;
+mod distribution;
+mod grpcurl;
 mod layout;
 mod oras;
 mod registry;
+mod sessions;
 mod skopeo;
 mod tool;

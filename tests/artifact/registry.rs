@@ -8,12 +8,12 @@ use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use steward_proto::artifact::v1::{CreateProjectRequest, CreateRepositoryRequest, RepositoryType};
 use tonic::Request;
 
-use crate::common::http::Answer;
+use crate::common::http::{Answer, HttpPort};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
 
 /// `alice:wonder` for the header of basic authentication.
-const ALICE: &str = "Basic YWxpY2U6d29uZGVy";
+pub(crate) const ALICE: &str = "Basic YWxpY2U6d29uZGVy";
 
 /// A server with the repository `p1/img`.
 #[derive(Debug)]
@@ -50,6 +50,16 @@ impl Registry {
             ..CreateRepositoryRequest::default()
         };
         client.create_repository(signed(repository)).await.expect("a repository can be created");
+    }
+
+    /// Where it speaks HTTP.
+    pub(crate) fn http(&self) -> HttpPort {
+        self.0.http()
+    }
+
+    /// The server itself, to be killed and looked at.
+    pub(crate) fn server(&mut self) -> &mut Server {
+        &mut self.0
     }
 
     /// Where it listens.

@@ -141,7 +141,7 @@ impl Connection {
     /// The answer to a request that was sent.
     pub(crate) async fn answer(&mut self, method: &str) -> Answer {
         let mut answer = self.read_head().await;
-        if method == "HEAD" || answer.status == 204 {
+        if method == "HEAD" || matches!(answer.status, 204 | 304) {
             return answer;
         }
         answer.body = within("the body", self.read_body(&answer)).await.expect("the whole body comes");

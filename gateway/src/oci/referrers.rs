@@ -1,6 +1,7 @@
 //! The manifests that refer to one.
 //!
 //! Quirk: nothing refers to what is not there, and that is no error.
+//! Quirk: a blank in `artifactType` is the `+` that a client has not escaped: no type has blanks, and many have a `+`.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ struct Entry {
 
 /// Answers them as an index.
 pub(super) async fn list(asked: &Asked, name: ImageName, subject: Digest) -> Result<Response, Refusal> {
-    let artifact_type = query::first(asked.query(), "artifactType");
+    let artifact_type = query::first(asked.query(), "artifactType").replace(' ', "+");
     let call = asked.call("ListReferrers");
     let request = ListReferrersRequest {
         name: Some(name.clone()),
