@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::super::super::factory::TargetFactory;
 use super::super::super::testing::{CHUNK, Counting, Kept, Memory, limits};
-use super::super::super::{BlobRef, Target, TargetError};
+use super::super::super::{BlobRef, TargetError};
 use super::super::fake::{Do, Fake, Manners};
 use super::{push, push_from, push_with, target_by, target_of};
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use steward_proto::artifact::v1::File;
 
 use super::super::super::testing::{CHUNK, Counting, Kept, Memory};
-use super::super::super::{FilePut, Target, TargetError};
+use super::super::super::{FilePut, TargetError};
 use super::super::fake::{Do, Fake, Manners};
 use super::{IMAGE, image, manifest_of, put, target_of};
 
