@@ -11,6 +11,7 @@ use steward_proto::store::v1::{ExecutionRecord, ReplicaTaskRecord};
 use super::error::Error;
 use super::keys;
 use super::parts::Replication;
+use super::realtime_engine::concerns;
 use super::source::Source;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
@@ -22,18 +23,22 @@ use crate::store::{Key, KeyRange};
 const INTERVAL: Duration = Duration::from_secs(15);
 /// How many tasks have metrics of their own: each is several series.
 const MAX_TASKS: usize = 1_000;
+/// How many may have had them since the start: series stay when their tasks are gone.
+const MAX_NAMES: usize = 4 * MAX_TASKS;
 
 /// Tells how tasks are.
 pub(super) struct Alerts {
     replication: Replication,
     /// The tasks that it has told of.
     told: HashSet<[String; 3]>,
+    /// Those that it has ever told of.
+    known: HashSet<[String; 3]>,
 }
 
 impl Alerts {
     pub(super) fn new(replication: &Replication) -> Self {
         describe();
-        Alerts { replication: replication.clone(), told: HashSet::new() }
+        Alerts { replication: replication.clone(), told: HashSet::new(), known: HashSet::new() }
     }
 }
 
@@ -44,7 +49,10 @@ fn describe() {
     describe_counter!("steward_replication_sent_bytes_total", "Bytes that replication runs have sent.");
     describe_gauge!("steward_replication_last_success_timestamp_seconds", "When a task last succeeded; 0: never.");
     describe_gauge!("steward_replication_failures", "How many runs of a task have failed since it last succeeded.");
-    describe_gauge!("steward_replication_lag_seconds", "How old the oldest change is that a task has not taken up.");
+    describe_gauge!(
+        "steward_replication_lag_seconds",
+        "How old the oldest change is that a task has not brought to its target."
+    );
     describe_gauge!("steward_replication_silence_seconds", "How long ago the latest run of a task ended; 0: one runs.");
     describe_gauge!("steward_replication_running", "Whether a run of a task is queued or under way.");
 }
@@ -78,6 +86,12 @@ impl Engine for Alerts {
         for (key, value) in tasks.await? {
             let task: ReplicaTaskRecord = tx::decode(&key, &value)?;
             let labels = [task.project.clone(), task.repository.clone(), task.name.clone()];
+            if !self.known.contains(&labels) {
+                if self.known.len() >= MAX_NAMES {
+                    continue;
+                }
+                self.known.insert(labels.clone());
+            }
             tell(&labels, self.look(&task).await?);
             told.insert(labels);
         }
@@ -98,29 +112,32 @@ impl Alerts {
         } else {
             tx::read(&*self.replication.store, &keys::execution(&task.last_execution)).await?
         };
-        let ended_us = last.map_or(task.create_us, |last| last.end_us);
+        let ended_us = last.as_ref().map_or(task.create_us, |last| last.end_us);
+        let under_way = last.filter(|last| is_running && last.to_stamp != 0).map(|last| last.from_stamp);
+        let done_us = under_way.into_iter().chain(task.undone_stamp).fold(task.change_stamp, u64::min);
         Ok(Told {
             last_success: seconds(task.last_success_us),
             failures: number(task.failures),
-            lag: seconds(self.lag_us(task, now_us).await),
+            lag: seconds(self.lag_us(task, done_us, now_us).await),
             silence: if is_running { 0.0 } else { seconds(now_us.saturating_sub(ended_us)) },
             running: f64::from(u8::from(is_running)),
         })
     }
 
-    /// The age of the oldest change that a task in real time has not taken up.
-    async fn lag_us(&self, task: &ReplicaTaskRecord, now_us: u64) -> u64 {
+    /// The age of the oldest change behind a stamp that concerns a task in real time.
+    async fn lag_us(&self, task: &ReplicaTaskRecord, done_us: u64, now_us: u64) -> u64 {
         if ReplicaType::try_from(task.replica_type) != Ok(ReplicaType::RealTime) || !task.enabled {
             return 0;
         }
         let source = Source::new(self.replication.artifacts.clone(), &task.project, &task.repository);
-        match source.changes(task.change_stamp).await {
+        match source.changes(done_us).await {
             Ok(page) => {
-                let oldest = page.changes.first().and_then(|change| u64::try_from(change.stamp).ok());
+                let oldest = page.changes.iter().find(|change| concerns(change, task));
+                let oldest = oldest.and_then(|change| u64::try_from(change.stamp).ok());
                 oldest.map_or(0, |stamp| now_us.saturating_sub(stamp))
             }
             // Those behind the stamp are not even kept any more.
-            Err(_) => now_us.saturating_sub(task.change_stamp),
+            Err(_) => now_us.saturating_sub(done_us),
         }
     }
 }

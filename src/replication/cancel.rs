@@ -37,8 +37,9 @@ impl Replication {
             | ExecutionStatus::Running
             | ExecutionStatus::Success => return Err(Error::NotResumable(id.to_owned())),
         }
+        let (from_stamp, to_stamp) = (record.from_stamp, record.to_stamp);
         let task = TaskId { project: record.project, repository: record.repository, name: record.name };
-        self.queue_execution(&task, Cause::Resume { of: id.to_owned() }).await
+        self.queue_execution(&task, Cause::Resume { of: id.to_owned(), from_stamp, to_stamp }).await
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct LiveRun {
     shutdown: CancellationToken,
     why: Mutex<Option<Halt>>,
     sent: AtomicU64,
+    /// How many of them the metrics know.
+    told: AtomicU64,
     total: AtomicI64,
     lines: Mutex<VecDeque<ExecutionLogRecord>>,
     artifacts: Mutex<BTreeMap<u64, Arc<LiveArtifact>>>,
@@ -111,6 +113,7 @@ impl LiveRun {
             shutdown,
             why: Mutex::new(None),
             sent: AtomicU64::new(record.sent_bytes),
+            told: AtomicU64::new(record.sent_bytes),
             total: AtomicI64::new(-1),
             lines: Mutex::default(),
             artifacts: Mutex::default(),
@@ -146,6 +149,12 @@ impl LiveRun {
     /// The bytes that were sent.
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// The bytes that were sent since this was last asked.
+    pub(super) fn newly_sent(&self) -> u64 {
+        let sent = self.sent();
+        sent.saturating_sub(self.told.swap(sent, Ordering::Relaxed))
     }
 
     /// The bytes of all artifacts; negative: not known.

@@ -25,8 +25,8 @@ pub(super) enum Cause {
     Schedule { tick_us: u64 },
     /// Changes behind one stamp up to another; both 0: so many that they are no longer known, so it is for everything.
     Change { from_stamp: u64, to_stamp: u64 },
-    /// Somebody, who wants that done which another run has left.
-    Resume { of: String },
+    /// Somebody, who wants that done which another run has left; the stamps are those of that run.
+    Resume { of: String, from_stamp: u64, to_stamp: u64 },
 }
 
 impl TaskId {
@@ -131,7 +131,10 @@ impl Tx<'_> {
                 // They are taken up, whatever becomes of the run.
                 task.change_stamp = if *to_stamp == 0 { now_us } else { *to_stamp }.max(task.change_stamp);
             }
-            Cause::Resume { of } => execution.resume_of.clone_from(of),
+            Cause::Resume { of, from_stamp, to_stamp } => {
+                execution.resume_of.clone_from(of);
+                (execution.from_stamp, execution.to_stamp) = (*from_stamp, *to_stamp);
+            }
         }
         task.active_execution.clone_from(&execution.id);
         task.last_execution.clone_from(&execution.id);

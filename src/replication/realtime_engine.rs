@@ -1,7 +1,8 @@
 //! Queues the runs of tasks in real time: when something changes that concerns them.
 //!
-//! A run is for the changes between two stamps. They are noted as taken up when it is queued; if it fails, it is queued again some
-//! time later, or with the next change, from where it began.
+//! A run is for the changes between two stamps. They are noted as taken up when it is queued, and as undone when it ends
+//! otherwise than well, until a run has done them: the next change brings them along, and unless somebody has stopped
+//! the run they are tried again some time later.
 
 use async_trait::async_trait;
 use steward_proto::artifact::v1::ArtifactChange;
@@ -108,13 +109,11 @@ impl Replication {
     /// Queues a run of a task that does not run, if changes concern it or its last run failed. Answers when to look again.
     async fn follow(&self, record: &ReplicaTaskRecord) -> Result<u64, Error> {
         let (task, now_us) = (TaskId::of(record), self.now_us());
-        let failed = self.failed_run(record).await?;
         let changes = self.changes_for(&task, record).await?;
-        let retry_us = failed.as_ref().and_then(|failed| retry_at(record, failed));
-        let is_for_all = failed.as_ref().is_some_and(|failed| failed.to_stamp == 0);
-        // What the run before has not done is done with what has changed since.
-        let from_stamp =
-            failed.as_ref().map_or(record.change_stamp, |failed| failed.from_stamp.min(record.change_stamp));
+        let retry_us = self.retry_at(record).await?;
+        let is_for_all = record.undone_all;
+        // What earlier runs have not done is done with what has changed since.
+        let from_stamp = record.undone_stamp.map_or(record.change_stamp, |undone| undone.min(record.change_stamp));
         let everything = Cause::Change { from_stamp: 0, to_stamp: 0 };
         let cause = match changes {
             Changes::Forgotten => everything,
@@ -140,13 +139,18 @@ impl Replication {
         Ok(now_us + STAMP_LAG_US)
     }
 
-    /// The last run of a task, if it is one that changes made and that failed.
-    async fn failed_run(&self, record: &ReplicaTaskRecord) -> Result<Option<ExecutionRecord>, Error> {
-        if record.last_status != i32::from(ExecutionStatus::Failed) {
+    /// When what is undone of a task is queued again by itself. Nothing: there is nothing, it has failed too often, or
+    /// somebody has stopped its last run.
+    async fn retry_at(&self, record: &ReplicaTaskRecord) -> Result<Option<u64>, Error> {
+        let is_undone = record.undone_all || record.undone_stamp.is_some();
+        let was_stopped = record.last_status == i32::from(ExecutionStatus::Cancelled);
+        if !is_undone || was_stopped || record.failures > MOST_RETRIES {
             return Ok(None);
         }
         let last: Option<ExecutionRecord> = tx::read(&*self.store, &keys::execution(&record.last_execution)).await?;
-        Ok(last.filter(|last| last.trigger == "change" && last.end_us != 0))
+        let ended_us = last.map_or(record.change_stamp, |last| last.end_us);
+        let wait_us = RETRY_AFTER_US << record.failures.saturating_sub(1).min(16);
+        Ok(Some(ended_us.saturating_add(wait_us.min(LONGEST_RETRY_US))))
     }
 
     async fn changes_for(&self, task: &TaskId, record: &ReplicaTaskRecord) -> Result<Changes, Error> {
@@ -181,16 +185,9 @@ impl Replication {
 }
 
 /// Whether a change is of a kind that a task is for. Its run looks closer.
-fn concerns(change: &ArtifactChange, task: &ReplicaTaskRecord) -> bool {
+pub(super) fn concerns(change: &ArtifactChange, task: &ReplicaTaskRecord) -> bool {
     let is_followed = if change.path.is_empty() { task.follows_tags } else { task.follows_files };
     // What refers to another is announced with its digest even if it is gone.
     let is_deletion = change.digest.is_empty();
     is_followed && (!is_deletion || task.follows_deletes)
-}
-
-/// When a run that failed is queued again by itself; nothing: it has failed too often.
-fn retry_at(record: &ReplicaTaskRecord, failed: &ExecutionRecord) -> Option<u64> {
-    let failures = record.failures.max(1);
-    let wait_us = RETRY_AFTER_US << (failures - 1).min(16);
-    (failures <= MOST_RETRIES).then(|| failed.end_us.saturating_add(wait_us.min(LONGEST_RETRY_US)))
 }

@@ -339,6 +339,8 @@ impl Run<'_> {
         if !self.copier.options.propagate_deletes {
             return Ok(End::Success);
         }
+        // What this run has copied counts too.
+        self.log.flush().await?;
         match self.try_delete(tally).await {
             Ok(()) => Ok(End::Success),
             Err(DeleteError::Internal(error)) => Err(error),

@@ -17,6 +17,8 @@ use crate::store::tx::Tx;
 const MAX_LINES: u64 = 10_000;
 /// How many results one commit writes.
 const RESULTS_AT_ONCE: usize = 24;
+/// How many results may wait for the commit that is under way.
+const MOST_WAITING: usize = 512;
 /// How many lines one commit writes.
 const LINES_AT_ONCE: usize = 48;
 
@@ -58,12 +60,21 @@ impl RunLog {
         }
     }
 
-    /// Notes what an artifact came to. Durable when it returns.
+    /// Notes what an artifact came to. Whoever finds nobody at it writes down all that waits; the others do not wait for
+    /// that, so that commits do not hold up what is copied. All of it is durable before the run ends. After a crash, what
+    /// was not is found unchanged at the target.
     pub(super) async fn end(&self, mut ended: Ended) -> Result<(), Error> {
         ended.result.end_us = self.replication.now_us();
-        self.waiting.lock().push(ended);
-        let _one = self.committing.lock().await;
-        // Another one may have written it together with its own.
+        let waiting = {
+            let mut waiting = self.waiting.lock();
+            waiting.push(ended);
+            waiting.len()
+        };
+        let _one = match self.committing.try_lock() {
+            Ok(one) => one,
+            Err(_) if waiting < MOST_WAITING => return Ok(()),
+            Err(_) => self.committing.lock().await,
+        };
         while !self.waiting.lock().is_empty() {
             self.commit().await?;
         }
@@ -73,35 +84,38 @@ impl RunLog {
     /// Writes down what there is to say, and how far the run is.
     pub(super) async fn flush(&self) -> Result<(), Error> {
         let _one = self.committing.lock().await;
-        self.commit().await
+        self.commit().await?;
+        while !self.waiting.lock().is_empty() {
+            self.commit().await?;
+        }
+        Ok(())
     }
 
     /// Writes down all that there is to say.
     pub(super) async fn flush_all(&self) -> Result<(), Error> {
         let _one = self.committing.lock().await;
-        loop {
-            let lines = self.live.take_lines(LINES_AT_ONCE);
-            let is_last = lines.len() < LINES_AT_ONCE;
-            self.write(Vec::new(), lines).await?;
-            if is_last {
-                return Ok(());
-            }
-        }
+        while self.commit().await? {}
+        Ok(())
     }
 
-    async fn commit(&self) -> Result<(), Error> {
-        let results = {
+    /// Whether there may be more to write down.
+    async fn commit(&self) -> Result<bool, Error> {
+        let results: Vec<Ended> = {
             let mut waiting = self.waiting.lock();
             let count = waiting.len().min(RESULTS_AT_ONCE);
             waiting.drain(..count).collect()
         };
-        self.write(results, self.live.take_lines(LINES_AT_ONCE)).await
+        let lines = self.live.take_lines(LINES_AT_ONCE);
+        let is_all = results.len() < RESULTS_AT_ONCE && lines.len() < LINES_AT_ONCE;
+        self.write(results, lines).await?;
+        Ok(!is_all)
     }
 
     async fn write(&self, results: Vec<Ended>, lines: Vec<ExecutionLogRecord>) -> Result<(), Error> {
         let progress = (self.live.sent(), u64::try_from(self.live.total()).ok());
         let write = self.replication.decide(&self.id, |tx| self.attempt(tx, &results, &lines, progress));
         let (kept, _) = write.await?;
+        metrics::counter!("steward_replication_sent_bytes_total").increment(self.live.newly_sent());
         if kept == Kept::Lost {
             self.live.stop(Halt::Lost);
         }

@@ -29,6 +29,9 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a run rests that could not be worked on because of this server.
 const REST_AFTER_ERROR: Duration = Duration::from_secs(2);
 
+/// How often a run is begun before it fails for something that is wrong with this server.
+const MOST_ATTEMPTS: u32 = 100;
+
 /// How soon the runner looks for room again.
 const SOON: Duration = Duration::from_millis(100);
 
@@ -64,10 +67,12 @@ impl Engine for Runner {
 
     async fn activate(&mut self) -> Result<Option<Timestamp>, Error> {
         let replication = &self.replication;
-        let mut has_to_wait = false;
-        for record in replication.waiting_runs().await? {
-            let has_room = replication.runs.count() < replication.settings.running_executions;
-            if has_room && !replication.runs.has_task(&record.task_key) {
+        let has_room = || replication.runs.count() < replication.settings.running_executions;
+        let mut has_to_wait = !has_room();
+        // Where nothing can begin, many that wait need not be read again and again.
+        let waiting = if has_to_wait { Vec::new() } else { replication.waiting_runs().await? };
+        for record in waiting {
+            if has_room() && !replication.runs.has_task(&record.task_key) {
                 replication.begin_run(&record).await?;
             } else {
                 has_to_wait = true;
@@ -135,8 +140,7 @@ impl Replication {
                     () = tokio::time::sleep(REST_AFTER_ERROR) => {}
                 }
             }
-            let sent = live.sent().saturating_sub(record.sent_bytes);
-            metrics::counter!("steward_replication_sent_bytes_total").increment(sent);
+            metrics::counter!("steward_replication_sent_bytes_total").increment(live.newly_sent());
             replication.runs.end(&record.id);
         });
         Ok(())
@@ -158,6 +162,10 @@ impl Replication {
             (Some(Ok(End::Success)), _) => End::Success,
             (Some(Ok(end @ End::Failed { .. })), None | Some(Halt::Cancelled)) => end,
             (_, Some(Halt::Cancelled)) => End::Stopped,
+            (Some(Err(error)), None) if record.attempt >= MOST_ATTEMPTS => {
+                let reason = format!("this server cannot work on it: {error}");
+                End::Failed { reason, has_seen_all: false }
+            }
             (Some(Err(error)), None) => {
                 live.log("ERROR", &error.to_string());
                 log.flush_all().await?;
@@ -295,11 +303,39 @@ pub(super) async fn end_record(
         if has_seen_all {
             head.change_stamp = head.change_stamp.max(record.to_stamp);
         }
+        note_undone(&mut head, &record, status);
         tx.put(task, &head);
     }
     tx.delete(keys::execution_active(&record.id));
     tx.put(keys::execution(&record.id), &record);
     Ok(())
+}
+
+/// Notes which changes are still to be brought to the target after a run has ended: a run for others, or one that
+/// somebody has stopped, does not make them forgotten.
+fn note_undone(head: &mut ReplicaTaskRecord, run: &ExecutionRecord, status: ExecutionStatus) {
+    let is_for_changes = run.to_stamp != 0;
+    match status {
+        // It went through everything anew.
+        ExecutionStatus::Success if !is_for_changes && run.resume_of.is_empty() => {
+            (head.undone_stamp, head.undone_all) = (None, false);
+        }
+        ExecutionStatus::Success if is_for_changes => {
+            let is_for_them = head.undone_stamp.is_some_and(|undone| run.from_stamp <= undone);
+            if is_for_them {
+                head.undone_stamp = Some(run.to_stamp).filter(|done| *done < head.change_stamp);
+            }
+        }
+        ExecutionStatus::Failed | ExecutionStatus::Cancelled if is_for_changes => {
+            let undone = head.undone_stamp.unwrap_or(run.from_stamp);
+            head.undone_stamp = Some(undone.min(run.from_stamp));
+        }
+        ExecutionStatus::Failed | ExecutionStatus::Cancelled => head.undone_all |= run.trigger == "change",
+        ExecutionStatus::Success
+        | ExecutionStatus::Unspecified
+        | ExecutionStatus::Queued
+        | ExecutionStatus::Running => {}
+    }
 }
 
 #[cfg(test)]

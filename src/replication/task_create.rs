@@ -227,6 +227,7 @@ impl Replication {
         }
         if is_new || has_changed_type {
             record.change_stamp = now_us;
+            (record.undone_stamp, record.undone_all) = (None, false);
         }
         Ok(record)
     }

@@ -60,7 +60,7 @@ impl TargetFactory {
             target::Target::Registry(target) => {
                 let url = self.with_scheme(&target.registry, &target.certificate).await?;
                 let http = self.http(&target.certificate).await?;
-                let (limits, locks) = (self.limits.clone(), Arc::clone(&self.locks));
+                let (limits, locks) = (self.limits.for_one_run(), Arc::clone(&self.locks));
                 let password = password.unwrap_or_default();
                 Ok(Arc::new(Registry::new(&Url::parse(&url)?, target.username.clone(), password, http, limits, locks)?))
             }
@@ -143,7 +143,7 @@ impl TargetFactory {
 
     async fn cluster(&self, address: &ClusterAddress, repository: RemoteRepository) -> Result<Cluster, TargetError> {
         let connector = self.connector(&address.certificate, &GRPC).await?;
-        Cluster::new(address, repository, connector, self.limits.clone())
+        Cluster::new(address, repository, connector, self.limits.for_one_run())
     }
 
     async fn connector(&self, certificate: &str, protocols: &[&str]) -> Result<Connector, TargetError> {

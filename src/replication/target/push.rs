@@ -207,17 +207,19 @@ impl<'a> Work<'a> {
         let chunk_bytes = self.push.limits.chunk_bytes.max(self.min_chunk);
         let is_one_request = session.offset == 0 && size <= chunk_bytes && self.uploads.ends_with_bytes();
         if left == 0 || is_one_request {
-            let rest = self.chunks.read(session.offset, left).await?;
             allow(self.push.meter, left).await?;
+            let _room = self.push.limits.room(left).await?;
+            let rest = self.chunks.read(session.offset, left).await?;
             let counted = Counted::new(self.push.meter);
             self.is_maybe_there = true;
             let done = self.uploads.finish(&session, Content::new(rest, counted.counter().clone())).await;
             self.pushed.sent += counted.counter().get();
             return done.map(|()| Step::Done);
         }
-        let chunk = self.chunks.read(session.offset, chunk_bytes).await?;
-        // All of it, before any of it is on its way.
+        // All of it, before any of it is on its way; and what waits for its turn is not in memory.
         allow(self.push.meter, chunk_bytes.min(left)).await?;
+        let _room = self.push.limits.room(chunk_bytes.min(left)).await?;
+        let chunk = self.chunks.read(session.offset, chunk_bytes).await?;
         let counted = Counted::new(self.push.meter);
         let written = self.uploads.write(&session, Content::new(chunk, counted.counter().clone())).await;
         self.pushed.sent += counted.counter().get();

@@ -142,6 +142,7 @@ pub(super) fn limits(addresses: Arc<Allowed>) -> Limits {
         idle_timeout: Duration::from_secs(30),
         first_delay: Duration::from_millis(1),
         addresses,
+        memory: Limits::memory(),
     }
 }
 

@@ -182,6 +182,70 @@ async fn a_run_that_failed_is_tried_again_later_and_with_the_next_change() {
 }
 
 #[tokio::test]
+async fn changes_of_a_run_that_was_stopped_come_along_with_the_next_one() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    let created = world.now_us();
+    change(&world, tag());
+    look(&world).await;
+    world.end_run("mirror", ExecutionStatus::Cancelled).await;
+    let second = change(&world, tag());
+    look(&world).await;
+    assert_eq!(ranges(&world).await[1], (created, second));
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    let third = change(&world, tag());
+    look(&world).await;
+    assert_eq!(ranges(&world).await[2], (second, third), "what is done is not done again");
+}
+
+#[tokio::test]
+async fn a_run_by_hand_or_a_resumed_one_that_fails_does_not_make_changes_forgotten() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    let created = world.now_us();
+    let first = change(&world, tag());
+    look(&world).await;
+    let id_of_first = world.record("mirror").await.active_execution;
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    world.pass(1);
+    world.replication.queue_execution(&id("mirror"), Cause::Manual).await.unwrap();
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    world.pass(1);
+    let resumed = world.replication.resume_execution(&id_of_first).await.unwrap();
+    assert_eq!((resumed.from_stamp, resumed.to_stamp), (created, first));
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    world.pass(3600);
+    look(&world).await;
+    assert_eq!(ranges(&world).await[3], (created, first));
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    world.pass(1);
+    world.replication.queue_execution(&id("mirror"), Cause::Manual).await.unwrap();
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    world.pass(36_000);
+    look(&world).await;
+    assert_eq!(ranges(&world).await.len(), 5, "a run for everything has done them");
+}
+
+#[tokio::test]
+async fn a_resumed_run_does_not_answer_for_later_changes() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    let first = change(&world, tag());
+    look(&world).await;
+    let id_of_first = world.record("mirror").await.active_execution;
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    let second = change(&world, tag());
+    look(&world).await;
+    world.end_run("mirror", ExecutionStatus::Failed).await;
+    world.pass(1);
+    world.replication.resume_execution(&id_of_first).await.unwrap();
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    world.pass(31);
+    look(&world).await;
+    assert_eq!(ranges(&world).await.last(), Some(&(first, second)));
+}
+
+#[tokio::test]
 async fn a_run_that_keeps_failing_is_given_up_in_the_end() {
     let world = World::new();
     world.create_one(config("mirror")).await.unwrap();

@@ -60,7 +60,7 @@ async fn a_task_has_one_run_at_a_time_and_none_while_it_is_off() {
     assert_eq!(off.config.unwrap().enabled, Some(false));
     world.replication.toggle_task(&id("mirror"), None).await.unwrap();
     queue().await.expect("queued");
-    let resumed = Cause::Resume { of: "x".to_owned() };
+    let resumed = Cause::Resume { of: "x".to_owned(), from_stamp: 0, to_stamp: 0 };
     assert!(matches!(world.replication.queue_execution(&id("nothing"), resumed).await, Err(Error::TaskNotFound(_))));
 }
 

@@ -30,6 +30,7 @@ use crate::replication::local::{LocalChannel, local_channel};
 use crate::replication::parts::Replication;
 use crate::replication::queue::TaskId;
 use crate::replication::reach::{Peer, Reach};
+use crate::replication::runner::end_record;
 use crate::replication::settings::Settings;
 use crate::replication::target::TargetError;
 use crate::secrets::Secrets;
@@ -208,17 +209,11 @@ impl World {
     pub(super) async fn end_run(&self, name: &str, status: ExecutionStatus) {
         let (task, now_us) = (&id(name), self.now_us());
         let ended = self.replication.decide("a task", |mut tx: Tx<'_>| async move {
-            let mut record = tx.task(task).await?;
+            let record = tx.task(task).await?;
             let key = keys::execution(&record.active_execution);
             let mut execution: ExecutionRecord = tx.get(&key).await?.expect("a run");
             execution.status = status.into();
-            execution.end_us = now_us;
-            tx.put(key, &execution);
-            tx.delete(keys::execution_active(&record.active_execution));
-            record.active_execution.clear();
-            record.last_status = status.into();
-            record.failures = if status == ExecutionStatus::Failed { record.failures + 1 } else { 0 };
-            tx.put(task.key(), &record);
+            end_record(&mut tx, execution, true, now_us).await?;
             Ok::<_, Error>(tx.answer(()))
         });
         ended.await.expect("ended");
