@@ -24,8 +24,6 @@ fn is_trace(id: &str) -> bool {
 mod tests {
     use http::HeaderName;
 
-    use super::*;
-
     #[test]
     fn a_trace_is_told_before_the_request() {
         let of = |pairs: &[(&'static str, &str)]| {
