@@ -7,6 +7,7 @@
 mod code;
 mod input;
 mod language;
+mod node;
 mod paging;
 mod pretty;
 mod refusal;
@@ -15,16 +16,19 @@ mod trace;
 
 use std::convert::Infallible;
 
+use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
+use axum::routing::any;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use serde::Serialize;
 
 pub(crate) use self::code::Code;
 pub(crate) use self::input::{Body, Query, never_null, null_as_default, read_json};
-pub(crate) use self::language::Language;
+use self::language::Language;
+pub(crate) use self::node::Node;
 pub(crate) use self::paging::{Answered, Paging, all};
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::times::{LocalTimes, parse_local};
@@ -57,12 +61,15 @@ impl Asked {
                 let message = refusal.message(self.language);
                 let (status, code) = (refusal.status(), refusal.code());
                 let mut response = self.write::<()>(times, status, code, Some(message), None);
-                if let Some((name, value)) = refusal.header() {
-                    add_header(response.headers_mut(), name, value);
-                }
+                response.headers_mut().extend(refusal.headers().clone());
                 response
             }
         }
+    }
+
+    /// The answer to a request that has no more to tell than that it is done, or its refusal.
+    pub(crate) fn done(&self, times: &LocalTimes, result: Result<(), Refusal>) -> Response {
+        self.answer(times, result.map(|()| None::<()>))
     }
 
     fn write<T: Serialize>(
@@ -75,10 +82,35 @@ impl Asked {
     ) -> Response {
         let body = pretty::print(&Envelope { code, message, data, trace_id: &self.trace });
         let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
-        add_header(response.headers_mut(), "x-bkrepo-rid", &self.trace);
-        add_header(response.headers_mut(), "x-bkrepo-time-zone", &times.offset());
+        self.sign(response.headers_mut(), times);
         response
     }
+
+    /// Adds what every answer says in its headers.
+    pub(crate) fn sign(&self, headers: &mut HeaderMap, times: &LocalTimes) {
+        add_header(headers, "x-bkrepo-rid", &self.trace);
+        add_header(headers, "x-bkrepo-time-zone", &times.offset());
+    }
+}
+
+/// The same routes, with an answer for all that is below `base` and is none of them, and for other methods.
+pub(crate) fn closed<S>(routes: Router<S>, base: &str, times: &LocalTimes) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let nowhere = times.clone();
+    let no_route =
+        async move |asked: Asked, uri: Uri| asked.done(&nowhere, Err(Refusal::new(&Code::URL_NOT_FOUND, uri.path())));
+    let times = times.clone();
+    let no_method = async move |asked: Asked, method: Method| {
+        let reason = format!("Request method '{method}' not supported");
+        asked.done(&times, Err(Refusal::new(&Code::VERB_NOT_ALLOWED, reason)))
+    };
+    let routes = ["", "/", "/{*path}"].iter().fold(routes, |routes, rest| {
+        let no_route = no_route.clone();
+        routes.route(&format!("{base}{rest}"), any(no_route))
+    });
+    routes.method_not_allowed_fallback(no_method)
 }
 
 impl<S: Sync> FromRequestParts<S> for Asked {

@@ -5,10 +5,8 @@
 //! Quirk: to delete a folder deletes all that is in it.
 //! Quirk: to read a folder is as to read nothing: 404.
 
-mod answer;
 mod download;
 mod metadata;
-mod node;
 mod path;
 mod refusal;
 mod upload;
@@ -17,21 +15,22 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::any;
 use http::Method;
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderValue;
 use http::request::Parts;
+use serde::Serialize;
 use steward_proto::artifact::v1::DeleteFileRequest;
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use tokio_util::sync::CancellationToken;
 
-use self::answer::{Envelope, Language, Trace};
 use self::path::FileName;
 use self::refusal::Refusal;
+use crate::envelope::{self, LocalTimes};
 use crate::incoming::Incoming;
 use crate::options::Options;
-use crate::upstream::{Call, Caller, Channel};
+use crate::upstream::{Call, Channel};
 
 /// For an answer, or for the start of one that is streamed.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,13 +42,15 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Serves it.
 pub(crate) fn router(channel: Channel, options: Options, shutdown: CancellationToken) -> Router {
     let client = ArtifactServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    Router::new().route("/generic/{*rest}", any(serve)).with_state(Files { client, options, shutdown })
+    let times = LocalTimes::new(options.artifacts.time_zone.clone());
+    Router::new().route("/generic/{*rest}", any(serve)).with_state(Files { client, times, options, shutdown })
 }
 
 /// What the handlers need.
 #[derive(Clone)]
 struct Files {
     client: ArtifactServiceClient<Channel>,
+    times: LocalTimes,
     options: Options,
     shutdown: CancellationToken,
 }
@@ -57,15 +58,19 @@ struct Files {
 /// A request, without its body.
 struct Asked {
     files: Files,
-    caller: Caller,
+    common: envelope::Asked,
     parts: Parts,
-    trace: Trace,
 }
 
 impl Asked {
     /// Prepares a call for it.
     fn call(&self, rpc: &'static str) -> Call {
-        Call::new(rpc, self.caller.clone(), TIMEOUT)
+        Call::new(rpc, self.common.caller.clone(), TIMEOUT)
+    }
+
+    /// A success, with its envelope.
+    fn success<T: Serialize>(&self, data: T) -> Response {
+        self.common.answer(&self.files.times, Ok(data))
     }
 
     fn client(&self) -> ArtifactServiceClient<Channel> {
@@ -78,19 +83,18 @@ impl Asked {
     }
 }
 
-async fn serve(State(files): State<Files>, caller: Caller, request: Request) -> Response {
+async fn serve(State(files): State<Files>, common: envelope::Asked, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let (version, shutdown) = (parts.version, files.shutdown.clone());
     let mut incoming = Incoming::new(body, &parts, &files.options);
-    let language = Language::of(&parts.headers);
-    let trace = Trace::of(&parts.headers);
-    let asked = Asked { files, caller, parts, trace: trace.clone() };
+    let asked = Asked { files, common, parts };
     let answered = match path::parse(asked.parts.uri.path()) {
         Ok(name) => dispatch(&asked, name, &mut incoming).await,
         Err(refusal) => Err(refusal),
     };
-    let mut response = answered.unwrap_or_else(|refusal| refusal.answer(language, &trace));
-    response.headers_mut().insert(HeaderName::from_static("x-bkrepo-rid"), trace.header());
+    let (common, times) = (&asked.common, &asked.files.times);
+    let mut response = answered.unwrap_or_else(|refusal| common.answer::<()>(times, Err(refusal.into())));
+    common.sign(response.headers_mut(), times);
     incoming.see_off(&mut response, version, shutdown);
     response
 }
@@ -115,7 +119,7 @@ async fn delete(asked: &Asked, name: FileName) -> Result<Response, Refusal> {
         ..DeleteFileRequest::default()
     };
     call.run(asked.client().delete_file(call.request(request))).await?;
-    Ok(Envelope::success(&(), &asked.trace).into_response())
+    Ok(asked.common.done(&asked.files.times, Ok(())))
 }
 
 /// A header of something that a service has said. A text that cannot be one is left out.

@@ -16,15 +16,13 @@ mod watch;
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
-use axum::routing::{any, delete, get, post};
-use http::{Method, Uri};
+use axum::routing::{delete, get, post};
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use steward_proto::replication::v1::cluster_service_client::ClusterServiceClient;
 use steward_proto::replication::v1::replication_service_client::ReplicationServiceClient;
 use tokio_util::sync::CancellationToken;
 
-use crate::envelope::{Asked, Code, LocalTimes, Refusal};
+use crate::envelope::{Asked, LocalTimes, closed};
 use crate::options::Options;
 use crate::upstream::{Call, Channel};
 
@@ -63,10 +61,8 @@ pub(crate) fn router(channel: Channel, options: &Options, shutdown: Cancellation
         .route(&of_cluster("page"), get(clusters::page))
         .route(&of_cluster("delete/{id}"), delete(clusters::delete))
         .route(&of_cluster("tryConnect"), post(clusters::try_connect).get(clusters::try_connect));
-    // What else is below it is no other API's.
-    let nothing = ["/replication/api", "/replication/api/", "/replication/api/{*path}"];
-    let routes = nothing.iter().fold(routes, |routes, path| routes.route(path, any(no_route)));
-    routes.method_not_allowed_fallback(no_method).with_state(Copies::new(channel, options, shutdown))
+    let state = Copies::new(channel, options, shutdown);
+    closed(routes, "/replication/api", &state.times).with_state(state)
 }
 
 /// What the handlers need.
@@ -94,13 +90,4 @@ impl Copies {
     fn call(asked: &Asked, rpc: &'static str) -> Call {
         Call::new(rpc, asked.caller.clone(), TIMEOUT)
     }
-}
-
-async fn no_route(state: axum::extract::State<Copies>, asked: Asked, uri: Uri) -> Response {
-    asked.answer::<()>(&state.times, Err(Refusal::new(&Code::URL_NOT_FOUND, uri.path())))
-}
-
-async fn no_method(state: axum::extract::State<Copies>, asked: Asked, method: Method) -> Response {
-    let refusal = Refusal::new(&Code::VERB_NOT_ALLOWED, format!("Request method '{method}' not supported"));
-    asked.answer::<()>(&state.times, Err(refusal))
 }

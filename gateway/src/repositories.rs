@@ -13,12 +13,10 @@ mod repos;
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
-use axum::routing::{any, delete, get, post};
-use http::{Method, Uri};
+use axum::routing::{delete, get, post};
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 
-use crate::envelope::{Asked, Code, LocalTimes, Refusal};
+use crate::envelope::{Asked, LocalTimes, closed};
 use crate::options::Options;
 use crate::upstream::{Call, Channel};
 
@@ -55,9 +53,8 @@ pub(crate) fn router(channel: Channel, options: &Options) -> Router {
         .route(&at("package/delete/{project}/{repository}"), delete(packages::delete))
         .route(&at("version/page/{project}/{repository}"), get(packages::versions))
         .route(&at("version/delete/{project}/{repository}"), delete(packages::delete_version));
-    let nothing = ["/repository/api", "/repository/api/", "/repository/api/{*path}"];
-    let routes = nothing.iter().fold(routes, |routes, path| routes.route(path, any(no_route)));
-    routes.method_not_allowed_fallback(no_method).with_state(Repositories::new(channel, options))
+    let state = Repositories::new(channel, options);
+    closed(routes, "/repository/api", &state.times).with_state(state)
 }
 
 /// What the handlers need.
@@ -77,13 +74,4 @@ impl Repositories {
     fn call(asked: &Asked, rpc: &'static str) -> Call {
         Call::new(rpc, asked.caller.clone(), TIMEOUT)
     }
-}
-
-async fn no_route(state: axum::extract::State<Repositories>, asked: Asked, uri: Uri) -> Response {
-    asked.answer::<()>(&state.times, Err(Refusal::new(&Code::URL_NOT_FOUND, uri.path())))
-}
-
-async fn no_method(state: axum::extract::State<Repositories>, asked: Asked, method: Method) -> Response {
-    let refusal = Refusal::new(&Code::VERB_NOT_ALLOWED, format!("Request method '{method}' not supported"));
-    asked.answer::<()>(&state.times, Err(refusal))
 }

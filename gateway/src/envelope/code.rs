@@ -25,13 +25,6 @@ impl Code {
         "System service is busy, please try again later",
         "系统繁忙，请稍后再试",
     );
-    /// The same where the service could not be reached, or said that it will do later.
-    pub(crate) const UNAVAILABLE: Code = code(
-        250_102,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "System service is busy, please try again later",
-        "系统繁忙，请稍后再试",
-    );
     pub(crate) const PARAMETER_MISSING: Code = code(250_103, BAD, "Parameter [{0}] is missing", "参数[{0}]缺失");
     pub(crate) const PARAMETER_EMPTY: Code =
         code(250_104, BAD, "Parameter [{0}] should not be empty", "参数[{0}]不能为空");

@@ -42,7 +42,13 @@ impl Paging {
         Self::new(query.number("pageNumber")?.unwrap_or(1), query.number("pageSize")?.unwrap_or(DEFAULT_SIZE.into()))
     }
 
-    pub(crate) fn new(number: i64, size: i64) -> Result<Self, Refusal> {
+    /// As two parts of a path say.
+    pub(crate) fn parse(number: &str, size: &str) -> Result<Self, Refusal> {
+        let read = |name, text: &str| text.parse().map_err(|_| Refusal::new(&Code::PARAMETER_INVALID, name));
+        Self::new(read("pageNumber", number)?, read("pageSize", size)?)
+    }
+
+    fn new(number: i64, size: i64) -> Result<Self, Refusal> {
         let invalid = |name| Refusal::new(&Code::PARAMETER_INVALID, name);
         // Quirk: the first page is 1, and 0 is the same.
         let number = number.max(1);

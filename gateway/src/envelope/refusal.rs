@@ -1,27 +1,32 @@
 //! What a request is refused with, and which reason of the services becomes which code.
 
-use http::StatusCode;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
 use tonic::Code as GrpcCode;
 use tonic_types::StatusExt as _;
 
 use super::code::Code;
 use super::language::Language;
-use crate::answer::PlainError;
 use crate::upstream::Failure;
 
 /// A code, and what stands in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     code: &'static Code,
+    status: StatusCode,
     args: Vec<String>,
-    header: Option<(&'static str, &'static str)>,
+    /// Boxed, because most have none.
+    headers: Box<HeaderMap>,
 }
 
 /// How a client has to prove who it is.
-const CHALLENGE: (&str, &str) = ("www-authenticate", "Basic realm=\"Authentication Required\"");
+const CHALLENGE: &str = r#"Basic realm="Authentication Required""#;
+/// When to try again, in seconds: what will soon be over, and what had better calm down first.
+const RETRY_SECONDS: &str = "1";
+const RETRY_SECONDS_OF_LOGIN: &str = "10";
 
 /// What a reason means. `{0}` is the metadata `arg`, unless a request says otherwise.
-const REASONS: [(&str, &Code); 31] = [
+const REASONS: [(&str, &Code); 30] = [
     ("PARAMETER_MISSING", &Code::PARAMETER_MISSING),
     ("PARAMETER_EMPTY", &Code::PARAMETER_EMPTY),
     ("PARAMETER_INVALID", &Code::PARAMETER_INVALID),
@@ -52,17 +57,16 @@ const REASONS: [(&str, &Code); 31] = [
     ("DIGEST_MISMATCH", &Code::DIGEST_MISMATCH),
     ("PACKAGE_NOT_FOUND", &Code::PACKAGE_NOT_FOUND),
     ("VERSION_NOT_FOUND", &Code::VERSION_NOT_FOUND),
-    ("TOO_MANY_ATTEMPTS", &Code::UNAUTHENTICATED),
 ];
 
 impl Refusal {
     pub(crate) fn new(code: &'static Code, arg: impl Into<String>) -> Self {
-        Refusal { code, args: vec![arg.into()], header: None }
+        Refusal { args: vec![arg.into()], ..Self::plain(code) }
     }
 
     /// One whose text has no place for anything.
     pub(crate) fn plain(code: &'static Code) -> Self {
-        Refusal { code, args: Vec::new(), header: None }
+        Refusal { code, status: code.status, args: Vec::new(), headers: Box::default() }
     }
 
     /// What a service said.
@@ -78,8 +82,7 @@ impl Refusal {
             "WRONG_REPOSITORY_TYPE"
             | "TOO_LARGE"
             | "TOO_MANY_TASKS"
-            | "TOO_MANY_UPLOADS"
-            | "TOO_MANY_WATCHERS"
+            | "TOO_MANY_CLUSTERS"
             | "INVALID_RANGE"
             | "RANGE_NOT_SATISFIABLE"
             | "UPLOAD_BROKEN_OFF"
@@ -88,28 +91,51 @@ impl Refusal {
         }
     }
 
+    /// What only the code of the call tells. Texts that are not Steward's are not for clients.
     fn of_unknown(failure: &Failure) -> Self {
+        let info = failure.info();
+        let reason = info.as_ref().map_or("", |info| info.reason.as_str());
+        let busy = |status| Refusal::plain(&Code::SYSTEM_ERROR).with_status(status);
         match failure.status().code() {
             GrpcCode::Unauthenticated => Self::unauthenticated(),
-            GrpcCode::PermissionDenied => Refusal::new(&Code::REQUEST_DENIED, failure.status().message()),
-            _ => {
+            GrpcCode::PermissionDenied => {
+                Refusal::new(&Code::REQUEST_DENIED, info.map_or("", |_| failure.status().message()))
+            }
+            GrpcCode::ResourceExhausted if reason == "DISK_FULL" => busy(StatusCode::INSUFFICIENT_STORAGE),
+            GrpcCode::ResourceExhausted => {
+                let is_login = reason == "TOO_MANY_ATTEMPTS";
+                let seconds = if is_login { RETRY_SECONDS_OF_LOGIN } else { RETRY_SECONDS };
+                busy(StatusCode::TOO_MANY_REQUESTS).with(RETRY_AFTER, HeaderValue::from_static(seconds))
+            }
+            code => {
                 // It is logged there.
-                let reported: PlainError = failure.report();
-                match reported.status() {
-                    StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Refusal::plain(&Code::UNAVAILABLE),
-                    _ => Refusal::plain(&Code::SYSTEM_ERROR),
-                }
+                let refusal = busy(failure.report().status());
+                let is_soon_over = code == GrpcCode::Unavailable;
+                let seconds = HeaderValue::from_static(RETRY_SECONDS);
+                if is_soon_over { refusal.with(RETRY_AFTER, seconds) } else { refusal }
             }
         }
     }
 
-    pub(crate) fn unauthenticated() -> Self {
-        Refusal { header: Some(CHALLENGE), ..Refusal::new(&Code::UNAUTHENTICATED, "Unauthorized") }
+    fn unauthenticated() -> Self {
+        let challenge = HeaderValue::from_static(CHALLENGE);
+        Refusal::new(&Code::UNAUTHENTICATED, "Unauthorized").with(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// The same, with another status.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Refusal { status, ..self }
+    }
+
+    /// The same, with a header that a client needs to go on.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
     }
 
     /// The same, with another code for some of them.
     pub(crate) fn instead(self, code: &'static Code, other: &'static Code) -> Self {
-        if self.code == code { Refusal { code: other, ..self } } else { self }
+        if self.code == code { Refusal { code: other, status: other.status, ..self } } else { self }
     }
 
     /// The same, with another code and another name for what is meant.
@@ -123,15 +149,15 @@ impl Refusal {
     }
 
     pub(super) fn status(&self) -> StatusCode {
-        self.code.status
+        self.status
     }
 
     pub(super) fn code(&self) -> u32 {
         self.code.number
     }
 
-    pub(super) fn header(&self) -> Option<(&'static str, &'static str)> {
-        self.header
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     pub(super) fn message(&self, language: Language) -> String {
@@ -155,12 +181,26 @@ impl Refusal {
     }
 }
 
-/// The first field that is wrong, without what it is in.
+/// The first field that is wrong, without what it is in, by its name in these APIs.
 fn first_field(failure: &Failure) -> String {
     let details = failure.status().get_details_bad_request();
     let field = details.and_then(|details| details.field_violations.into_iter().next()).map(|wrong| wrong.field);
     let field = field.unwrap_or_default();
-    field.rsplit('.').next().unwrap_or_default().to_owned()
+    match field.rsplit('.').next().unwrap_or_default() {
+        "project" => "projectId".to_owned(),
+        "repository" => "repoName".to_owned(),
+        "path" | "folder" => "fullPath".to_owned(),
+        other => in_camel_case(other),
+    }
+}
+
+fn in_camel_case(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| {
+        let head = part.chars().take(1).map(|first| first.to_ascii_uppercase());
+        name + &head.chain(part.chars().skip(1)).collect::<String>()
+    })
 }
 
 #[cfg(test)]
@@ -173,6 +213,15 @@ mod tests {
         assert_eq!(refusal.message(Language::English), "Package version [docker://nginx{0}-{1}] not found");
         assert_eq!(refusal.message(Language::Chinese), "制品包版本[docker://nginx{0}]不存在");
         assert_eq!(Refusal::plain(&Code::CLUSTER_TLS).message(Language::English), "remote cluster ssl error");
+    }
+
+    #[test]
+    fn fields_have_the_names_that_clients_know() {
+        for (field, expected) in
+            [("name", "name"), ("page_size", "pageSize"), ("a_b_c", "aBC"), ("metadata[1]", "metadata[1]")]
+        {
+            assert_eq!(in_camel_case(field), expected);
+        }
     }
 
     #[test]

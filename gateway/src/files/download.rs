@@ -11,7 +11,6 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use steward_proto::artifact::v1::{DownloadBlobRequest, File, GetFileRequest, ImageName};
 
-use super::node::moment;
 use super::path::FileName;
 use super::refusal::Refusal;
 use super::{Asked, value};
@@ -86,7 +85,7 @@ async fn opened(asked: &Asked, name: &FileName, file: File) -> Result<Option<Res
         status = StatusCode::PARTIAL_CONTENT;
         headers.insert(CONTENT_RANGE, extent.header());
     }
-    let content = Content::new(pieces, &extent, asked.caller.clone());
+    let content = Content::new(pieces, &extent, asked.common.caller.clone());
     Ok(Some((status, headers, Body::from_stream(content.into_chunks())).into_response()))
 }
 
@@ -140,7 +139,10 @@ fn is_known(asked: &Asked, file: &File) -> bool {
 fn identifying(file: &File) -> HeaderMap {
     let mut headers = checksums(file);
     headers.extend(value(&format!("\"{}\"", file.sha256)).map(|tag| (ETAG, tag)));
-    let modified = moment(file.modify_time).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    // The epoch, where it is none that there can be.
+    let modified = file.modify_time.unwrap_or_default();
+    let modified = jiff::Timestamp::new(modified.seconds, modified.nanos).unwrap_or_default();
+    let modified = modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     headers.extend(value(&modified).map(|time| (LAST_MODIFIED, time)));
     headers
 }

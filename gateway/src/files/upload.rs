@@ -1,17 +1,15 @@
 //! `PUT` of a file.
 
-use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
+use axum::response::Response;
 use prost_types::Duration;
 use steward_proto::artifact::v1::put_file_request::Part;
 use steward_proto::artifact::v1::{FileFinish, FileStart, FileTarget, PutFileRequest};
 
-use super::answer::Envelope;
 use super::download::checksums;
-use super::node::Node;
 use super::path::FileName;
 use super::refusal::Refusal;
 use super::{Asked, UPLOAD_TIMEOUT, metadata};
+use crate::envelope::Node;
 use crate::feed::{self, Messages, Sent, Whole};
 use crate::incoming::Incoming;
 use crate::upstream::Call;
@@ -43,7 +41,7 @@ pub(super) async fn put(asked: &Asked, name: FileName, incoming: &mut Incoming) 
         chunk: |bytes| PutFileRequest { part: Some(Part::Chunk(bytes)) },
         finish: |size| PutFileRequest { part: Some(Part::Finish(FileFinish { size })) },
     };
-    let call = Call::new("PutFile", asked.caller.clone(), UPLOAD_TIMEOUT);
+    let call = Call::new("PutFile", asked.common.caller.clone(), UPLOAD_TIMEOUT);
     let (feed, outlet) = feed::open();
     let request = outlet.request(&call, messages);
     let mut client = asked.client();
@@ -52,9 +50,10 @@ pub(super) async fn put(asked: &Asked, name: FileName, incoming: &mut Incoming) 
         return Err(Refusal::broken(&call, "a file was stored before all of it was sent"));
     }
     let file = stored.file.ok_or_else(|| Refusal::broken(&call, "no file"))?;
-    let headers: HeaderMap = checksums(&file);
-    let node = Node::new(file, &asked.files.options.artifacts.time_zone);
-    Ok((headers, Envelope::success(&node, &asked.trace)).into_response())
+    let checksums = checksums(&file);
+    let mut response = asked.success(Node::of(file, &asked.files.times));
+    response.headers_mut().extend(checksums);
+    Ok(response)
 }
 
 /// A digest that the client expects, in lower case; empty: it expects none.

@@ -164,7 +164,7 @@ pub(super) async fn create(State(copies): State<Copies>, asked: Asked, body: Bod
         let created = call.run(copies.clusters.clone().create_cluster(call.request(message))).await;
         created.map(|_| ()).map_err(|failure| Refusal::of(&failure))
     };
-    asked.answer(&copies.times, created.await.map(|()| None::<()>))
+    asked.done(&copies.times, created.await)
 }
 
 /// Handles `POST /update`.
@@ -278,7 +278,7 @@ async fn fetch(
 pub(super) async fn delete(State(copies): State<Copies>, Path(id): Path<String>, asked: Asked) -> Response {
     let call = Copies::call(&asked, "DeleteCluster");
     let deleted = call.run(copies.clusters.clone().delete_cluster(call.request(pb::DeleteClusterRequest { id }))).await;
-    asked.answer(&copies.times, deleted.map(|_| None::<()>).map_err(|failure| Refusal::of(&failure)))
+    asked.done(&copies.times, deleted.map(|_| ()).map_err(|failure| Refusal::of(&failure)))
 }
 
 /// Handles `POST /tryConnect?name=`, and the `GET` that was documented.
@@ -289,5 +289,5 @@ pub(super) async fn try_connect(State(copies): State<Copies>, asked: Asked, quer
         let connected = call.run(copies.clusters.clone().try_connect(call.request(message))).await;
         connected.map(|_| ()).map_err(|failure| Refusal::of(&failure))
     };
-    asked.answer(&copies.times, connected.await.map(|()| None::<()>))
+    asked.done(&copies.times, connected.await)
 }

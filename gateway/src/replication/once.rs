@@ -57,7 +57,7 @@ pub(super) async fn create(
         let created = call.run(copies.tasks.clone().create_run_once_task(call.request(message))).await;
         created.map(|_| ()).map_err(|failure| of_change(&failure))
     };
-    asked.answer(&copies.times, created.await.map(|()| None::<()>))
+    asked.done(&copies.times, created.await)
 }
 
 async fn config(
@@ -153,7 +153,7 @@ pub(super) async fn execute(
         let executed = executed.map(|_| ()).map_err(|failure| of_task(&failure, &name));
         executed.map_err(|refusal| refusal.renamed(&Code::METHOD_NOT_ALLOWED, &Code::METHOD_NOT_ALLOWED, &name))
     };
-    asked.answer(&copies.times, executed.await.map(|()| None::<()>))
+    asked.done(&copies.times, executed.await)
 }
 
 /// Handles `GET …/get/runOnceTaskStatus/{project}/{repository}?name=`.
@@ -201,7 +201,7 @@ pub(super) async fn delete(
             refusal.renamed(&Code::METHOD_NOT_ALLOWED, &Code::DELETION_DENIED, &full_name)
         })
     };
-    asked.answer(&copies.times, deleted.await.map(|()| None::<()>))
+    asked.done(&copies.times, deleted.await)
 }
 
 /// Handles `POST …/cancel/runOnceTask/{project}/{repository}?name=`: what the original could not.

@@ -39,7 +39,7 @@ pub(super) async fn create(
         let created = call.run(copies.tasks.clone().create_configs(call.request(message))).await;
         created.map(|_| ()).map_err(|failure| of_change(&failure))
     };
-    asked.answer(&copies.times, created.await.map(|()| None::<()>))
+    asked.done(&copies.times, created.await)
 }
 
 /// Handles `POST …/update/{project}/{repository}/{name}`.
@@ -51,7 +51,7 @@ pub(super) async fn update(State(copies): State<Copies>, Path(place): Named, ask
         let updated = call.run(copies.tasks.clone().update_config(call.request(message))).await;
         updated.map(|_| ()).map_err(|failure| of_change(&failure))
     };
-    asked.answer(&copies.times, updated.await.map(|()| None::<()>))
+    asked.done(&copies.times, updated.await)
 }
 
 /// A task that runs cannot be changed, in the words for that.
@@ -118,7 +118,7 @@ pub(super) async fn delete(State(copies): State<Copies>, Path(place): Named, ask
     let call = Copies::call(&asked, "DeleteConfig");
     let message = pb::DeleteConfigRequest { project, repository, name };
     let deleted = call.run(copies.tasks.clone().delete_config(call.request(message))).await;
-    asked.answer(&copies.times, deleted.map(|_| None::<()>).map_err(|failure| Refusal::of(&failure)))
+    asked.done(&copies.times, deleted.map(|_| ()).map_err(|failure| Refusal::of(&failure)))
 }
 
 /// Handles `POST …/toggle/status/{project}/{repository}/{name}`.
@@ -127,5 +127,5 @@ pub(super) async fn toggle(State(copies): State<Copies>, Path(place): Named, ask
     let call = Copies::call(&asked, "ToggleConfig");
     let message = pb::ToggleConfigRequest { project, repository, name, enabled: None };
     let toggled = call.run(copies.tasks.clone().toggle_config(call.request(message))).await;
-    asked.answer(&copies.times, toggled.map(|_| None::<()>).map_err(|failure| Refusal::of(&failure)))
+    asked.done(&copies.times, toggled.map(|_| ()).map_err(|failure| Refusal::of(&failure)))
 }

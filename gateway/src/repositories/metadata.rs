@@ -73,7 +73,7 @@ pub(super) async fn save(
         let metadata = entries.map(|(key, value)| (key, value.into_text())).collect();
         change(&repositories, &asked, place, metadata, Vec::new()).await
     };
-    asked.answer(&repositories.times, saved.await.map(|()| None::<()>))
+    asked.done(&repositories.times, saved.await)
 }
 
 /// Handles `DELETE /metadata/{project}/{repository}/{path}`.
@@ -87,7 +87,7 @@ pub(super) async fn delete(
         let Deleted { key_list } = read_json(body)?;
         change(&repositories, &asked, place, HashMap::new(), key_list).await
     };
-    asked.answer(&repositories.times, deleted.await.map(|()| None::<()>))
+    asked.done(&repositories.times, deleted.await)
 }
 
 async fn change(

@@ -1,62 +1,13 @@
 //! Files and folders.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Path, State};
 use axum::response::Response;
-use serde::Serialize;
 use steward_proto::artifact::v1 as pb;
 
 use super::Repositories;
-use crate::envelope::{Asked, LocalTimes, Paging, Query, Refusal};
+use crate::envelope::{Asked, Node, Paging, Query, Refusal};
 
 type Place = Path<(String, String, String)>;
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ShownNode {
-    created_by: String,
-    created_date: Option<String>,
-    last_modified_by: String,
-    last_modified_date: Option<String>,
-    folder: bool,
-    path: String,
-    name: String,
-    full_path: String,
-    size: i64,
-    sha256: Option<String>,
-    md5: Option<String>,
-    crc64ecma: Option<String>,
-    metadata: BTreeMap<String, String>,
-    project_id: String,
-    repo_name: String,
-    expire_date: Option<String>,
-}
-
-impl ShownNode {
-    fn of(file: pb::File, times: &LocalTimes) -> Self {
-        let (parent, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
-        let of_file = |text: String| Some(text).filter(|text| !text.is_empty());
-        ShownNode {
-            path: format!("{parent}/"),
-            name: name.to_owned(),
-            created_by: file.created_by,
-            created_date: times.text(file.create_time),
-            last_modified_by: file.modified_by,
-            last_modified_date: times.text(file.modify_time),
-            folder: file.folder,
-            size: file.size,
-            sha256: of_file(file.sha256),
-            md5: of_file(file.md5),
-            crc64ecma: of_file(file.crc64ecma),
-            metadata: file.metadata.into_iter().collect(),
-            project_id: file.project,
-            repo_name: file.repository,
-            expire_date: times.text(file.expire_time),
-            full_path: file.path,
-        }
-    }
-}
 
 /// Handles `GET /node/detail/{project}/{repository}`.
 pub(super) async fn detail_of_root(
@@ -74,7 +25,7 @@ pub(super) async fn detail(
     asked: Asked,
 ) -> Response {
     let found = find(&repositories, &asked, (project, repository, path)).await;
-    let shown = found.map(|file| ShownNode::of(file, &repositories.times));
+    let shown = found.map(|file| Node::of(file, &repositories.times));
     asked.answer(&repositories.times, shown)
 }
 
@@ -128,6 +79,6 @@ pub(super) async fn page(
             Ok((page.files, page.next_page_token, page.total_size))
         }
     };
-    let page = async { Paging::of(&query)?.walk(fetch, |file| ShownNode::of(file, &repositories.times)).await };
+    let page = async { Paging::of(&query)?.walk(fetch, |file| Node::of(file, &repositories.times)).await };
     asked.answer(&repositories.times, page.await)
 }

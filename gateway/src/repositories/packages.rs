@@ -142,7 +142,7 @@ pub(super) async fn delete(
         let deleted = call.run(repositories.artifacts.clone().delete_package(call.request(message))).await;
         deleted.map(|_| ()).map_err(|failure| Refusal::of(&failure))
     };
-    asked.answer(&repositories.times, deleted.await.map(|()| None::<()>))
+    asked.done(&repositories.times, deleted.await)
 }
 
 /// Handles `GET /version/page/{project}/{repository}?packageKey=&version=&pageNumber=&pageSize=`.
@@ -187,5 +187,5 @@ pub(super) async fn delete_version(
         let deleted = call.run(repositories.artifacts.clone().delete_version(call.request(message))).await;
         deleted.map(|_| ()).map_err(|failure| Refusal::of(&failure))
     };
-    asked.answer(&repositories.times, deleted.await.map(|()| None::<()>))
+    asked.done(&repositories.times, deleted.await)
 }

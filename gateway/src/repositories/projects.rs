@@ -46,7 +46,7 @@ pub(super) async fn create(State(repositories): State<Repositories>, asked: Aske
         let created = call.run(repositories.artifacts.clone().create_project(call.request(message))).await;
         created.map(|_| ()).map_err(|failure| Refusal::of(&failure))
     };
-    asked.answer(&repositories.times, created.await.map(|()| None::<()>))
+    asked.done(&repositories.times, created.await)
 }
 
 /// Handles `GET /project/list`.

@@ -157,7 +157,7 @@ pub(super) async fn create(State(repositories): State<Repositories>, asked: Aske
         let created = call.run(repositories.artifacts.clone().create_repository(call.request(message))).await;
         created.map(|_| ()).map_err(|failure| Refusal::of(&failure))
     };
-    asked.answer(&repositories.times, created.await.map(|()| None::<()>))
+    asked.done(&repositories.times, created.await)
 }
 
 type Place = Path<(String, String)>;
@@ -224,14 +224,14 @@ pub(super) async fn list(
 /// Handles `GET /repo/page/{project}/{number}/{size}?name=&type=`.
 pub(super) async fn page(
     State(repositories): State<Repositories>,
-    Path((project, number, size)): Path<(String, i64, i64)>,
+    Path((project, number, size)): Path<(String, String, String)>,
     asked: Asked,
     query: Query,
 ) -> Response {
     let page = async {
         let filter = filter(&project, &query)?;
         let fetch = |size, token| fetch(&repositories, &asked, &filter, size, token);
-        Paging::new(number, size)?.walk(fetch, |one| ShownRepository::of(one, &repositories.times)).await
+        Paging::parse(&number, &size)?.walk(fetch, |one| ShownRepository::of(one, &repositories.times)).await
     };
     asked.answer(&repositories.times, page.await)
 }
@@ -271,5 +271,5 @@ pub(super) async fn delete(
     let message = pb::DeleteRepositoryRequest { project, repository, force: query.flag("forced", false) };
     let call = Repositories::call(&asked, "DeleteRepository");
     let deleted = call.run(repositories.artifacts.clone().delete_repository(call.request(message))).await;
-    asked.answer(&repositories.times, deleted.map(|_| None::<()>).map_err(|failure| Refusal::of(&failure)))
+    asked.done(&repositories.times, deleted.map(|_| ()).map_err(|failure| Refusal::of(&failure)))
 }

@@ -4,7 +4,7 @@
 
 mod blobs;
 mod failures;
-mod fake;
+pub(crate) mod fake;
 mod file_failures;
 mod files;
 mod lists;

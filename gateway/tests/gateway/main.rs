@@ -5,11 +5,14 @@
 mod artifact;
 mod caller;
 mod cut_off;
+mod enveloped;
 mod events;
 mod fake;
 mod http;
 mod lock;
 mod network;
+mod replication;
+mod repositories;
 mod restic;
 mod routes;
 mod status;

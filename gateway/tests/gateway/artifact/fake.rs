@@ -1,4 +1,4 @@
-//! An artifact service that answers what it was told to, and remembers what it was asked.
+//! Services of artifacts and of replication that answer what they were told to, and remember what they were asked.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -11,17 +11,20 @@ use futures::stream::{BoxStream, iter, pending};
 use steward_gateway::{ArtifactOptions, Chunks, Direct, Options, Pieces, router};
 use steward_proto::artifact::v1::artifact_service_server::{ArtifactService, ArtifactServiceServer};
 use steward_proto::artifact::v1::*;
+use steward_proto::replication::v1::cluster_service_server::ClusterServiceServer;
+use steward_proto::replication::v1::replication_service_server::ReplicationServiceServer;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::restic::refusal;
 
 /// What came of one upload.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Received<S> {
-    pub(super) start: Option<S>,
-    pub(super) content: Vec<u8>,
-    pub(super) finish: Option<i64>,
+pub(crate) struct Received<S> {
+    pub(crate) start: Option<S>,
+    pub(crate) content: Vec<u8>,
+    pub(crate) finish: Option<i64>,
 }
 
 type Known = HashMap<TypeId, Box<dyn Any + Send>>;
@@ -37,9 +40,9 @@ struct State {
     hangs: bool,
 }
 
-/// The service. Its answer to a call is the message of the type of the answer that it was given.
+/// The services. The answer to a call is the message of the type of the answer that it was given.
 #[derive(Clone, Default)]
-pub(super) struct Fake(Arc<Mutex<State>>);
+pub(crate) struct Fake(Arc<Mutex<State>>);
 
 impl Fake {
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -47,58 +50,61 @@ impl Fake {
     }
 
     /// Has all calls that are answered with such a message answered with this one.
-    pub(super) fn answering<R: Send + 'static>(self, answer: R) -> Self {
+    pub(crate) fn answering<R: Send + 'static>(self, answer: R) -> Self {
         self.change(|state| state.answers.insert(TypeId::of::<R>(), Box::new(answer)));
         self
     }
 
     /// Refuses one call, or all with `*`.
-    pub(super) fn refusing(self, rpc: &'static str, status: Status) -> Self {
+    pub(crate) fn refusing(self, rpc: &'static str, status: Status) -> Self {
         self.change(|state| state.refusals.insert(rpc, status));
         self
     }
 
     /// What a download consists of.
-    pub(super) fn sending(self, parts: Vec<Result<download_blob_response::Part, Status>>) -> Self {
+    pub(crate) fn sending(self, parts: Vec<Result<download_blob_response::Part, Status>>) -> Self {
         self.change(|state| state.parts = parts);
         self
     }
 
     /// Bytes do not come and go as messages.
-    pub(super) fn directly(self, is_direct: bool) -> Self {
+    pub(crate) fn directly(self, is_direct: bool) -> Self {
         self.change(|state| state.is_direct = is_direct);
         self
     }
 
     /// Streams do not end after their last message.
-    pub(super) fn hanging(self) -> Self {
+    pub(crate) fn hanging(self) -> Self {
         self.change(|state| state.hangs = true);
         self
     }
 
-    pub(super) fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> Router {
         self.router_with(ArtifactOptions::default())
     }
 
-    pub(super) fn router_with(&self, artifacts: ArtifactOptions) -> Router {
+    pub(crate) fn router_with(&self, artifacts: ArtifactOptions) -> Router {
         let service = ArtifactServiceServer::new(self.clone()).max_decoding_message_size(5 << 20);
         let options = Options { artifacts, ..Options::default() };
-        router(service.max_encoding_message_size(5 << 20), options, CancellationToken::new())
+        let services = Routes::new(service.max_encoding_message_size(5 << 20))
+            .add_service(ReplicationServiceServer::new(self.clone()))
+            .add_service(ClusterServiceServer::new(self.clone()));
+        router(services.prepare(), options, CancellationToken::new())
     }
 
     /// The names of all calls.
-    pub(super) fn calls(&self) -> Vec<&'static str> {
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
         self.change(|state| state.calls.clone())
     }
 
     /// All requests of a type, or all that came of uploads.
-    pub(super) fn asked<Q: Clone + 'static>(&self) -> Vec<Q> {
+    pub(crate) fn asked<Q: Clone + 'static>(&self) -> Vec<Q> {
         self.change(|state| state.asked.iter().filter_map(|asked| asked.downcast_ref::<Q>()).cloned().collect())
     }
 
     /// Checks what requests of a type there were.
     #[track_caller]
-    pub(super) fn expect<Q: Clone + Debug + PartialEq + 'static>(&self, expected: &[Q]) {
+    pub(crate) fn expect<Q: Clone + Debug + PartialEq + 'static>(&self, expected: &[Q]) {
         assert_eq!(self.asked::<Q>(), expected);
     }
 
@@ -111,12 +117,14 @@ impl Fake {
         })
     }
 
-    fn answer<R: Clone + Default + 'static>(&self) -> Response<R> {
+    /// What it was told to answer.
+    pub(crate) fn answer<R: Clone + Default + 'static>(&self) -> Response<R> {
         let known = |state: &mut State| state.answers.get(&TypeId::of::<R>())?.downcast_ref::<R>().cloned();
         Response::new(self.change(known).unwrap_or_default())
     }
 
-    fn unary<Q: Send + 'static, R: Clone + Default + 'static>(
+    /// Answers a call, or refuses it.
+    pub(crate) fn unary<Q: Send + 'static, R: Clone + Default + 'static>(
         &self,
         rpc: &'static str,
         request: Request<Q>,

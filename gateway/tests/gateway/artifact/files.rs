@@ -54,10 +54,11 @@ fn sent(size: i64, offset: i64, content: &'static str) -> Vec<Result<Part, Statu
     vec![Ok(start), Ok(Part::Chunk(Bytes::from_static(content.as_bytes())))]
 }
 
-/// An answer; `headers` without the one that all have.
+/// An answer; `headers` without those that all have.
 pub(super) fn answer(status: u16, headers: &[&str], body: &str) -> String {
     let mut headers: Vec<String> = headers.iter().map(|header| format!("{header}\n")).collect();
     headers.push("x-bkrepo-rid: 0123456789abcdef0123456789abcdef\n".to_owned());
+    headers.push("x-bkrepo-time-zone: +00:00\n".to_owned());
     headers.sort();
     format!("{status}\n{}\n{body}", headers.concat())
 }
@@ -112,8 +113,9 @@ async fn stored_file_is_answered_as_a_node() {
         "    \"fullPath\" : \"/dir/a b.txt\",\n    \"size\" : 5,\n",
         "    \"sha256\" : \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\n",
         "    \"md5\" : \"0123456789abcdef0123456789abcdef\",\n",
+        "    \"crc64ecma\" : \"123\",\n",
         "    \"metadata\" : {\n      \"a\" : \"1\",\n      \"b\" : \"2\"\n    },\n",
-        "    \"projectId\" : \"p1\",\n    \"repoName\" : \"gen\"\n  }",
+        "    \"projectId\" : \"p1\",\n    \"repoName\" : \"gen\",\n    \"expireDate\" : null\n  }",
     );
     for is_direct in [false, true] {
         let fake = self::fake("hello").directly(is_direct);
