@@ -48,7 +48,7 @@ async fn images_and_tags_are_listed() {
     assert_eq!(said(&fake, &["ls", "p1/images/nginx"]).await, "1.0\n1.1\nlatest\n");
     assert_eq!(fake.asked::<pb::ListVersionsRequest>()[0].key, "docker://nginx");
     let table = said(&fake, &["ls", "p1/images/nginx", "--long"]).await;
-    assert!(table.contains("\n1.1     sha256:0123456789ab  3.0 MiB  -       -\n"), "{table}");
+    assert!(table.contains("\n1.1  sha256:0123456789ab  3.0 MiB  -       -\n"), "{table}");
     assert_eq!(objects_of(&said(&fake, &["tags", "p1/images/nginx", "--json"]).await)[0], json!({"name": "1.0"}));
 }
 
