@@ -25,12 +25,19 @@ async fn a_blob_that_a_thousand_push_at_once_is_stored_once() {
         clients.spawn(async move {
             let mut connection = http.connect().await;
             let uploads = format!("/v2/p1/img/app{}/blobs/uploads/", client % IMAGES);
+            if client % 3 == 0 {
+                all_have_begun.wait().await;
+                let at_once = format!("{uploads}?digest={digest}");
+                let pushed = connection.request("POST", &at_once, &[], &content).await;
+                assert_eq!(pushed.status, 201, "{}", pushed.text());
+                return;
+            }
             let begun = connection.request("POST", &uploads, &[], b"").await;
             assert_eq!(begun.status, 202, "{}", begun.text());
             all_have_begun.wait().await;
             let mut location = begun.header("location").expect("a location").to_owned();
             let mut rest = &content[..];
-            if client % 2 == 0 {
+            if client % 3 == 1 {
                 let patched = connection.request("PATCH", &location, &[], &content).await;
                 assert_eq!(patched.status, 202, "{}", patched.text());
                 patched.header("location").expect("a location").clone_into(&mut location);

@@ -9,6 +9,7 @@ mod crane;
 mod curl;
 mod deduplication;
 mod distribution;
+mod durability;
 mod grpcurl;
 mod layout;
 mod oras;
