@@ -9,7 +9,7 @@ use serde::Serialize;
 use steward_proto::replication::v1 as pb;
 
 pub(super) use self::config::Config;
-pub(super) use self::run::{Execution, LogLine, Outcome, Planned, Watched};
+pub(super) use self::run::{Execution, Finished, LogLine, Planned, Watched};
 use crate::cli::json::word;
 use crate::cli::time;
 

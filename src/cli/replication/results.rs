@@ -38,7 +38,7 @@ pub(super) async fn run(args: ResultsArgs, session: &Session<'_>, console: &mut 
     let mut table = Table::new(HEADINGS);
     loop {
         let page = session.take(session.tasks().list_artifact_results(request.clone()).await)?;
-        table.show::<_, json::Outcome>(page.results, row, console)?;
+        table.show::<_, json::Finished>(page.results, row, console)?;
         if page.next_page_token.is_empty() {
             return Ok(Exit::DONE);
         }

@@ -54,7 +54,7 @@ pub(super) async fn watch(id: &str, session: &Session<'_>, console: &mut Console
     let mut backoff = Backoff::new();
     loop {
         match watch.follow(id, &mut backoff, session, console).await {
-            Ok(Some(end)) => return watch.end(end, console),
+            Ok(Some(end)) => return watch.end(&end, console),
             Err(Stop::Local(error)) => return Err(error),
             Err(Stop::Call(status)) if !error::is_transient(&status) => return Err(session.failure(status)),
             Ok(None) | Err(Stop::Call(_)) => {
@@ -132,12 +132,12 @@ impl Watch {
     }
 
     /// Shows how the run ended. Programs were told so by the last event.
-    fn end(mut self, end: pb::Execution, console: &mut Console) -> Result<Exit, Error> {
+    fn end(mut self, end: &pb::Execution, console: &mut Console) -> Result<Exit, Error> {
         if let Some(live) = &mut self.live {
             live.finish(console)?;
         }
         if console.format() == Format::Text {
-            let line = text::end(&end, console);
+            let line = text::end(end, console);
             console.line(line)?;
         }
         console.flush()?;

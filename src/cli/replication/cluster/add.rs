@@ -14,7 +14,7 @@ pub(in crate::cli::replication) struct AddArgs {
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// The address of its gRPC, such as http://10.0.0.2:50051.
+    /// The address of its gRPC, such as `http://10.0.0.2:50051`.
     #[arg(value_name = "URL")]
     url: String,
 

@@ -22,7 +22,7 @@ fn parse(text: &[u8]) -> Result<pb::Config, String> {
         None => value,
     };
     let config: json::Config = serde_json::from_value(config).map_err(|error| format!("is not a task: {error}"))?;
-    config.to_proto()
+    config.into_proto()
 }
 
 #[cfg(test)]

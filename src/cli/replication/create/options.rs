@@ -13,7 +13,7 @@ use crate::cli::time;
 /// What is copied.
 #[derive(Args, Debug)]
 pub(super) struct Selection {
-    /// Only these packages, as often as needed: docker://nginx, nginx, or a glob such as 'team/*'.
+    /// Only these packages, as often as needed: `docker://nginx`, `nginx`, or a glob such as `team/*`.
     #[arg(long = "package", value_name = "KEY", id = "packages")]
     packages: Vec<String>,
 
@@ -152,11 +152,10 @@ impl Selection {
 impl When {
     pub(super) fn replica_type(&self) -> pb::ReplicaType {
         match self.kind {
-            Some(Kind::RealTime) => pb::ReplicaType::RealTime,
-            Some(Kind::Scheduled) => pb::ReplicaType::Scheduled,
             Some(Kind::RunOnce) => pb::ReplicaType::RunOnce,
+            Some(Kind::Scheduled) => pb::ReplicaType::Scheduled,
             None if self.cron.is_some() || self.at.is_some() => pb::ReplicaType::Scheduled,
-            None => pb::ReplicaType::RealTime,
+            Some(Kind::RealTime) | None => pb::ReplicaType::RealTime,
         }
     }
 

@@ -14,15 +14,15 @@ impl State {
         self.tasks.iter_mut().find(is_it).ok_or_else(|| not_found("TASK_NOT_FOUND"))
     }
 
-    fn execution(&self, id: &str) -> Result<Option<Execution>, Status> {
+    fn execution(&self, id: &str) -> Result<Execution, Status> {
         let found = self.executions.iter().find(|execution| execution.id == id).cloned();
-        found.map(Some).ok_or_else(|| not_found("EXECUTION_NOT_FOUND"))
+        found.ok_or_else(|| not_found("EXECUTION_NOT_FOUND"))
     }
 }
 
-fn queued() -> Option<Execution> {
+fn queued() -> Execution {
     let status = ExecutionStatus::Queued.into();
-    Some(Execution { id: RUN.to_owned(), task_name: "p1/images/mirror".to_owned(), status, ..Execution::default() })
+    Execution { id: RUN.to_owned(), task_name: "p1/images/mirror".to_owned(), status, ..Execution::default() }
 }
 
 #[tonic::async_trait]
@@ -76,7 +76,7 @@ impl ReplicationService for Service {
     async fn run_task(&self, request: Request<RunTaskRequest>) -> Answer<RunTaskResponse> {
         let name = self.take(request).name;
         self.state().task(&name)?;
-        Ok(Response::new(RunTaskResponse { execution: queued() }))
+        Ok(Response::new(RunTaskResponse { execution: Some(queued()) }))
     }
 
     async fn plan_execution(&self, request: Request<PlanExecutionRequest>) -> Answer<Self::PlanExecutionStream> {
@@ -87,7 +87,7 @@ impl ReplicationService for Service {
 
     async fn get_execution(&self, request: Request<GetExecutionRequest>) -> Answer<GetExecutionResponse> {
         let id = self.take(request).execution_id;
-        Ok(Response::new(GetExecutionResponse { execution: self.state().execution(&id)? }))
+        Ok(Response::new(GetExecutionResponse { execution: Some(self.state().execution(&id)?) }))
     }
 
     async fn list_executions(&self, request: Request<ListExecutionsRequest>) -> Answer<ListExecutionsResponse> {
@@ -111,13 +111,13 @@ impl ReplicationService for Service {
 
     async fn cancel_execution(&self, request: Request<CancelExecutionRequest>) -> Answer<CancelExecutionResponse> {
         let id = self.take(request).execution_id;
-        Ok(Response::new(CancelExecutionResponse { execution: self.state().execution(&id)? }))
+        Ok(Response::new(CancelExecutionResponse { execution: Some(self.state().execution(&id)?) }))
     }
 
     async fn resume_execution(&self, request: Request<ResumeExecutionRequest>) -> Answer<ResumeExecutionResponse> {
         let id = self.take(request).execution_id;
         self.state().execution(&id)?;
-        Ok(Response::new(ResumeExecutionResponse { execution: queued() }))
+        Ok(Response::new(ResumeExecutionResponse { execution: Some(queued()) }))
     }
 
     async fn list_artifact_results(

@@ -13,8 +13,8 @@ pub(in crate::cli::replication) struct Config {
     repository: String,
     name: String,
     target: Option<Target>,
-    package_constraints: Vec<Package>,
-    path_constraints: Vec<Path>,
+    package_constraints: Vec<Selected>,
+    path_constraints: Vec<Files>,
     object_type: String,
     replica_type: String,
     settings: Settings,
@@ -26,13 +26,13 @@ pub(in crate::cli::replication) struct Config {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Target {
-    Registry(Registry),
-    Cluster(Cluster),
+    Registry(ToRegistry),
+    Cluster(ToCluster),
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-struct Registry {
+struct ToRegistry {
     registry: String,
     username: String,
     certificate: String,
@@ -40,7 +40,7 @@ struct Registry {
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-struct Cluster {
+struct ToCluster {
     cluster_id: String,
     remote_project_id: String,
     remote_repo_name: String,
@@ -48,7 +48,7 @@ struct Cluster {
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-struct Package {
+struct Selected {
     package_key: String,
     versions: Vec<String>,
     target_versions: Vec<String>,
@@ -60,7 +60,7 @@ struct Package {
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-struct Path {
+struct Files {
     path: String,
     path_regex: Vec<String>,
 }
@@ -99,11 +99,11 @@ impl From<pb::Config> for Config {
             repository: config.repository,
             name: config.name,
             target: config.target.and_then(|target| target.target).map(Target::from),
-            package_constraints: config.package_constraints.into_iter().map(Package::from).collect(),
+            package_constraints: config.package_constraints.into_iter().map(Selected::from).collect(),
             path_constraints: config
                 .path_constraints
                 .into_iter()
-                .map(|path| Path { path: path.path, path_regex: path.path_regex })
+                .map(|path| Files { path: path.path, path_regex: path.path_regex })
                 .collect(),
             settings: Settings::from(config.settings.unwrap_or_default()),
             enabled: config.enabled,
@@ -114,7 +114,7 @@ impl From<pb::Config> for Config {
 
 impl Config {
     /// As the protocol has it. The error names the field that makes no sense.
-    pub(in crate::cli::replication) fn to_proto(self) -> Result<pb::Config, String> {
+    pub(in crate::cli::replication) fn into_proto(self) -> Result<pb::Config, String> {
         let object_type = number("object_type", &self.object_type, "REPLICA_OBJECT_TYPE_", |name| {
             pb::ReplicaObjectType::from_str_name(name).map(i32::from)
         })?;
@@ -144,12 +144,12 @@ impl Config {
 impl From<pb::target::Target> for Target {
     fn from(target: pb::target::Target) -> Self {
         match target {
-            pb::target::Target::Registry(registry) => Target::Registry(Registry {
+            pb::target::Target::Registry(registry) => Target::Registry(ToRegistry {
                 registry: registry.registry,
                 username: registry.username,
                 certificate: registry.certificate,
             }),
-            pb::target::Target::Cluster(cluster) => Target::Cluster(Cluster {
+            pb::target::Target::Cluster(cluster) => Target::Cluster(ToCluster {
                 cluster_id: cluster.cluster_id,
                 remote_project_id: cluster.remote_project_id,
                 remote_repo_name: cluster.remote_repo_name,
@@ -161,17 +161,17 @@ impl From<pb::target::Target> for Target {
 impl From<Target> for pb::target::Target {
     fn from(target: Target) -> Self {
         match target {
-            Target::Registry(Registry { registry, username, certificate }) => {
+            Target::Registry(ToRegistry { registry, username, certificate }) => {
                 pb::target::Target::Registry(pb::RegistryTarget { registry, username, password: None, certificate })
             }
-            Target::Cluster(Cluster { cluster_id, remote_project_id, remote_repo_name }) => {
+            Target::Cluster(ToCluster { cluster_id, remote_project_id, remote_repo_name }) => {
                 pb::target::Target::Cluster(pb::ClusterTarget { cluster_id, remote_project_id, remote_repo_name })
             }
         }
     }
 }
 
-impl From<pb::PackageConstraint> for Package {
+impl From<pb::PackageConstraint> for Selected {
     fn from(constraint: pb::PackageConstraint) -> Self {
         let pb::PackageConstraint {
             package_key,
@@ -182,13 +182,13 @@ impl From<pb::PackageConstraint> for Package {
             newest,
             package_regex,
         } = constraint;
-        Package { package_key, versions, target_versions, version_regex, semver_range, newest, package_regex }
+        Selected { package_key, versions, target_versions, version_regex, semver_range, newest, package_regex }
     }
 }
 
-impl From<Package> for pb::PackageConstraint {
-    fn from(package: Package) -> Self {
-        let Package { package_key, versions, target_versions, version_regex, semver_range, newest, package_regex } =
+impl From<Selected> for pb::PackageConstraint {
+    fn from(package: Selected) -> Self {
+        let Selected { package_key, versions, target_versions, version_regex, semver_range, newest, package_regex } =
             package;
         pb::PackageConstraint {
             package_key,

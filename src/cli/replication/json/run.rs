@@ -35,7 +35,7 @@ struct Overview {
 }
 
 #[derive(Debug, Serialize)]
-pub(in crate::cli::replication) struct Outcome {
+pub(in crate::cli::replication) struct Finished {
     sequence: i64,
     artifact: String,
     version: String,
@@ -71,7 +71,7 @@ pub(in crate::cli::replication) struct Watched {
 #[serde(rename_all = "snake_case")]
 enum WatchedEvent {
     State(Execution),
-    Artifact(Outcome),
+    Artifact(Finished),
     Log(LogLine),
 }
 
@@ -129,13 +129,13 @@ impl From<pb::Execution> for Execution {
     }
 }
 
-impl From<pb::ArtifactResult> for Outcome {
+impl From<pb::ArtifactResult> for Finished {
     fn from(result: pb::ArtifactResult) -> Self {
         let outcome = match result.outcome() {
             pb::ArtifactOutcome::Unspecified => None,
             outcome => Some(word(outcome.as_str_name(), "ARTIFACT_OUTCOME_")),
         };
-        Outcome {
+        Finished {
             sequence: result.sequence,
             artifact: result.artifact,
             version: result.version,

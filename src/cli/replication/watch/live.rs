@@ -137,7 +137,9 @@ mod tests {
     fn drawn(live: &mut Live, events: Vec<Event>) -> String {
         let output = Output::new();
         let mut console = Console::terminal(Box::new(output.clone()));
-        events.into_iter().for_each(|event| live.take(event, &console));
+        for event in events {
+            live.take(event, &console);
+        }
         live.draw(&mut console).unwrap();
         output.text()
     }
