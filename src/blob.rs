@@ -17,7 +17,7 @@ pub use self::digest::{Algorithm, Digest};
 pub(crate) use self::extent::Extent;
 pub(crate) use self::files::{Sharing, open_cached, optional, sync_directory};
 pub(crate) use self::gather::Gathered;
-pub(crate) use self::hasher::Hasher;
+pub(crate) use self::hasher::{Checksums, Hasher};
 pub(crate) use self::partial::{Checkpoint, Partial, PartialStart, read_through};
 pub(crate) use self::pieces::Reader;
 pub(crate) use self::staged::{Published, Staged, sweep_temporary};

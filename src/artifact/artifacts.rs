@@ -53,9 +53,12 @@ impl Artifacts {
         tasks: TaskTracker,
     ) -> Result<Self, Error> {
         let known: Option<ArtifactStampRecord> = tx::read(&*store, &keys::stamps()).await?;
-        let stamps = Stamps::after(known.map_or(0, |record| record.highest));
+        let now_us = u64::try_from(clock.now().nanos() / 1000).unwrap_or(0);
+        let stamps = Stamps::after(known.map_or(0, |record| record.highest), now_us);
         let uploads = Uploads::default();
         let artifacts = Artifacts(Arc::new(Parts { store, clock, blobs, settings, stamps, uploads, tasks, shutdown }));
+        // Before the first one is given: were nothing noted, a clock that was set back would give them again.
+        artifacts.note_stamps().await?;
         artifacts.recover_uploads().await?;
         Ok(artifacts)
     }

@@ -80,8 +80,11 @@ impl Receiving {
         self.size
     }
 
-    /// Makes them last, under their SHA-256.
-    pub(super) async fn keep(mut self) -> Result<Kept, Error> {
+    /// Makes them last, under their SHA-256, unless they are refused.
+    pub(super) async fn keep(
+        mut self,
+        check: impl FnOnce(&Kept) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Kept, Error> {
         let staged = self.staged().await?;
         let (artifacts, chunks, size) = (self.artifacts.clone(), self.gathered.take(), self.size);
         self.artifacts
@@ -92,9 +95,11 @@ impl Receiving {
                     return Err(Error::Internal("the bytes of an artifact were not hashed".to_owned()));
                 };
                 let digest = Digest::sha256(sha256);
-                let published = digest.clone();
-                artifacts.keep_blob(&digest, size, move |blobs| blobs.publish(&staged, &published)).await?;
-                Ok(Kept { digest, size, md5: checksums.md5, crc64ecma: checksums.crc64ecma })
+                let kept = Kept { digest, size, md5: checksums.md5, crc64ecma: checksums.crc64ecma };
+                check(&kept)?;
+                let published = kept.digest.clone();
+                artifacts.keep_blob(&kept.digest, size, move |blobs| blobs.publish(&staged, &published)).await?;
+                Ok(kept)
             })
             .await
     }
@@ -271,8 +276,11 @@ impl Artifacts {
         Ok(content.freeze())
     }
 
-    /// The MD5 and CRC-64/XZ of a blob that is there, read from the disk.
+    /// The MD5 and CRC-64/XZ of a blob that is there: made while it came, or read from the disk.
     pub(super) async fn checksums(&self, digest: &Digest) -> Result<(String, String), Error> {
+        if let Some(known) = self.uploads.checksums_of(digest) {
+            return Ok((known.md5, known.crc64ecma));
+        }
         let (file, metadata) = self.open_blob(digest).await?;
         let checksums = blocking(move || {
             let mut hasher = Hasher::default().with_checksums();

@@ -42,10 +42,10 @@ pub(super) struct Stamp {
 }
 
 impl Stamps {
-    /// Stamps for a server on whose store this was the highest that was noted.
-    pub(super) fn after(noted: u64) -> Self {
+    /// Stamps for a server on whose store this was the highest that was noted. It has noted one each minute.
+    pub(super) fn after(noted: u64, now_us: u64) -> Self {
         let left_out = u64::try_from(LEFT_OUT.as_micros()).unwrap_or(u64::MAX);
-        let last = if noted == 0 { 0 } else { noted.saturating_add(left_out) };
+        let last = if noted == 0 { now_us } else { now_us.max(noted.saturating_add(left_out)) };
         let given = Mutex::new(Given { last, pending: BTreeSet::new() });
         Stamps(Arc::new(Ledger { given, dropped: Notify::new() }))
     }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn stamps_grow_and_nobody_reads_past_one_that_is_pending() {
-        let stamps = Stamps::after(0);
+        let stamps = Stamps::after(0, 0);
         let first = stamps.take(100);
         let second = stamps.take(100);
         assert_eq!((first.value(), second.value()), (100, 101));
@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_start_goes_on_behind_what_may_have_been_given() {
-        let stamps = Stamps::after(1_000_000);
+        let stamps = Stamps::after(1_000_000, 0);
         assert!(stamps.take(5).value() > 1_000_000 + 60_000_000);
+        assert_eq!(Stamps::after(1_000_000, 900_000_000).take(5).value(), 900_000_001, "the clock is set back later");
     }
 }

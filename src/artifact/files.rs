@@ -171,23 +171,25 @@ impl Artifacts {
         Ok(decided.await?.0)
     }
 
-    /// Gives a path bytes that are there. Checksums that are missing are found out.
+    /// Gives a path bytes that are there. Checksums that were told have to be theirs.
     pub(super) async fn commit_file(
         &self,
         put: Put,
         digest: Digest,
-        (mut md5, mut crc64ecma): (String, String),
+        (md5, crc64ecma): (String, String),
         user: String,
     ) -> Result<(FileRecord, bool), Error> {
-        if md5.is_empty() || crc64ecma.is_empty() {
-            let blob: Option<BlobRecord> = tx::read(&*self.store, &keys::blob(&digest)).await?;
-            blob.ok_or_else(|| Error::BlobNotFound(digest.to_string()))?;
-            let (known_md5, known_crc) = self.known_checksums(&put.place, &digest).await?;
-            md5 = if md5.is_empty() { known_md5 } else { md5 };
-            crc64ecma = if crc64ecma.is_empty() { known_crc } else { crc64ecma };
+        let blob: Option<BlobRecord> = tx::read(&*self.store, &keys::blob(&digest)).await?;
+        let size = blob.ok_or_else(|| Error::BlobNotFound(digest.to_string()))?.size;
+        let known = self.known_checksums(&put.place, &digest).await?;
+        for (name, told, known) in [("md5", &md5, &known.0), ("crc64ecma", &crc64ecma, &known.1)] {
+            if !told.is_empty() && told != known {
+                let (expected, actual) = (format!("{name}:{told}"), format!("{name}:{known}"));
+                return Err(Error::DigestMismatch { what: put.place.path.to_string(), expected, actual });
+            }
         }
-        let kept = Kept { digest, size: 0, md5, crc64ecma };
-        self.put_file(put, kept, Same::Leave, user).await
+        let (md5, crc64ecma) = known;
+        self.put_file(put, Kept { digest, size, md5, crc64ecma }, Same::Leave, user).await
     }
 
     async fn known_checksums(&self, place: &Place, digest: &Digest) -> Result<(String, String), Error> {

@@ -120,6 +120,8 @@ impl Artifacts {
         user: &str,
     ) -> Result<u64, Error> {
         let unknown = || Error::BlobNotFound(digest.to_string());
+        // Who is told no sends it again, which makes good a file that is gone.
+        let is_whole = self.is_whole(digest).await?;
         let mounted = self.decide(digest, |mut tx| async move {
             let repository = tx.repository_of(place).await?;
             let is_there = match from {
@@ -131,7 +133,7 @@ impl Artifacts {
                 },
                 None => !tx.scan(KeyRange::prefix(&keys::images_with(digest)), 1).await?.is_empty(),
             };
-            if !is_there {
+            if !is_there || !is_whole {
                 return Err(unknown());
             }
             let blob = tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await?.ok_or_else(unknown)?;
@@ -159,10 +161,9 @@ impl Artifacts {
 
 impl Tx<'_> {
     /// Takes a blob from an image. Who is about to decide by what the image has has to look again.
-    pub(super) fn take_blob(&mut self, image: ImageRecord, digest: &Digest) {
+    pub(super) fn take_blob(&mut self, mut image: ImageRecord, digest: &Digest) {
         self.delete(keys::image_blob(image.id, digest));
         self.release_blob(digest, BlobUse::Image(image.id));
-        let key = keys::image(image.repository_id, &image.name);
-        self.put(key, &ImageRecord { generation: image.generation + 1, ..image });
+        self.put_image(&mut image);
     }
 }

@@ -1,12 +1,11 @@
-//! What the tests of artifacts share: artifacts on a store in memory, with a clock that tests move, and bytes of which
-//! there are only records.
+//! What the tests of artifacts share: artifacts on a store in memory, with a clock that tests move.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use steward_proto::artifact::v1::{RepositoryCategory, RepositoryType};
-use steward_proto::store::v1::{ArtifactChangeRecord, BlobRecord, FileRecord};
+use steward_proto::store::v1::{ArtifactChangeRecord, FileRecord};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,7 +21,7 @@ use super::paging::Page;
 use super::projects::NewProject;
 use super::repositories::NewRepository;
 use super::settings::Settings;
-use crate::blob::{Algorithm, Blobs, Digest};
+use crate::blob::Blobs;
 use crate::clock::{Clock, ManualClock};
 use crate::fields::Fields;
 use crate::store::suite::{self, Harness as _};
@@ -105,18 +104,11 @@ impl World {
         self.artifacts.get_repository("p1", "r1").await.expect("p1/r1").id
     }
 
-    /// Some bytes, as if they were kept.
+    /// Some bytes that are kept.
     pub(super) async fn keep(&self, content: &[u8]) -> Kept {
-        let digest = Digest::of(Algorithm::Sha256, content);
-        let (key, size) = (&keys::blob(&digest), content.len() as u64);
-        let kept = self.artifacts.decide("a blob", |mut tx| async move {
-            if tx.get::<BlobRecord>(key).await?.is_none() {
-                tx.put(key.clone(), &BlobRecord { size, touch_us: self.artifacts.now_us(), doomed_us: 0 });
-            }
-            Ok::<_, Error>(tx.answer(()))
-        });
-        kept.await.expect("a blob");
-        Kept { digest, size, md5: "0".repeat(32), crc64ecma: "1".to_owned() }
+        let mut receiving = self.artifacts.receive("bytes of a test");
+        receiving.accept(Bytes::copy_from_slice(content)).await.expect("room for them");
+        receiving.keep(|_| Ok(())).await.expect("a blob")
     }
 
     /// What puts a file, replacing any.

@@ -1,7 +1,7 @@
 //! Uploads as this process knows them: who writes to one, and the hashes of what is there. All of it can be told anew
 //! from the records and the files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::measure;
-use crate::blob::{Algorithm, Hasher, PartialStart};
+use crate::blob::{Algorithm, Checksums, Digest, Hasher, PartialStart};
+
+/// Of so many blobs that came last the checksums are known.
+const CHECKSUMS: usize = 4096;
 
 /// All uploads.
 #[derive(Debug, Default)]
@@ -19,6 +22,8 @@ pub(super) struct Uploads {
     sessions: Mutex<HashMap<Uuid, Arc<Session>>>,
     /// How many have a record, or are about to.
     count: AtomicUsize,
+    /// Of blobs that came for files, which are soon asked for.
+    checksums: Mutex<VecDeque<(Digest, Checksums)>>,
 }
 
 /// One upload.
@@ -62,9 +67,9 @@ impl Uploads {
         measure::uploads(count);
     }
 
-    /// Knows of the digest that the bytes of an upload will have.
-    pub(super) fn expect(&self, id: Uuid, algorithm: Algorithm) {
-        let hashed = Hashed { size: 0, hasher: Some(Hasher::digest_of(algorithm)) };
+    /// Knows what is to be made of the bytes of an upload.
+    pub(super) fn expect(&self, id: Uuid, hasher: Hasher) {
+        let hashed = Hashed { size: 0, hasher: Some(hasher) };
         let session = Session { hashed: Arc::new(tokio::sync::Mutex::new(hashed)), ..Session::default() };
         self.sessions.lock().insert(id, Arc::new(session));
     }
@@ -79,6 +84,19 @@ impl Uploads {
         self.forget(id);
         let less = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
         measure::uploads(less.unwrap_or(1).saturating_sub(1));
+    }
+
+    /// Remembers the checksums of a blob that has come, for a while.
+    pub(super) fn note_checksums(&self, digest: &Digest, checksums: Checksums) {
+        let mut known = self.checksums.lock();
+        known.truncate(CHECKSUMS - 1);
+        known.push_front((digest.clone(), checksums));
+    }
+
+    /// The checksums of a blob, if they are remembered.
+    pub(super) fn checksums_of(&self, digest: &Digest) -> Option<Checksums> {
+        let known = self.checksums.lock();
+        known.iter().find(|(of, _)| of == digest).map(|(_, checksums)| checksums.clone())
     }
 
     /// Holds an upload, unless somebody else does. Who does but is about to let go is waited for.
@@ -123,6 +141,11 @@ impl Held {
         let is_hashed = known.is_some() || size == 0;
         let hasher = known.unwrap_or_else(|| Hasher::digest_of(Algorithm::Sha256));
         PartialStart { id: self.id, size, hasher, is_hashed }
+    }
+
+    /// The checksums of the first `size` bytes, if they were made.
+    pub(super) fn checksums(&self, size: u64) -> Option<Checksums> {
+        self.hashed.hasher.as_ref().filter(|_| self.hashed.size == size)?.checksums()
     }
 
     /// Remembers the hashes of the first `size` bytes.
@@ -171,7 +194,7 @@ mod tests {
     async fn hashes_are_used_only_for_the_bytes_that_they_are_of() {
         let uploads = Uploads::default();
         let id = Uuid::new_v4();
-        uploads.expect(id, Algorithm::Sha512);
+        uploads.expect(id, Hasher::digest_of(Algorithm::Sha512));
         let mut held = uploads.hold(id).await.unwrap();
         assert!(held.start(0).hasher.digest(Algorithm::Sha512).is_some());
         held.remember(5, Hasher::digest_of(Algorithm::Sha512));

@@ -116,7 +116,7 @@ impl Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         let Some(work) = self.0.take() else { return };
-        let (Ok(runtime), false) = (Handle::try_current(), work.is_broken) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
         work.held.is_ending();
         let id = work.held.id();
         let tasks = work.artifacts.tasks.clone();
@@ -199,9 +199,32 @@ impl Work {
 
     /// Makes all that came last, and notes it.
     async fn settle(mut self) -> Result<UploadRecord, Error> {
+        let settled = self.note_all().await;
+        if settled.is_err() {
+            // Who goes on finds the end where the record says, so that must not move behind their back.
+            let _ = self.end_checkpoint().await;
+            self.remove_unknown().await?;
+        }
+        settled
+    }
+
+    /// Removes the file of an upload that has ended meanwhile: it may have been made after that.
+    async fn remove_unknown(&self) -> Result<(), Error> {
+        let id = self.held.id();
+        if self.artifacts.store.get(&keys::upload(id)).await?.is_some() {
+            return Ok(());
+        }
+        let blobs = self.artifacts.blobs.clone();
+        blocking(move || blobs.remove_partial(id)).await
+    }
+
+    async fn note_all(&mut self) -> Result<UploadRecord, Error> {
         self.wait().await?;
+        if self.is_broken {
+            return Err(Error::UploadBrokenOff("bytes were lost on their way to the disk".to_owned()));
+        }
         if self.received == 0 {
-            return Ok(self.record);
+            return Ok(self.record.clone());
         }
         let partial = self.partial.take();
         let (chunks, start) = (self.gathered.take(), self.held.start(self.record.offset));

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::keys;
 use super::place::Place;
 use super::upload_sessions::Held;
-use crate::blob::{Blobs, Digest, Hasher};
+use crate::blob::{Algorithm, Blobs, Digest, Hasher};
 use crate::store::tx::{self, Tx, decode};
 use crate::store::{Key, KeyRange, Table};
 
@@ -54,6 +54,13 @@ impl Artifacts {
         {
             return Ok(Started::There(size));
         }
+        let (artifacts, place, user) = (self.clone(), place.clone(), user.to_owned());
+        let algorithm = digest.map(Digest::algorithm);
+        // To the end, as who goes away must not leave it counted without a record.
+        self.to_the_end(async move { artifacts.begin_upload(&place, algorithm, &user).await }).await
+    }
+
+    async fn begin_upload(&self, place: &Place, algorithm: Option<Algorithm>, user: &str) -> Result<Started, Error> {
         self.uploads.reserve(self.settings.max_uploads)?;
         let (id, now_us) = (Uuid::new_v4(), self.now_us());
         let begun = self.decide("the upload", |mut tx| async move {
@@ -70,9 +77,9 @@ impl Artifacts {
             Ok(tx.answer(record))
         });
         let (record, _) = begun.await.inspect_err(|_| self.uploads.end(id))?;
-        if let Some(digest) = digest {
-            self.uploads.expect(id, digest.algorithm());
-        }
+        let hasher = Hasher::digest_of(algorithm.unwrap_or(Algorithm::Sha256));
+        // Who wants a file of them needs these, too.
+        self.uploads.expect(id, if place.is_image() { hasher } else { hasher.with_checksums() });
         Ok(Started::Upload(id, record))
     }
 
@@ -194,6 +201,9 @@ impl Artifacts {
         });
         self.take_file_back_unless(digest, finished.await).await?;
         drop(lock);
+        if let Some(checksums) = held.checksums(size) {
+            self.uploads.note_checksums(digest, checksums);
+        }
         self.end_upload(id).await?;
         Ok(size)
     }
@@ -245,6 +255,21 @@ impl Artifacts {
         }
         let last = page.records.last().filter(|_| page.has_more);
         Ok((last.map(|(key, _)| range.after(key)), expired))
+    }
+
+    /// Gives up all uploads for a repository that was deleted. Returns how many there were.
+    pub(super) async fn drop_uploads_of(&self, repository: u64) -> Result<u64, Error> {
+        let mut dropped = 0;
+        let all = KeyRange::prefix(&Key::table(Table::ArtifactUpload));
+        let known = tx::scan(&*self.store, all, usize::MAX).await?;
+        for (key, value) in &known {
+            let record: UploadRecord = decode(key, value)?;
+            if let Some(id) = keys::upload_of(key).filter(|_| record.repository_id == repository) {
+                self.drop_upload(id).await?;
+                dropped += 1;
+            }
+        }
+        Ok(dropped)
     }
 
     async fn expire_upload(&self, id: Uuid) -> Result<bool, Error> {

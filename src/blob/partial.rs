@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -17,6 +18,9 @@ use super::store::Blobs;
 
 /// How many bytes are read at a time to be hashed.
 const PIECE_BYTES: usize = 256 * 1024;
+
+/// The extension of a partial file that is being copied.
+const COPY: &str = "copy";
 
 /// Where a partial file goes on.
 #[derive(Clone, Debug)]
@@ -37,15 +41,21 @@ pub(crate) struct Partial {
     file: Arc<File>,
     hasher: Hasher,
     size: u64,
-    /// Where its name is, if that need not last yet.
-    directory: Option<PathBuf>,
+    name: Arc<Name>,
+}
+
+/// The name of a partial file.
+#[derive(Debug)]
+struct Name {
+    directory: PathBuf,
+    lasts: AtomicBool,
 }
 
 /// Makes the bytes of a partial file last that it has now, while it goes on to grow.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     file: Arc<File>,
-    directory: Option<PathBuf>,
+    name: Arc<Name>,
 }
 
 impl Partial {
@@ -71,7 +81,7 @@ impl Partial {
 
     /// For making its bytes last.
     pub(crate) fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { file: Arc::clone(&self.file), directory: self.directory.clone() }
+        Checkpoint { file: Arc::clone(&self.file), name: Arc::clone(&self.name) }
     }
 }
 
@@ -79,7 +89,11 @@ impl Checkpoint {
     /// Makes them last.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()?;
-        self.directory.as_deref().map_or(Ok(()), sync_directory)
+        if !self.name.lasts.load(Ordering::Acquire) {
+            sync_directory(&self.name.directory)?;
+            self.name.lasts.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 }
 
@@ -97,8 +111,8 @@ impl Blobs {
         if !is_hashed {
             read_through(&file, size, |bytes| hasher.update(bytes))?;
         }
-        let directory = (size == 0).then(|| self.partials_directory());
-        Ok(Partial { file: Arc::new(file), hasher, size, directory })
+        let name = Name { directory: self.partials_directory(), lasts: AtomicBool::new(size > 0) };
+        Ok(Partial { file: Arc::new(file), hasher, size, name: Arc::new(name) })
     }
 
     /// Gives a partial file bytes of its own, if it became a blob and that was not noted: a blob must not grow.
@@ -107,7 +121,7 @@ impl Blobs {
         if optional(std::fs::metadata(&path))?.is_none_or(|metadata| metadata.nlink() < 2) {
             return Ok(());
         }
-        let copy = path.with_extension("copy");
+        let copy = path.with_extension(COPY);
         optional(std::fs::remove_file(&copy))?;
         std::fs::copy(&path, &copy)?;
         File::open(&copy)?.sync_all()?;
@@ -147,6 +161,17 @@ impl Blobs {
     /// Removes a partial file, if it is there.
     pub(crate) fn remove_partial(&self, id: Uuid) -> io::Result<()> {
         optional(std::fs::remove_file(self.partial_path(id))).map(|_| ())
+    }
+
+    /// Removes copies that a crash left unfinished.
+    pub(super) fn sweep_copies(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.partials_directory())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == COPY) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// All partial files.

@@ -41,6 +41,7 @@ impl Blobs {
             Sharing::Private.create_directory(&directory)?;
         }
         sweep_temporary(&blobs.staging())?;
+        blobs.sweep_copies()?;
         sync_directory(blobs.directory())?;
         Ok(blobs)
     }
@@ -236,7 +237,10 @@ mod tests {
         let blobs = store(&home);
         let mut put = vec![put(&blobs, b"a", Algorithm::Sha256), put(&blobs, b"b", Algorithm::Sha512)];
         std::fs::write(blobs.staging().join("left"), b"x").unwrap();
+        let copy = blobs.partials_directory().join(uuid::Uuid::new_v4().to_string()).with_extension("copy");
+        std::fs::write(&copy, b"x").unwrap();
         let blobs = store(&home);
+        assert!(!copy.exists());
         assert_eq!(std::fs::read_dir(blobs.staging()).unwrap().count(), 0);
         let shelves = (0..).map_while(|number| blobs.on_shelf(number).unwrap());
         let mut found: Vec<Digest> = shelves.flatten().collect();

@@ -6,9 +6,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
+use super::data_dir::{DataDir, Purpose};
 use super::running::BoxError;
 use crate::artifact::{ArtifactServer, Artifacts};
-use crate::blob::Blobs;
+use crate::blob::{Blobs, Sharing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::replication::{ClusterServer, Replication, ReplicationServer, local_channel};
@@ -23,15 +24,18 @@ pub(super) struct Servers {
     pub(super) clusters: ClusterServer,
 }
 
-/// The artifacts in `store` and their replication, at work.
+/// The artifacts in `store` and their replication, at work. The directory of their bytes is theirs while the second lives.
 pub(super) async fn start(
     config: &Config,
     store: Arc<dyn Store>,
     shutdown: &CancellationToken,
     tasks: &TaskTracker,
-) -> Result<Servers, BoxError> {
+) -> Result<(Servers, DataDir), BoxError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let path = config.artifacts.path.clone().unwrap_or_else(|| config.store.data.join("blobs"));
+    let privately = Sharing::Private.create_directory(&path);
+    privately.map_err(|error| format!("the directory of blobs, {}: {error}", path.display()))?;
+    let taken = DataDir::take(Purpose::Blobs, &path)?;
     let directory = path.clone();
     let blobs = tokio::task::spawn_blocking(move || Blobs::open(&directory)).await?;
     let blobs = blobs.map_err(|error| format!("the directory of blobs, {}: {error}", path.display()))?;
@@ -55,5 +59,5 @@ pub(super) async fn start(
     let replication = Replication::new(store, local, clock, secrets, settings, shutdown.clone(), tasks.clone());
     replication.start();
     let clusters = ClusterServer::new(replication.clone());
-    Ok(Servers { artifacts, replication: ReplicationServer::new(replication), clusters })
+    Ok((Servers { artifacts, replication: ReplicationServer::new(replication), clusters }, taken))
 }

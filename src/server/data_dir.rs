@@ -12,6 +12,8 @@ pub(super) enum Purpose {
     Data,
     /// The layers of volumes.
     Volumes,
+    /// The bytes of artifacts. Of two servers, each would sweep those of the other.
+    Blobs,
 }
 
 impl fmt::Display for Purpose {
@@ -19,6 +21,7 @@ impl fmt::Display for Purpose {
         f.write_str(match self {
             Purpose::Data => "data directory",
             Purpose::Volumes => "directory of volumes",
+            Purpose::Blobs => "directory of blobs",
         })
     }
 }
@@ -29,6 +32,7 @@ impl Purpose {
         match self {
             Purpose::Data => "--data",
             Purpose::Volumes => "volumes.path",
+            Purpose::Blobs => "artifacts.path",
         }
     }
 }

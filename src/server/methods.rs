@@ -7,8 +7,11 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use steward_proto::DESCRIPTORS;
 
-/// A method that answers once may still wait as long as its caller likes.
-const WAITING: [&str; 3] = [
+/// A method that answers once may still take as long as its caller likes.
+const WAITING: [&str; 5] = [
+    // These may have to read all bytes again that they are about, however many.
+    "/steward.artifact.v1.ArtifactService/CommitFile",
+    "/steward.artifact.v1.ArtifactService/FinishUpload",
     "/steward.lock.v1.LockService/Acquire",
     "/steward.transcode.v1.TaskService/ClaimTask",
     "/steward.volume.v1.OperationService/WaitOperation",

@@ -58,8 +58,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
-    let copied = artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
-    // The directory of volumes is ours to the end.
+    // The directories of blobs and of volumes are ours to the end.
+    let (copied, _blobs) = artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
     let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;

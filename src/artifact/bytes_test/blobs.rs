@@ -52,6 +52,9 @@ async fn a_blob_is_mounted_from_an_image_that_has_it_or_from_any() {
     world.put(keys::blob_use(&of_file, BlobUse::File { repository: FILES, path: "/a" }), &BlobUseRecord {}).await;
     assert!(artifacts.mount_blob(&image("c"), &of_file, None, "").await.is_err());
     assert_eq!(world.count(Table::ImageBlob).await, 3);
+    artifacts.blobs.remove(&digest).unwrap();
+    let refused = artifacts.mount_blob(&image("d"), &digest, None, "").await;
+    assert!(matches!(refused, Err(Error::BlobNotFound(_))), "without its file it has to come again");
 }
 
 #[tokio::test]

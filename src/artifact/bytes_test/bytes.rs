@@ -10,7 +10,7 @@ async fn what_is_received_is_kept_under_its_digest_and_read_in_parts() {
         receiving.accept(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
     assert_eq!(receiving.size(), 1_000_003);
-    let kept = receiving.keep().await.unwrap();
+    let kept = receiving.keep(|_| Ok(())).await.unwrap();
     assert_eq!((&kept.digest, kept.size), (&sha256(&content), 1_000_003));
     let checksums = world.artifacts.checksums(&kept.digest).await.unwrap();
     assert_eq!((kept.md5, kept.crc64ecma), checksums);
@@ -80,11 +80,35 @@ async fn a_thousand_who_bring_the_same_bytes_at_once_leave_one_file_and_one_reco
         let content = content.clone();
         tokio::spawn(async move {
             receiving.accept(content).await.unwrap();
-            receiving.keep().await.unwrap().digest
+            receiving.keep(|_| Ok(())).await.unwrap().digest
         })
     });
     for digest in futures::future::join_all(keeping.collect::<Vec<_>>()).await {
         assert_eq!(digest.unwrap(), sha256(&content));
     }
     assert_eq!((world.files(), world.count(Table::Blob).await), (1, 1));
+}
+
+#[tokio::test]
+async fn bytes_that_are_refused_at_the_end_leave_nothing() {
+    let world = World::new().await;
+    let mut receiving = world.artifacts.receive("/a.bin");
+    receiving.accept(Bytes::from_static(b"abc")).await.unwrap();
+    let refused = receiving.keep(|kept| Err(Error::BlobNotFound(kept.digest.to_string()))).await;
+    assert!(matches!(refused, Err(Error::BlobNotFound(digest)) if digest == sha256(b"abc").to_string()));
+    world.settle().await;
+    assert_eq!((world.files(), world.count(Table::Blob).await), (0, 0));
+}
+
+#[tokio::test]
+async fn the_checksums_of_an_upload_for_files_are_made_while_it_comes() {
+    let world = World::new().await;
+    let content = many_bytes(400_000);
+    world.push(&image("a"), b"a layer").await;
+    assert_eq!(world.artifacts.uploads.checksums_of(&sha256(b"a layer")), None, "nobody asks for them");
+    let digest = world.push(&files(), &content).await;
+    let made = world.artifacts.uploads.checksums_of(&digest).unwrap();
+    let mut hasher = crate::blob::Hasher::default().with_checksums();
+    hasher.update(&content);
+    assert_eq!(Some(made), hasher.checksums());
 }

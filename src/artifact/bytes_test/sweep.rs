@@ -1,6 +1,6 @@
 use steward_proto::store::v1::{
-    ArtifactChangeRecord, ArtifactStampRecord, BlobUseRecord, DeletedRepositoryRecord, FileRecord, ManifestPartRecord,
-    ManifestRecord,
+    ArtifactChangeRecord, ArtifactStampRecord, BlobUseRecord, DeletedRepositoryRecord, FileRecord, FolderRecord,
+    ManifestPartRecord, ManifestRecord,
 };
 
 use super::super::keys::BlobUse;
@@ -130,7 +130,9 @@ async fn images_keep_the_blobs_that_manifests_consist_of_and_others_for_a_time()
         assert_eq!(world.link(record.id, digest).await.is_some(), stays, "{digest}");
     }
     assert!(!world.has_file(&left), "nothing else needed it");
-    assert_eq!(world.image("a").await.generation, record.generation + 1);
+    assert_eq!(world.image("a").await.generation, record.generation + 2, "who puts a manifest has to look again");
+    let parts = world.count(Table::ManifestPart).await;
+    assert_eq!(parts, 1, "what was written for a manifest that never came goes, too");
     world.clock.advance(25 * HOUR);
     sweep(&world).await;
     assert!(world.link(record.id, &promised).await.is_none() && world.link(record.id, &layer).await.is_some());
@@ -169,6 +171,12 @@ async fn a_deleted_repository_is_emptied_and_so_are_its_images() {
         world.put(keys::change(IMAGES, u64::from(number)), &ArtifactChangeRecord::default()).await;
     }
     world.put(keys::file(FILES, "/stays"), &FileRecord::default()).await;
+    for number in 0..40_u32 {
+        world.put(keys::folder(IMAGES, &format!("/{number}")), &FolderRecord::default()).await;
+    }
+    let upload = world.start(&image("begun")).await;
+    world.write(&image("begun"), upload, 0, b"abc").await.unwrap();
+    let other = world.start(&files()).await;
     world.put(keys::deleted_repository(IMAGES), &DeletedRepositoryRecord::default()).await;
     run(&world, super::super::sweep::empty_repositories(&world.artifacts)).await;
     run(&world, super::super::sweep::empty_images(&world.artifacts)).await;
@@ -177,6 +185,7 @@ async fn a_deleted_repository_is_emptied_and_so_are_its_images() {
         Table::ArtifactDeletedImage,
         Table::ArtifactFileExpiry,
         Table::ArtifactChange,
+        Table::ArtifactFolder,
         Table::BlobUse,
         Table::Image,
         Table::ImageBlob,
@@ -186,6 +195,8 @@ async fn a_deleted_repository_is_emptied_and_so_are_its_images() {
         assert_eq!(world.count(table).await, 0, "{table:?}");
     }
     assert_eq!(world.count(Table::ArtifactFile).await, 1);
+    assert!(world.artifacts.get_upload(&files(), other).await.is_ok(), "that is for another repository");
+    assert_eq!(world.count(Table::ArtifactUpload).await, 1);
     world.clock.advance(25 * HOUR);
     sweep(&world).await;
     assert_eq!((world.files(), world.count(Table::Blob).await), (0, 0));
@@ -224,4 +235,14 @@ async fn the_loops_run_until_the_end() {
     world.artifacts.shutdown.cancel();
     world.settle().await;
     assert!(!world.has_file(&digest));
+}
+
+#[tokio::test]
+async fn stamps_of_the_first_minute_do_not_come_again() {
+    let mut world = World::new().await;
+    let noted: ArtifactStampRecord = world.get(&keys::stamps()).await.unwrap();
+    assert!(noted.highest >= world.artifacts.now_us(), "before any was given");
+    let given = world.artifacts.stamps.take(world.artifacts.now_us() + 60_000_000).value();
+    world.restart().await;
+    assert!(world.artifacts.stamps.take(world.artifacts.now_us()).value() > given, "the clock may have been set back");
 }

@@ -195,6 +195,41 @@ async fn what_is_written_to_an_upload_that_was_cancelled_is_refused() {
     assert!(matches!(writing.finish(300_000).await, Err(Error::UploadNotFound(_))));
 }
 
+#[tokio::test]
+async fn bytes_for_an_upload_that_was_cancelled_before_the_first_came_leave_no_file() {
+    let world = World::new().await;
+    let place = image("a");
+    for goes_away in [false, true] {
+        let id = world.start(&place).await;
+        let mut writing = world.artifacts.write_upload(&place, id, None).await.unwrap();
+        world.artifacts.cancel_upload(&place, id).await.unwrap();
+        writing.accept(Bytes::from(many_bytes(300_000))).await.unwrap();
+        if goes_away {
+            drop(writing);
+        } else {
+            assert!(matches!(writing.finish(300_000).await, Err(Error::UploadNotFound(_))));
+        }
+        world.settle().await;
+        assert_eq!(world.files(), 0);
+    }
+}
+
+#[tokio::test]
+async fn who_goes_away_while_an_upload_begins_leaves_one_that_ends_by_itself() {
+    let settings = Settings { max_uploads: 1, upload_retention: HOUR, ..Settings::default() };
+    let world = World::with(settings).await;
+    let place = image("a");
+    let mut starting = Box::pin(world.artifacts.start_upload(&place, None, 0, ""));
+    assert!(futures::poll!(&mut starting).is_pending());
+    drop(starting);
+    world.settle().await;
+    assert_eq!(world.count(Table::ArtifactUpload).await, 1);
+    world.clock.advance(2 * HOUR);
+    let all = KeyRange::prefix(&Key::table(Table::ArtifactUpload));
+    world.artifacts.expire_uploads(all, 100).await.unwrap();
+    world.start(&place).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_uploads_of_the_same_blob_at_once_store_it_once() {
     let world = Arc::new(World::new().await);

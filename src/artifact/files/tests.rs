@@ -14,7 +14,7 @@ fn metadata(pairs: &[(&str, &str)]) -> Metadata {
 
 async fn commit(world: &World, put: Put, content: &[u8]) -> Result<(FileRecord, bool), Error> {
     let digest = Digest::of(Algorithm::Sha256, content);
-    world.artifacts.commit_file(put, digest, ("0".repeat(32), "1".to_owned()), "ann".to_owned()).await
+    world.artifacts.commit_file(put, digest, (String::new(), String::new()), "ann".to_owned()).await
 }
 
 #[tokio::test]
@@ -101,6 +101,25 @@ async fn bytes_that_are_there_are_given_a_path_and_the_same_again_is_no_change()
     assert_eq!(computed.await.expect("the same"), (record, true), "its checksums are known");
     let other = Put { metadata: metadata(&[]), ..put };
     assert!(matches!(commit(&world, other, b"abc").await, Err(Error::FileExists(_))));
+}
+
+#[tokio::test]
+async fn a_file_is_committed_with_checksums_that_its_bytes_have() {
+    let world = World::with_repository().await;
+    let kept = world.keep(b"123456789").await;
+    let commit = |path: &str, md5: &str, crc: &str| {
+        let checksums = (md5.to_owned(), crc.to_owned());
+        world.artifacts.commit_file(world.new_put(path), kept.digest.clone(), checksums, String::new())
+    };
+    let (md5, crc) = ("25f9e794323b453885f5181f1b624d0b", "11051210869376104954");
+
+    let (computed, _) = commit("/a", "", "").await.expect("a file");
+
+    assert_eq!((computed.md5.as_str(), computed.crc64ecma.as_str()), (md5, crc));
+    commit("/b", md5, crc).await.expect("the same were told");
+    for (md5, crc) in [("0".repeat(32), crc.to_owned()), (md5.to_owned(), "1".to_owned())] {
+        assert!(matches!(commit("/c", &md5, &crc).await, Err(Error::DigestMismatch { .. })), "{md5} {crc}");
+    }
 }
 
 #[tokio::test]

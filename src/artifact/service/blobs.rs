@@ -55,8 +55,11 @@ impl ArtifactServer {
         let digest = parse_digest("digest", &request.digest)?;
         let place = Place::parse("name", request.name)?;
         let length = request.length.map(|length| unsigned("length", length)).transpose()?;
-        self.artifacts.blob_of(&place, &digest).await?;
+        let size = self.artifacts.blob_of(&place, &digest).await?;
         let reading = self.artifacts.read_part(&digest, Part { offset: request.offset, length }).await?;
+        if reading.size != size {
+            return Err(Error::DataDamaged(format!("blob {digest} has {} bytes, not {size}", reading.size)));
+        }
         let start = api::DownloadStart {
             size: signed(reading.size),
             offset: signed(reading.offset),

@@ -39,9 +39,9 @@ impl ArtifactServer {
             }
         }
         receive(&mut receiving, &expected, &mut parts).await?;
-        let kept = receiving.keep().await.map_err(status)?;
-        expected.check(put.place.path.as_str(), &kept).map_err(status)?;
         let place = put.place.clone();
+        let what = place.path.to_string();
+        let kept = receiving.keep(move |kept| expected.check(&what, kept)).await.map_err(status)?;
         let (record, _) = self.artifacts.put_file(put, kept, Same::Replace, user.to_owned()).await.map_err(status)?;
         Ok(api::PutFileResponse { file: Some(file(&place, record)) })
     }

@@ -37,7 +37,7 @@ pub(super) struct SweepEngine {
 
 /// How far a round is.
 enum Stage {
-    /// At the blobs that images know.
+    /// At what images know.
     Images(Place),
     /// At the blobs, of which so many were seen, with so many bytes.
     Blobs { range: KeyRange, count: u64, bytes: u64 },
@@ -53,7 +53,7 @@ impl SweepEngine {
     async fn go_on(&mut self) -> Result<bool, Error> {
         match &mut self.stage {
             Stage::Images(place) => {
-                if let Some(next) = self.artifacts.sweep_image_blobs(place, AT_A_TIME).await? {
+                if let Some(next) = self.artifacts.sweep_images(place, AT_A_TIME).await? {
                     *place = next;
                 } else {
                     let range = KeyRange::prefix(&Key::table(Table::Blob));

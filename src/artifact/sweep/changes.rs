@@ -14,9 +14,10 @@ use crate::store::tx;
 const AT_A_TIME: usize = 90;
 
 impl Artifacts {
-    /// Notes the highest stamp, if it has moved.
-    pub(super) async fn note_stamps(&self) -> Result<(), Error> {
-        let highest = self.stamps.highest();
+    /// Notes a stamp that none has come past by more than a little: the highest, or the time, if that is higher. So it
+    /// is also known after an idle day what the next one would be.
+    pub(in crate::artifact) async fn note_stamps(&self) -> Result<(), Error> {
+        let highest = self.stamps.highest().max(self.now_us());
         let noted: Option<ArtifactStampRecord> = tx::read(&*self.store, &keys::stamps()).await?;
         if highest <= noted.map_or(0, |noted| noted.highest) {
             return Ok(());

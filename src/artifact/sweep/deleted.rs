@@ -107,6 +107,7 @@ impl Artifacts {
             }
             let images = tx.scan(KeyRange::prefix(&keys::images_of(repository)), AT_A_TIME).await?;
             let changes = tx.scan(KeyRange::prefix(&keys::changes_of(repository)), AT_A_TIME).await?;
+            let folders = tx.scan(KeyRange::prefix(&keys::folders_below(repository, "")), AT_A_TIME).await?;
             // One kind at a time, so that a transaction has room for it.
             if files.is_empty() {
                 for (key, value) in &images {
@@ -116,19 +117,25 @@ impl Artifacts {
                 }
             }
             if files.is_empty() && images.is_empty() {
-                for (key, _) in &changes {
+                for (key, _) in changes.iter().chain(&folders) {
                     tx.delete(key.clone());
                 }
             }
-            let count = files.len() + images.len() + changes.len();
-            if count == 0 {
-                tx.delete(keys::deleted_repository(repository));
-            }
+            let count = files.len() + images.len() + changes.len() + folders.len();
             Ok(tx.answer(count))
         });
         let (count, _) = emptied.await?;
         measure::swept("repository record", count as u64);
-        Ok(())
+        if count > 0 {
+            return Ok(());
+        }
+        // Nobody begins one any more.
+        measure::swept("upload", self.drop_uploads_of(repository).await?);
+        let ended = self.decide("a deleted repository", |mut tx| async move {
+            tx.delete(keys::deleted_repository(repository));
+            Ok(tx.answer(()))
+        });
+        ended.await.map(|_| ())
     }
 }
 
