@@ -283,6 +283,10 @@ pub(super) async fn end_record(
 ) -> Result<(), Error> {
     record.end_us = now_us.max(record.start_us);
     let status = status(&record);
+    if status == ExecutionStatus::Cancelled {
+        // Callers of the old wire see it as one that failed.
+        "the run was cancelled".clone_into(&mut record.error_reason);
+    }
     let task = keys::task(&record.project, &record.repository, &record.name);
     let head: Option<ReplicaTaskRecord> = tx.get(&task).await?;
     if let Some(mut head) = head.filter(|head| head.key == record.task_key) {

@@ -11,6 +11,7 @@ mod hostile;
 mod image;
 mod proxy;
 mod registry;
+mod runs;
 mod ssrf;
 mod steward;
 mod triggers;

@@ -188,8 +188,12 @@ impl Cluster {
     async fn missing(&self, image: &str, digests: &[String]) -> Result<Vec<String>, TargetError> {
         let request = MissingBlobsRequest { target: Some(self.target(image)), digests: digests.to_vec() };
         let mut client = self.client();
-        let answer = self.call(client.missing_blobs(request)).await?;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner().digests)
+        match self.call(client.missing_blobs(request)).await? {
+            Ok(answer) => Ok(answer.into_inner().digests),
+            // A repository that is not there, as a plan may find it, lacks them all.
+            Err(status) if status.code() == Code::NotFound => Ok(digests.to_vec()),
+            Err(status) => Err(self.error(&status)),
+        }
     }
 
     async fn store_manifest(&self, put: &ManifestPut<'_>) -> Result<(), TargetError> {
@@ -220,8 +224,11 @@ impl Cluster {
     async fn stat(&self, paths: Vec<String>) -> Result<Vec<File>, TargetError> {
         let RemoteRepository { project, name, .. } = self.repository.clone();
         let mut client = self.client();
-        let answer = self.call(client.stat_files(StatFilesRequest { project, repository: name, paths })).await?;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner().files)
+        match self.call(client.stat_files(StatFilesRequest { project, repository: name, paths })).await? {
+            Ok(answer) => Ok(answer.into_inner().files),
+            Err(status) if status.code() == Code::NotFound => Ok(Vec::new()),
+            Err(status) => Err(self.error(&status)),
+        }
     }
 
     async fn commit(&self, put: &FilePut<'_>) -> Result<(), TargetError> {
