@@ -19,7 +19,6 @@ mod file_list;
 mod file_path;
 mod files;
 mod folders;
-mod glob;
 mod image_blobs;
 mod image_name;
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 mod fields;
+mod glob;
 mod listener;
 pub mod lock;
 pub mod replication;

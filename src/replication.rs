@@ -16,7 +16,6 @@ mod dry_run;
 mod error;
 mod execution_watch;
 mod executions;
-mod glob;
 mod health_engine;
 mod job;
 mod keys;

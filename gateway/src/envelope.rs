@@ -26,7 +26,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use serde::Serialize;
 
 pub(crate) use self::code::Code;
-pub(crate) use self::input::{Body, Query, never_null, null_as_default, read_json};
+pub(crate) use self::input::{Body, Path, Query, never_null, null_as_default, read_json};
 use self::language::Language;
 pub(crate) use self::node::Node;
 pub(crate) use self::paging::{Answered, Paging, all};

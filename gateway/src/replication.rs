@@ -91,3 +91,9 @@ impl Copies {
         Call::new(rpc, asked.caller.clone(), TIMEOUT)
     }
 }
+
+impl AsRef<LocalTimes> for Copies {
+    fn as_ref(&self) -> &LocalTimes {
+        &self.times
+    }
+}

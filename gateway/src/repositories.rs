@@ -75,3 +75,9 @@ impl Repositories {
         Call::new(rpc, asked.caller.clone(), TIMEOUT)
     }
 }
+
+impl AsRef<LocalTimes> for Repositories {
+    fn as_ref(&self) -> &LocalTimes {
+        &self.times
+    }
+}

@@ -11,9 +11,9 @@ use super::artifacts::Artifacts;
 use super::error::Error;
 use super::file_path::{FilePath, below};
 use super::files::{Place, is_live};
-use super::glob::Glob;
 use super::keys;
 use super::paging::{Gather, Page, Part};
+use crate::glob::Glob;
 use crate::store::tx;
 use crate::store::{Key, KeyRange, Store};
 

@@ -7,7 +7,7 @@ use regex::Regex;
 use semver::{Version, VersionReq};
 use steward_proto::replication::v1::{Config, PackageConstraint, PathConstraint, ReplicaObjectType};
 
-use super::glob;
+use crate::glob::{self, Glob};
 
 /// How many of the newest versions can be asked for.
 const MAX_NEWEST: usize = 10_000;
@@ -61,7 +61,7 @@ impl Selection {
 pub(super) struct PackageRule {
     /// The key as it was given.
     pub(super) key: String,
-    glob: Option<Regex>,
+    glob: Option<Glob>,
     keys: Vec<Regex>,
     /// These versions, whatever else is said; empty: all that the rest lets through.
     pub(super) versions: Vec<String>,
@@ -75,7 +75,7 @@ pub(super) struct PackageRule {
 
 impl PackageRule {
     fn of(constraint: &PackageConstraint) -> Result<PackageRule, String> {
-        let glob = glob::is_glob(&constraint.package_key).then(|| glob::glob(&constraint.package_key)).transpose()?;
+        let glob = Glob::parse_if_any(&constraint.package_key)?;
         let range = Some(constraint.semver_range.trim()).filter(|range| !range.is_empty());
         let range = range.map(VersionReq::parse).transpose();
         let range = range.map_err(|error| format!("the range {:?}: {error}", constraint.semver_range))?;
@@ -108,7 +108,7 @@ impl PackageRule {
     /// Whether it is about a package.
     pub(super) fn matches(&self, key: &str) -> bool {
         let is_named = match &self.glob {
-            Some(glob) => glob.is_match(key),
+            Some(glob) => glob.matches(key),
             None => self.key == key || (self.key.is_empty() && !self.keys.is_empty()),
         };
         is_named && (self.keys.is_empty() || self.keys.iter().any(|regex| regex.is_match(key)))
@@ -147,7 +147,7 @@ fn is_inside(range: &VersionReq, tag: &str) -> bool {
 pub(super) struct PathRule {
     /// The path, with a slash in front and none at the end; empty: all.
     pub(super) path: String,
-    glob: Option<Regex>,
+    glob: Option<Glob>,
     regexes: Vec<Regex>,
 }
 
@@ -155,7 +155,7 @@ impl PathRule {
     fn of(constraint: &PathConstraint) -> Result<PathRule, String> {
         let path = constraint.path.trim_matches('/');
         let path = if path.is_empty() { String::new() } else { format!("/{path}") };
-        let glob = glob::is_glob(&path).then(|| glob::glob(&path)).transpose()?;
+        let glob = Glob::parse_if_any(&path)?;
         Ok(PathRule { path, glob, regexes: regexes(&constraint.path_regex)? })
     }
 
@@ -176,7 +176,7 @@ impl PathRule {
     /// Whether it is about a file: that file, one in that folder, or one of that pattern.
     pub(super) fn matches(&self, path: &str) -> bool {
         let is_below = path.strip_prefix(&*self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let is_named = is_below || self.glob.as_ref().is_some_and(|glob| glob.is_match(path));
+        let is_named = is_below || self.glob.as_ref().is_some_and(|glob| glob.matches(path));
         is_named && (self.regexes.is_empty() || self.regexes.iter().any(|regex| regex.is_match(path)))
     }
 }

@@ -12,6 +12,7 @@ use super::queue::TaskId;
 use super::reach::{Peer, refusal};
 use super::task_validate::{self as validate, Plan, Purpose};
 use super::url::{TargetUrl, has_no_scheme};
+use crate::glob::is_glob;
 
 /// How long a name on the whole server may be.
 const MAX_FULL_NAME_BYTES: usize = 256;
@@ -162,7 +163,7 @@ impl Replication {
 }
 
 fn names_one(package: &str) -> bool {
-    !package.is_empty() && !validate::is_glob(package)
+    !package.is_empty() && !is_glob(package)
 }
 
 /// The type of a task as it is stored.

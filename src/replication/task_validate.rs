@@ -2,7 +2,6 @@
 //! knows the field.
 
 use jiff::tz::TimeZone;
-use regex::RegexBuilder;
 use semver::VersionReq;
 use steward_proto::replication::v1::{
     Config, ConflictStrategy, ErrorStrategy, PackageConstraint, PathConstraint, RegistryTarget, ReplicaObjectType,
@@ -13,6 +12,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 use super::error::Error;
+use crate::glob::{self, is_glob};
 use crate::schedule::{Schedule, Syntax};
 
 const MAX_CONSTRAINTS: usize = 256;
@@ -20,8 +20,6 @@ const MAX_CONSTRAINTS: usize = 256;
 const MAX_VERSIONS: usize = 1000;
 const MAX_REGEXES: usize = 256;
 const MAX_REGEX_BYTES: usize = 512;
-/// How much memory a regular expression may take when it is compiled.
-const MAX_REGEX_SIZE: usize = 1 << 20;
 const MAX_RANGE_BYTES: usize = 256;
 const MAX_PACKAGE_BYTES: usize = 512;
 const MAX_PATH_BYTES: usize = 400;
@@ -217,11 +215,6 @@ fn target_versions(constraint: &PackageConstraint, is_registry: bool) -> Result<
     Ok(())
 }
 
-/// Whether the key of a package stands for any number of them.
-pub(super) fn is_glob(key: &str) -> bool {
-    key.contains(['*', '?', '[', '{'])
-}
-
 fn is_tag(tag: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     tag.len() <= MAX_TAG_BYTES
@@ -249,9 +242,8 @@ fn regexes(arg: &'static str, expressions: &[String]) -> Result<(), Error> {
         if expression.len() > MAX_REGEX_BYTES {
             return Err(Error::invalid(arg, format!("has {} bytes; the limit is {MAX_REGEX_BYTES}", expression.len())));
         }
-        let whole = format!("^(?:{expression})$");
-        let read = RegexBuilder::new(&whole).size_limit(MAX_REGEX_SIZE).build();
-        read.map_err(|error| Error::invalid(arg, format!("{expression:?} is not a regular expression: {error}")))?;
+        glob::whole(expression)
+            .map_err(|error| Error::invalid(arg, format!("{expression:?} is not a regular expression: {error}")))?;
     }
     Ok(())
 }

@@ -4,16 +4,37 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::Response;
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::code::Code;
 use super::refusal::Refusal;
+use super::{Asked, LocalTimes};
 use crate::body;
 
 /// How long a body may be, in bytes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The parts of a path, read; what cannot be text is nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: AsRef<LocalTimes> + Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let Ok(asked) = Asked::from_request_parts(parts, state).await;
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let nowhere = || Refusal::new(&Code::URL_NOT_FOUND, parts.uri.path());
+        read.map(|read| Path(read.0)).map_err(|_| asked.done(state.as_ref(), Err(nowhere())))
+    }
+}
 
 /// The parameters of a query. Of several of a name the first one counts.
 #[derive(Clone, Debug, Default)]

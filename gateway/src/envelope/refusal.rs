@@ -25,7 +25,7 @@ const CHALLENGE: &str = r#"Basic realm="Authentication Required""#;
 const RETRY_SECONDS: &str = "1";
 const RETRY_SECONDS_OF_LOGIN: &str = "10";
 
-/// What a reason means. `{0}` is the metadata `arg`, unless a request says otherwise.
+/// What a reason means. `{0}` is the metadata `arg`, or else the message, unless a request says otherwise.
 const REASONS: [(&str, &Code); 30] = [
     ("PARAMETER_MISSING", &Code::PARAMETER_MISSING),
     ("PARAMETER_EMPTY", &Code::PARAMETER_EMPTY),
@@ -72,7 +72,7 @@ impl Refusal {
     /// What a service said.
     pub(crate) fn of(failure: &Failure) -> Self {
         let Some(info) = failure.info() else { return Self::of_unknown(failure) };
-        let arg = || info.metadata.get("arg").cloned().unwrap_or_default();
+        let arg = || info.metadata.get("arg").map_or(failure.status().message(), String::as_str);
         if let Some((_, code)) = REASONS.iter().find(|(reason, _)| *reason == info.reason) {
             return Refusal::new(code, arg());
         }

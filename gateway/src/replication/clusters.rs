@@ -3,7 +3,7 @@
 //! Quirk: what is not there is null, not an error, unless it is to be changed.
 //! Quirk: a password and a secret key are never answered.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use steward_proto::replication::v1 as pb;
@@ -12,7 +12,7 @@ use steward_proto::replication::v1::get_cluster_request::Which;
 use super::Copies;
 use super::config::some_text;
 use crate::envelope::{
-    Answered, Asked, Body, Code, LocalTimes, Paging, Query, Refusal, all, null_as_default, read_json,
+    Answered, Asked, Body, Code, LocalTimes, Paging, Path, Query, Refusal, all, null_as_default, read_json,
 };
 
 /// The most clusters that a list has.

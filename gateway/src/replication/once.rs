@@ -1,6 +1,6 @@
 //! Tasks that run once.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use steward_proto::artifact::v1::{GetRepositoryRequest, RepositoryType};
@@ -11,7 +11,7 @@ use super::config::{ObjectType, ReplicaType, TargetFields};
 use super::execution::ShownExecution;
 use super::setting::Setting;
 use super::tasks::of_change;
-use crate::envelope::{Asked, Body, Code, Query, Refusal, never_null, null_as_default, read_json};
+use crate::envelope::{Asked, Body, Code, Path, Query, Refusal, never_null, null_as_default, read_json};
 use crate::upstream::Failure;
 
 type Place = Path<(String, String)>;

@@ -1,13 +1,13 @@
 //! Standing tasks: created, changed, listed, deleted, switched off and on.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use steward_proto::replication::v1 as pb;
 
 use super::Copies;
 use super::config::{Config, ShownTask};
-use crate::envelope::{Asked, Body, Code, Refusal, all, read_json};
+use crate::envelope::{Asked, Body, Code, Path, Refusal, all, read_json};
 
 /// The most tasks that a list has.
 const MAX_TASKS: usize = 10_000;

@@ -1,7 +1,7 @@
 //! `GET …/watch/runOnceTask/…`: how the latest run of a task goes on, as server-sent events or as lines of JSON.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -15,7 +15,7 @@ use tonic::{Status, Streaming};
 use super::Copies;
 use super::execution::ShownExecution;
 use super::once::latest;
-use crate::envelope::{Asked, Code, LocalTimes, Query, Refusal};
+use crate::envelope::{Asked, Code, LocalTimes, Path, Query, Refusal};
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use steward_proto::artifact::v1 as pb;
 
 use super::{Repositories, nodes};
-use crate::envelope::{Asked, Body, Refusal, read_json};
+use crate::envelope::{Asked, Body, Path, Refusal, read_json};
 
 type Place = Path<(String, String, String)>;
 

@@ -1,11 +1,11 @@
 //! Files and folders.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use steward_proto::artifact::v1 as pb;
 
 use super::Repositories;
-use crate::envelope::{Asked, Node, Paging, Query, Refusal};
+use crate::envelope::{Asked, Node, Paging, Path, Query, Refusal};
 
 type Place = Path<(String, String, String)>;
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use steward_proto::artifact::v1 as pb;
 
 use super::Repositories;
 use super::repos::type_name;
-use crate::envelope::{Asked, LocalTimes, Paging, Query, Refusal};
+use crate::envelope::{Asked, LocalTimes, Paging, Path, Query, Refusal};
 
 type Place = Path<(String, String)>;
 

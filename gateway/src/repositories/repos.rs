@@ -1,13 +1,13 @@
 //! Repositories.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use steward_proto::artifact::v1 as pb;
 
 use super::Repositories;
 use crate::envelope::{
-    Answered, Asked, Body, Code, LocalTimes, Paging, Query, Refusal, all, null_as_default, read_json,
+    Answered, Asked, Body, Code, LocalTimes, Paging, Path, Query, Refusal, all, null_as_default, read_json,
 };
 
 /// The most repositories that a list has.

@@ -11,17 +11,19 @@ use crate::artifact::file_delete::Deletion;
 use crate::artifact::file_list::{Depth, WhichFiles};
 use crate::artifact::file_path::FilePath;
 use crate::artifact::files::{Place, Put};
-use crate::artifact::glob::Glob;
 use crate::artifact::metadata::Metadata;
 use crate::artifact::names::{is_project_name, is_repository_name};
 use crate::artifact::paging::Page;
 use crate::blob::{Algorithm, Digest};
 use crate::fields::Fields;
+use crate::glob::Glob;
 
 /// How many files one call may ask for.
 const MAX_PATHS: usize = 1000;
 /// How long a file may stay that ends by itself.
 const TTL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(100 * 365 * 24));
+/// The longest pattern of paths, in bytes.
+const MAX_PATTERN_BYTES: usize = 256;
 /// How many keys one call may take away.
 const MAX_DELETED_KEYS: usize = 64;
 
@@ -177,13 +179,20 @@ pub(super) fn paths(request: &api::StatFilesRequest) -> Result<Vec<FilePath>, Er
     Ok(paths)
 }
 
+fn parse_pattern(text: &str) -> Result<Glob, String> {
+    if text.len() > MAX_PATTERN_BYTES {
+        return Err(format!("has {} bytes; the limit is {MAX_PATTERN_BYTES}", text.len()));
+    }
+    Glob::parse(text)
+}
+
 /// Which files to list.
 pub(super) fn list(request: api::ListFilesRequest) -> Result<(WhichFiles, Page), Error> {
     let mut fields = Fields::default();
     let page = fields.artifact_page(request.page_size, &request.page_token);
     let folder = if request.folder.is_empty() { "/" } else { &request.folder };
     let folder = fields.path("folder", FilePath::folder(folder));
-    let pattern = (!request.pattern.is_empty()).then(|| Glob::parse(&request.pattern)).transpose();
+    let pattern = (!request.pattern.is_empty()).then(|| parse_pattern(&request.pattern)).transpose();
     let pattern = pattern.unwrap_or_else(|problem| {
         fields.reject("pattern", problem);
         None

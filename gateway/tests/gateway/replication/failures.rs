@@ -5,7 +5,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::BASE;
 use crate::artifact::fake::Fake;
-use crate::enveloped::{ask, ask_with, invalid, refused, refusing, unreadable};
+use crate::enveloped::{ask, ask_with, expect_without_call, invalid, refused, refusing, unreadable};
 use crate::restic::refusal;
 
 const CHINESE: &[&str] = &["Accept-Language: zh-CN,zh;q=0.9,en;q=0.8"];
@@ -58,6 +58,14 @@ async fn reasons_have_codes_statuses_and_texts() {
         let answer = ask_with(&router, "DELETE", &path, CHINESE, "").await;
         assert_eq!(answer, refused(status, code, chinese), "{reason}");
     }
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_told() {
+    let status = refusal(Code::FailedPrecondition, "FILE_CONFLICT", "/d is a folder");
+    let router = Fake::default().refusing("*", status).router();
+    let answer = ask(&router, "GET", "/repository/api/node/detail/p/r/d", "").await;
+    assert_eq!(answer, refused(400, 251_013, "Node [/d is a folder] conflict"));
 }
 
 #[tokio::test]
@@ -153,6 +161,14 @@ async fn paths_of_nothing_are_not_found() {
             let expected = refused(404, 250_130, &format!("Request url[{path}] not found"));
             assert_eq!(ask(&router, method, path, "").await, expected, "{method} {path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn paths_that_are_no_text_are_not_found() {
+    for path in ["/repository/api/node/detail/p/r/%FF", "/replication/api/remote/distribution/info/p/%FF"] {
+        let expected = refused(404, 250_130, &format!("Request url[{path}] not found"));
+        expect_without_call("GET", path, "", &expected).await;
     }
 }
 
