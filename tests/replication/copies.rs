@@ -156,8 +156,8 @@ async fn a_whole_repository_goes_and_what_is_there_is_not_sent_again() {
     steward.done("POST", &create, &config).await;
 
     let look = || async {
-        let last = format!("/v2/p9/img9/app2/manifests/v5");
-        (west.http().request("HEAD", &last, &[], b"").await.status == 200).then_some(())
+        let last = "/v2/p9/img9/app2/manifests/v5";
+        (west.http().request("HEAD", last, &[], b"").await.status == 200).then_some(())
     };
     super::common::wait::eventually("the last image is there", look).await;
     for (number, image) in images.iter().enumerate() {
