@@ -24,6 +24,8 @@ use crate::store::{Key, KeyRange, Table};
 const MOST_PAGES: usize = 50;
 /// How far the stamp of a task may stay behind while nothing concerns it, in microseconds.
 const STAMP_LAG_US: u64 = 10 * 60 * 1_000_000;
+/// How soon to look again when a change has been committed whose stamp, or an earlier one, is still pending.
+const SETTLE_US: u64 = 50_000;
 /// How often a run that failed is queued again by itself.
 const MOST_RETRIES: u64 = 10;
 /// How long after its failure that is: this, twice as long with every further failure, an hour at most.
@@ -122,6 +124,12 @@ impl Replication {
             Changes::None { to_stamp, has_more: true } => {
                 self.advance(&task, record, to_stamp).await?;
                 return Ok(now_us);
+            }
+            // Nothing wakes this engine when a stamp is no longer pending: the commit is what has woken it.
+            Changes::None { to_stamp, has_more: false }
+                if to_stamp < now_us && retry_us.is_none_or(|retry_us| retry_us > now_us) =>
+            {
+                return Ok(now_us + SETTLE_US);
             }
             Changes::None { to_stamp, has_more: false } => match retry_us {
                 Some(retry_us) if retry_us <= now_us && is_for_all => everything,

@@ -1,5 +1,7 @@
 //! Tasks in real time are queued when something changes that concerns them.
 
+use std::time::Duration;
+
 use steward_proto::artifact::v1::ArtifactChange;
 use steward_proto::replication::v1::{self as api, Config, ExecutionStatus};
 
@@ -134,6 +136,18 @@ async fn the_stamp_keeps_up_while_nothing_concerns_the_task() {
     look(&world).await;
     assert_eq!(world.record("mirror").await.change_stamp, last);
     assert!(ranges(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_change_whose_stamp_is_still_pending_is_looked_for_again_soon() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    world.pass(1);
+    let mut engine = RealtimeEngine::by_changes(world.replication.clone());
+    let soon = world.replication.clock.now().plus(Duration::from_secs(1));
+    assert!(engine.activate().await.unwrap().expect("another look") < soon);
+    *world.artifacts.settled.lock() = i64::try_from(world.now_us()).unwrap();
+    assert!(engine.activate().await.unwrap().expect("another look") > soon);
 }
 
 #[tokio::test]
