@@ -22,6 +22,11 @@ impl Proc {
         self.bytes("VmRSS:")
     }
 
+    /// How much memory it keeps without what can be read again from files, such as its code, in bytes.
+    pub(crate) fn anonymous_bytes(self) -> u64 {
+        self.bytes("RssAnon:")
+    }
+
     /// How much memory it kept at most since the peak was forgotten, in bytes.
     pub(crate) fn peak_bytes(self) -> u64 {
         self.bytes("VmHWM:")

@@ -23,13 +23,14 @@ async fn hold_many(server: &Server, count: u32) {
     assert_eq!(page.total_size, i32::try_from(count.min(100_000)).expect("small"));
 }
 
-/// The promise is 40 MiB. The code alone takes more than half of that while it is not optimised.
-const IDLE_LIMIT: u64 = if cfg!(debug_assertions) { 64 * MIB } else { 40 * MIB };
+/// What is promised. Of a server that is not optimised its data alone are held against that: its code is several times
+/// as long.
+const IDLE_LIMIT: u64 = 40 * MIB;
 
 #[tokio::test]
 async fn an_idle_server_is_small() {
     let server = Server::start().await;
-    let resident = server.resident_bytes();
+    let resident = if cfg!(debug_assertions) { server.proc().anonymous_bytes() } else { server.resident_bytes() };
     assert!(resident < IDLE_LIMIT, "{} KiB", resident / 1024);
 }
 
