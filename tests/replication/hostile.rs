@@ -105,7 +105,7 @@ async fn answer(State(registry): State<Registry>, request: Request) -> Response 
         return StatusCode::OK.into_response();
     }
     if path.contains("/blobs/uploads/") {
-        return upload(&mut seen, &parts.method, path, query, body);
+        return upload(&mut seen, &parts.method, path, query, &body);
     }
     if path.contains("/blobs/") {
         let is_there = seen.blobs.contains_key(&last);
@@ -114,7 +114,7 @@ async fn answer(State(registry): State<Registry>, request: Request) -> Response 
     manifest(&mut seen, &parts.method, last, body)
 }
 
-fn upload(seen: &mut Seen, method: &Method, path: &str, query: &str, body: Bytes) -> Response {
+fn upload(seen: &mut Seen, method: &Method, path: &str, query: &str, body: &Bytes) -> Response {
     if let Trouble::Redirecting(elsewhere) = seen.trouble {
         let there = format!("http://{elsewhere}{path}");
         return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, there)]).into_response();
@@ -128,7 +128,7 @@ fn upload(seen: &mut Seen, method: &Method, path: &str, query: &str, body: Bytes
     if *method == Method::POST {
         whole.clear();
     }
-    whole.extend_from_slice(&body);
+    whole.extend_from_slice(body);
     match of_digest {
         Some(expected) if *method != Method::PATCH && !(*method == Method::POST && body.is_empty()) => {
             if digest(&whole) != expected {
