@@ -1,5 +1,6 @@
 //! Who a caller is: found once, in front of the services, and carried in the extensions of the request.
 //!
+//! - `caller` tells services who sends a message.
 //! - `layer` is in front of every service; `authenticator` is what it asks.
 //! - `credentials` reads what a request brings along, `origin` where it comes from, and which proxies are believed.
 //! - `htpasswd` is the format of the file of users, `user_file` keeps it fresh.
@@ -11,6 +12,7 @@
 mod attempts;
 mod authenticator;
 mod cache;
+mod caller;
 mod credentials;
 mod error;
 mod htpasswd;
@@ -26,6 +28,7 @@ mod verify;
 use std::net::IpAddr;
 
 pub use self::authenticator::Authenticator;
+pub use self::caller::message_and_user;
 pub use self::error::Error;
 pub use self::layer::{AuthLayer, Authenticated};
 pub use self::relay::Relay;

@@ -24,6 +24,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Microseconds since 1970 began, as records have them; 0 for what was before.
+    pub fn micros(self) -> u64 {
+        u64::try_from(self.0 / 1000).unwrap_or(0)
+    }
+
     /// This time and `duration` more; the furthest time when that is past it.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -3,6 +3,8 @@
 //! Quirk: the originals were Go programs, so their JSON ends in a newline, and their plain errors are those of Go's
 //! `http.Error`: text with a newline, and a header that forbids guessing the content type.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -16,6 +18,19 @@ use crate::go;
 pub(crate) const CHALLENGE: &str = r#"Basic realm="steward", charset="UTF-8""#;
 /// The answer to a path that no API has.
 pub(crate) const NOT_FOUND: PlainError = PlainError::new(StatusCode::NOT_FOUND, "404 page not found");
+
+/// What is told of a failure that is nobody's business.
+pub(crate) const INTERNAL: &str = "internal error";
+
+/// What a status says by itself, for failures whose words are not meant for clients.
+pub(crate) fn in_general(status: StatusCode) -> Cow<'static, str> {
+    Cow::Borrowed(match status {
+        StatusCode::INTERNAL_SERVER_ERROR => INTERNAL,
+        StatusCode::SERVICE_UNAVAILABLE => "temporarily unavailable",
+        StatusCode::GATEWAY_TIMEOUT => "no answer in time",
+        status => return Cow::Owned(status.canonical_reason().unwrap_or(INTERNAL).to_lowercase()),
+    })
+}
 
 /// An error answered as a line of plain text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

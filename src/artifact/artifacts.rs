@@ -53,7 +53,7 @@ impl Artifacts {
         tasks: TaskTracker,
     ) -> Result<Self, Error> {
         let known: Option<ArtifactStampRecord> = tx::read(&*store, &keys::stamps()).await?;
-        let now_us = u64::try_from(clock.now().nanos() / 1000).unwrap_or(0);
+        let now_us = clock.now().micros();
         let stamps = Stamps::after(known.map_or(0, |record| record.highest), now_us);
         let uploads = Uploads::default();
         let artifacts = Artifacts(Arc::new(Parts { store, clock, blobs, settings, stamps, uploads, tasks, shutdown }));
@@ -87,7 +87,7 @@ impl Artifacts {
 
     /// The time, in microseconds since the epoch, as records have it.
     pub(super) fn now_us(&self) -> u64 {
-        u64::try_from(self.clock.now().nanos() / 1000).unwrap_or(0)
+        self.clock.now().micros()
     }
 }
 

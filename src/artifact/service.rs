@@ -21,8 +21,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::artifacts::Artifacts;
 use super::error::Error;
-use crate::auth::Identity;
-use crate::error::{Category, Failure};
+use crate::auth::message_and_user;
+use crate::error::Failure;
 
 /// What the streaming calls answer.
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -53,12 +53,8 @@ fn status(error: Error) -> Status {
 
 /// The message of a request, and the user who sends it; empty: nobody is asked who they are.
 fn open<T>(request: Request<T>) -> Result<(T, String), Status> {
-    let Some(identity) = request.extensions().get::<Identity>() else {
-        // Without a user everything is allowed, so nobody gets here by a way that asks nobody.
-        return Err(Failure::new(Category::Internal, "INTERNAL", "a call has not passed the authentication").into());
-    };
-    let user = identity.user.clone().unwrap_or_default();
-    Ok((request.into_inner(), user))
+    let (message, user) = message_and_user(request)?;
+    Ok((message, user.unwrap_or_default()))
 }
 
 #[tonic::async_trait]

@@ -38,7 +38,7 @@ impl Replication {
             | ExecutionStatus::Success => return Err(Error::NotResumable(id.to_owned())),
         }
         let (from_stamp, to_stamp) = (record.from_stamp, record.to_stamp);
-        let task = TaskId { project: record.project, repository: record.repository, name: record.name };
+        let task = TaskId::of_run(&record);
         self.queue_execution(&task, Cause::Resume { of: id.to_owned(), from_stamp, to_stamp }).await
     }
 }

@@ -11,9 +11,9 @@ use super::queue::TaskId;
 /// How many changes are read at a time.
 const CHANGES_AT_A_TIME: i32 = 1000;
 
-/// The word for programs in a refusal.
-fn reason(status: &Status) -> String {
-    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+/// The word for programs in a refusal; empty: it has none.
+pub(super) fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
 fn internal(what: &str, status: &Status) -> Error {
@@ -26,13 +26,7 @@ fn internal(what: &str, status: &Status) -> Error {
 impl Replication {
     /// Checks that a repository is there.
     pub(super) async fn check_repository(&self, project: &str, repository: &str) -> Result<(), Error> {
-        let request = artifact::GetRepositoryRequest { project: project.to_owned(), repository: repository.to_owned() };
-        let Err(status) = self.artifacts.clone().get_repository(request).await else { return Ok(()) };
-        let is_missing = matches!(status.code(), Code::NotFound | Code::InvalidArgument);
-        if is_missing {
-            return Err(Error::RepositoryNotFound(repository.to_owned()));
-        }
-        Err(internal("a repository cannot be read", &status))
+        self.repository_type(project, repository).await.map(|_| ())
     }
 
     /// What a repository holds.
@@ -44,7 +38,10 @@ impl Replication {
         let request = artifact::GetRepositoryRequest { project: project.to_owned(), repository: repository.to_owned() };
         match self.artifacts.clone().get_repository(request).await {
             Ok(found) => Ok(found.into_inner().repository.unwrap_or_default().r#type()),
-            Err(status) if status.code() == Code::NotFound => Err(Error::RepositoryNotFound(repository.to_owned())),
+            // A name that none can have is one that is not there.
+            Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => {
+                Err(Error::RepositoryNotFound(repository.to_owned()))
+            }
             Err(status) => Err(internal("a repository cannot be read", &status)),
         }
     }

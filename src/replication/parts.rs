@@ -117,6 +117,6 @@ impl Replication {
 
     /// The time, in microseconds since the epoch, as records have it.
     pub(super) fn now_us(&self) -> u64 {
-        u64::try_from(self.clock.now().nanos() / 1000).unwrap_or(0)
+        self.clock.now().micros()
     }
 }

@@ -170,7 +170,7 @@ impl LiveRun {
     pub(super) fn log(&self, level: &str, text: &str) {
         let mut lines = self.lines.lock();
         if lines.len() < MAX_WAITING_LINES {
-            let time_us = u64::try_from(self.clock.now().nanos() / 1000).unwrap_or(0);
+            let time_us = self.clock.now().micros();
             lines.push_back(ExecutionLogRecord { time_us, level: level.to_owned(), text: cut(text).to_owned() });
         }
     }

@@ -35,9 +35,9 @@ impl TaskId {
         TaskId { project: record.project.clone(), repository: record.repository.clone(), name: record.name.clone() }
     }
 
-    /// The name that it has on the whole server.
-    pub(super) fn full_name(&self) -> String {
-        format!("{}/{}/{}", self.project, self.repository, self.name)
+    /// The task of a run.
+    pub(super) fn of_run(run: &ExecutionRecord) -> Self {
+        TaskId { project: run.project.clone(), repository: run.repository.clone(), name: run.name.clone() }
     }
 
     pub(super) fn key(&self) -> crate::store::Key {
@@ -45,6 +45,7 @@ impl TaskId {
     }
 }
 
+/// The name that it has on the whole server.
 impl std::fmt::Display for TaskId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}/{}", self.project, self.repository, self.name)

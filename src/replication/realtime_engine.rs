@@ -86,7 +86,7 @@ impl Engine for RealtimeEngine {
                 ) => continue,
                 Err(Error::ShuttingDown) => return Ok(None),
                 Err(error) => {
-                    let task = TaskId::of(&record).full_name();
+                    let task = TaskId::of(&record).to_string();
                     tracing::warn!(task, %error, "the changes for a task cannot be followed");
                     replication.now_us() + RETRY_AFTER_US
                 }

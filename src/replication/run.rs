@@ -94,11 +94,7 @@ impl Replication {
         live: &Arc<LiveRun>,
         log: &Arc<RunLog>,
     ) -> Result<End, Error> {
-        let id = TaskId {
-            project: record.project.clone(),
-            repository: record.repository.clone(),
-            name: record.name.clone(),
-        };
+        let id = TaskId::of_run(record);
         let job = match self.job(&id).await {
             Ok(job) if job.record.key == record.task_key => job,
             Ok(_) | Err(Error::TaskNotFound(_)) => return Ok(End::failed("the task was deleted")),

@@ -62,7 +62,7 @@ impl Engine for ScheduleEngine {
                     Ok(next_us) => next_us,
                     // One task does not hold up the others.
                     Err(error) => {
-                        let task = TaskId::of(&record).full_name();
+                        let task = TaskId::of(&record).to_string();
                         tracing::warn!(task, %error, "a task was not queued when it was due");
                         replication.now_us() + 1_000_000
                     }
@@ -119,7 +119,7 @@ impl Replication {
             Tick::Skipped => {
                 metrics::counter!("steward_replication_ticks_skipped_total").increment(1);
                 let running = &seen.active_execution;
-                tracing::warn!(task = task.full_name(), running, "a task was due while it still ran: left out");
+                tracing::warn!(%task, running, "a task was due while it still ran: left out");
             }
             Tick::Gone => {}
         }

@@ -16,8 +16,8 @@ use tonic::{Request, Response, Status};
 
 use super::error::Error;
 use super::parts::Replication;
-use crate::auth::Identity;
-use crate::error::{Category, Failure};
+use crate::auth::message_and_user;
+use crate::error::Failure;
 
 /// What the streaming calls answer.
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -57,12 +57,8 @@ fn answer<T>(result: Result<T, Error>) -> Result<Response<T>, Status> {
 
 /// The message of a request, and the user who sends it; empty: nobody is asked who they are.
 fn open<T>(request: Request<T>) -> Result<(T, String), Status> {
-    let Some(identity) = request.extensions().get::<Identity>() else {
-        // Without a user everything is allowed, so nobody gets here by a way that asks nobody.
-        return Err(Failure::new(Category::Internal, "INTERNAL", "a call has not passed the authentication").into());
-    };
-    let user = identity.user.clone().unwrap_or_default();
-    Ok((request.into_inner(), user))
+    let (message, user) = message_and_user(request)?;
+    Ok((message, user.unwrap_or_default()))
 }
 
 #[tonic::async_trait]

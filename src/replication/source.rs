@@ -8,9 +8,9 @@ use steward_proto::artifact::v1 as artifact;
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use steward_proto::artifact::v1::download_blob_response::Part;
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 
 use super::local::LocalChannel;
+use super::local_calls::reason;
 use super::target::{BlobSource, TargetError};
 
 /// How many things are asked for at a time.
@@ -53,10 +53,6 @@ impl From<SourceError> for TargetError {
     fn from(error: SourceError) -> Self {
         TargetError::Source(error.to_string())
     }
-}
-
-fn reason(status: &Status) -> String {
-    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
 }
 
 /// Some things, and where to go on.

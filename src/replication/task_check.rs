@@ -86,7 +86,7 @@ impl Replication {
         registry: &mut RegistryTarget,
         answered: &mut Answered,
     ) -> Result<TargetUrl, Error> {
-        let name = task.full_name();
+        let name = task.to_string();
         if name.len() > MAX_FULL_NAME_BYTES {
             return Err(Error::invalid(
                 "name",

@@ -44,7 +44,7 @@ impl Replication {
                 return Ok(Some((record, config)));
             }
         }
-        Err(Error::Internal(format!("what task {:?} is to do cannot be read", task.full_name())))
+        Err(Error::Internal(format!("what task {:?} is to do cannot be read", task.to_string())))
     }
 
     /// What the task of this record is to do. Nothing: it was changed meanwhile.

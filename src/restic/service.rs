@@ -16,8 +16,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::error::Error;
 use super::repositories::Repositories;
-use crate::auth::Identity;
-use crate::error::{Category, Failure};
+use crate::auth::message_and_user;
+use crate::error::Failure;
 
 /// What the streaming calls answer.
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -46,23 +46,13 @@ fn status(error: Error) -> Status {
     Failure::from(error).into()
 }
 
-/// The message of a request, and the user who sends it.
-fn open<T>(request: Request<T>) -> Result<(T, Option<String>), Status> {
-    let Some(identity) = request.extensions().get::<Identity>() else {
-        // Without a user everything is allowed, so nobody gets here by a way that asks nobody.
-        return Err(Failure::new(Category::Internal, "INTERNAL", "a call has not passed the authentication").into());
-    };
-    let user = identity.user.clone();
-    Ok((request.into_inner(), user))
-}
-
 #[tonic::async_trait]
 impl ObjectService for ObjectServer {
     async fn create_repository(
         &self,
         request: Request<api::CreateRepositoryRequest>,
     ) -> Result<Response<api::CreateRepositoryResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_create(request, user.as_deref()).await)
     }
 
@@ -70,7 +60,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::GetRepositoryRequest>,
     ) -> Result<Response<api::GetRepositoryResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_get_repository(request, user.as_deref()).await)
     }
 
@@ -78,7 +68,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::ListRepositoriesRequest>,
     ) -> Result<Response<api::ListRepositoriesResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_list_repositories(&request, user.as_deref()))
     }
 
@@ -86,7 +76,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::UpdateRepositoryRequest>,
     ) -> Result<Response<api::UpdateRepositoryResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_update(request, user.as_deref()).await)
     }
 
@@ -104,7 +94,7 @@ impl ObjectService for ObjectServer {
     ) -> Result<Response<api::UploadResponse>, Status> {
         // Before the first part is asked for, or the chunks come as messages.
         let chunks = request.extensions().get::<Direct<Chunks>>().and_then(Direct::take);
-        let (parts, user) = open(request)?;
+        let (parts, user) = message_and_user(request)?;
         self.handle_upload(parts, chunks, user.as_deref()).await.map(Response::new)
     }
 
@@ -112,7 +102,7 @@ impl ObjectService for ObjectServer {
 
     async fn download(&self, request: Request<api::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
         let direct = request.extensions().get::<Direct<Pieces>>().cloned();
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_download(request, direct, user.as_deref()).await)
     }
 
@@ -120,7 +110,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::GetObjectRequest>,
     ) -> Result<Response<api::GetObjectResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_get_object(request, user.as_deref()).await)
     }
 
@@ -128,7 +118,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::ListObjectsRequest>,
     ) -> Result<Response<api::ListObjectsResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_list_objects(request, user.as_deref()).await)
     }
 
@@ -138,7 +128,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::StreamObjectsRequest>,
     ) -> Result<Response<Self::StreamObjectsStream>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_stream_objects(request, user.as_deref()).await)
     }
 
@@ -146,7 +136,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::DeleteObjectRequest>,
     ) -> Result<Response<api::DeleteObjectResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_delete(request, user.as_deref()).await)
     }
 
@@ -154,7 +144,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::ListDeletedObjectsRequest>,
     ) -> Result<Response<api::ListDeletedObjectsResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_list_deleted(request, user.as_deref()).await)
     }
 
@@ -162,14 +152,14 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::UndeleteObjectsRequest>,
     ) -> Result<Response<api::UndeleteObjectsResponse>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_undelete(request, user.as_deref()).await)
     }
 
     type WatchStream = Answers<api::WatchResponse>;
 
     async fn watch(&self, request: Request<api::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_watch(request, user.as_deref()).await)
     }
 
@@ -179,7 +169,7 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::VerifyRepositoryRequest>,
     ) -> Result<Response<Self::VerifyRepositoryStream>, Status> {
-        let (request, user) = open(request)?;
+        let (request, user) = message_and_user(request)?;
         answer(self.handle_verify(request, user.as_deref()).await)
     }
 }

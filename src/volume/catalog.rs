@@ -162,7 +162,7 @@ impl Catalog {
 
 /// Microseconds since the epoch.
 pub(super) fn micros(time: crate::clock::Timestamp) -> u64 {
-    u64::try_from(time.nanos() / 1000).unwrap_or(0)
+    time.micros()
 }
 
 /// Sets aside numbers for the layers of this run, which no other run gives out, and returns the first.

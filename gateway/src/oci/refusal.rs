@@ -13,14 +13,10 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use super::path;
-use crate::answer::CHALLENGE;
+use crate::answer::{CHALLENGE, INTERNAL, in_general};
 use crate::feed::{self, Fault};
 use crate::incoming::Interruption;
 use crate::upstream::{Call, Failure};
-
-const INTERNAL: &str = "internal error";
-/// When to try again, in seconds, unless the service knows better.
-const RETRY_SECONDS: u64 = 1;
 
 /// An error as the client reads it.
 #[derive(Debug)]
@@ -90,8 +86,8 @@ impl Refusal {
         refusal.detail = metadata("digest").cloned();
         match status {
             StatusCode::UNAUTHORIZED => refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)),
-            StatusCode::TOO_MANY_REQUESTS => refusal.with(RETRY_AFTER, retry_after(failure)),
-            StatusCode::SERVICE_UNAVAILABLE => refusal.reported(failure).with(RETRY_AFTER, retry_after(failure)),
+            StatusCode::TOO_MANY_REQUESTS => refusal.with(RETRY_AFTER, failure.retry_after()),
+            StatusCode::SERVICE_UNAVAILABLE => refusal.reported(failure).with(RETRY_AFTER, failure.retry_after()),
             StatusCode::INTERNAL_SERVER_ERROR | StatusCode::GATEWAY_TIMEOUT => refusal.reported(failure),
             StatusCode::RANGE_NOT_SATISFIABLE => match metadata("size").and_then(|size| size.parse().ok()) {
                 Some(size) => Self::unsatisfiable(size),
@@ -158,23 +154,6 @@ fn by_code(code: Code) -> (StatusCode, &'static str) {
             (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN")
         }
     }
-}
-
-/// What a status says by itself, for failures whose words are not meant for clients.
-fn in_general(status: StatusCode) -> Cow<'static, str> {
-    Cow::Borrowed(match status {
-        StatusCode::INTERNAL_SERVER_ERROR => INTERNAL,
-        StatusCode::SERVICE_UNAVAILABLE => "temporarily unavailable",
-        StatusCode::GATEWAY_TIMEOUT => "no answer in time",
-        status => return Cow::Owned(status.canonical_reason().unwrap_or(INTERNAL).to_lowercase()),
-    })
-}
-
-fn retry_after(failure: &Failure) -> HeaderValue {
-    let delay = failure.status().get_details_retry_info().and_then(|info| info.retry_delay);
-    // Rounded up: who comes early is refused again.
-    let seconds = delay.map_or(RETRY_SECONDS, |delay| delay.as_secs() + u64::from(delay.subsec_nanos() > 0));
-    HeaderValue::from(seconds.max(RETRY_SECONDS))
 }
 
 impl From<path::Error> for Refusal {

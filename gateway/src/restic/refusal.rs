@@ -15,16 +15,12 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use tonic::Code;
-use tonic_types::{ErrorInfo, StatusExt};
+use tonic_types::ErrorInfo;
 
 use super::path;
-use crate::answer::CHALLENGE;
+use crate::answer::{CHALLENGE, INTERNAL, in_general};
 use crate::range::Malformed;
 use crate::upstream::{Call, Failure};
-
-const INTERNAL: &str = "internal error";
-/// When to try again, in seconds, unless the service knows better.
-const RETRY_SECONDS: u64 = 1;
 
 /// An error as the client reads it.
 #[derive(Debug)]
@@ -56,8 +52,8 @@ impl Refusal {
         match status {
             StatusCode::RANGE_NOT_SATISFIABLE => Self::unsatisfiable(info.as_ref()),
             StatusCode::UNAUTHORIZED => told.with(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)),
-            StatusCode::TOO_MANY_REQUESTS => told.with(RETRY_AFTER, retry_after(failure)),
-            StatusCode::SERVICE_UNAVAILABLE => Self::reported(failure, status).with(RETRY_AFTER, retry_after(failure)),
+            StatusCode::TOO_MANY_REQUESTS => told.with(RETRY_AFTER, failure.retry_after()),
+            StatusCode::SERVICE_UNAVAILABLE => Self::reported(failure, status).with(RETRY_AFTER, failure.retry_after()),
             StatusCode::INTERNAL_SERVER_ERROR | StatusCode::GATEWAY_TIMEOUT => Self::reported(failure, status),
             _ => told,
         }
@@ -121,23 +117,6 @@ fn status(code: Code, reason: Option<&str>) -> StatusCode {
             _,
         ) => StatusCode::INTERNAL_SERVER_ERROR,
     }
-}
-
-/// What a status says by itself, for failures whose words are not meant for clients.
-fn in_general(status: StatusCode) -> Cow<'static, str> {
-    Cow::Borrowed(match status {
-        StatusCode::INTERNAL_SERVER_ERROR => INTERNAL,
-        StatusCode::SERVICE_UNAVAILABLE => "temporarily unavailable",
-        StatusCode::GATEWAY_TIMEOUT => "no answer in time",
-        status => return Cow::Owned(status.canonical_reason().unwrap_or(INTERNAL).to_lowercase()),
-    })
-}
-
-fn retry_after(failure: &Failure) -> HeaderValue {
-    let delay = failure.status().get_details_retry_info().and_then(|info| info.retry_delay);
-    // Rounded up: who comes early is refused again.
-    let seconds = delay.map_or(RETRY_SECONDS, |delay| delay.as_secs() + u64::from(delay.subsec_nanos() > 0));
-    HeaderValue::from(seconds.max(RETRY_SECONDS))
 }
 
 impl From<path::Error> for Refusal {

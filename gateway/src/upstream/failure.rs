@@ -2,7 +2,7 @@
 //!
 //! An API maps the reasons that it documents to its own answers and leaves the others to [`Failure::report`].
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tonic::{Code, Status};
 use tonic_types::{ErrorInfo, StatusExt};
 use tracing::{error, warn};
@@ -13,6 +13,9 @@ use crate::answer::{CHALLENGE, PlainError};
 const DOMAIN: &str = "steward";
 /// What tonic says, with the code `Cancelled`, when a timeout of its own ends a call.
 const TONIC_TIMEOUT: &str = "Timeout expired";
+
+/// When to try again, in seconds, unless the service knows better.
+const RETRY_SECONDS: u64 = 1;
 
 const INTERNAL: PlainError = PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, "内部错误");
 const UNAVAILABLE: PlainError = PlainError::new(StatusCode::SERVICE_UNAVAILABLE, "服务暂时不可用，请稍后重试");
@@ -89,6 +92,14 @@ impl Failure {
     /// What the service answered.
     pub(crate) fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// When to try again: when the service says, and not at once.
+    pub(crate) fn retry_after(&self) -> HeaderValue {
+        let delay = self.status.get_details_retry_info().and_then(|info| info.retry_delay);
+        // Rounded up: who comes early is refused again.
+        let seconds = delay.map_or(RETRY_SECONDS, |delay| delay.as_secs() + u64::from(delay.subsec_nanos() > 0));
+        HeaderValue::from(seconds.max(RETRY_SECONDS))
     }
 
     /// Tells whether the call was ended because it took too long.

@@ -20,9 +20,9 @@ use steward_proto::artifact::v1::{
 };
 use tonic::{Code, Response, Status};
 
-use self::answer::reason;
 use self::channel::Channel;
 use super::super::local::MAX_MESSAGE_BYTES;
+use super::super::local_calls::reason;
 use super::connect::Connector;
 use super::content::{Counter, while_it_moves};
 use super::limits::Limits;

@@ -5,16 +5,12 @@ use std::error::Error as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::super::super::local_calls::reason;
 use super::super::TargetError;
 use super::channel::Broken;
 
 /// How much of a message is told.
 const MAX_CHARACTERS: usize = 300;
-
-/// The reason of an error, as the protocol names it; empty: it has none.
-pub(super) fn reason(status: &Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
-}
 
 /// What an error means for whoever copies to `name`.
 pub(super) fn error(name: &str, status: &Status) -> TargetError {

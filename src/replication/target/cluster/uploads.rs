@@ -10,11 +10,11 @@ use steward_proto::artifact::v1::{
 };
 use tonic::Code;
 
+use super::super::super::local_calls::reason;
 use super::super::content::{Content, Counter};
 use super::super::push::{Begun, Push, Trouble, Uploads, push};
 use super::super::{BlobPush, BlobRef, Pushed, Session, TargetError};
 use super::Cluster;
-use super::answer::reason;
 
 /// How many times longer than usual it may be silent when a blob is whole: it reads it all once more.
 const FINISH_PATIENCE: u32 = 10;

@@ -5,7 +5,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::super::content::Content;
-use super::super::http::Request;
+use super::super::http::{Request, Response};
 use super::super::retry::retried;
 use super::super::{ManifestPut, TargetError};
 use super::auth::Scope;
@@ -40,16 +40,21 @@ impl Registry {
         self.url(name, &format!("manifests/{reference}"))
     }
 
-    /// The digest that the registry says a tag or digest stands for; one that it does not say is computed.
-    pub(super) async fn digest_of(&self, name: &str, reference: &str) -> Result<Option<String>, TargetError> {
-        let mut request = Request::new(Method::HEAD, self.manifest_url(name, reference)?);
+    /// Asks for a manifest; `None`: it is not there.
+    async fn ask_manifest(&self, method: Method, name: &str, reference: &str) -> Result<Option<Response>, TargetError> {
+        let mut request = Request::new(method, self.manifest_url(name, reference)?);
         request.headers.insert(ACCEPT, header(ACCEPTED));
         let response = self.call(&Scope::push(name), request).await?;
         match response.status {
-            StatusCode::NOT_FOUND => return Ok(None),
-            status if status.is_success() => {}
-            _ => return Err(self.error(reference, response).await),
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(response)),
+            _ => Err(self.error(reference, response).await),
         }
+    }
+
+    /// The digest that the registry says a tag or digest stands for; one that it does not say is computed.
+    pub(super) async fn digest_of(&self, name: &str, reference: &str) -> Result<Option<String>, TargetError> {
+        let Some(response) = self.ask_manifest(Method::HEAD, name, reference).await? else { return Ok(None) };
         let said = response.header("docker-content-digest").and_then(|said| said.parse::<Digest>().ok());
         response.finish().await;
         let is_asked_for = reference.parse::<Digest>().is_ok();
@@ -65,14 +70,7 @@ impl Registry {
 
     /// Reads a manifest.
     pub(super) async fn read_manifest(&self, name: &str, reference: &str) -> Result<Option<Read>, TargetError> {
-        let mut request = Request::new(Method::GET, self.manifest_url(name, reference)?);
-        request.headers.insert(ACCEPT, header(ACCEPTED));
-        let response = self.call(&Scope::push(name), request).await?;
-        match response.status {
-            StatusCode::NOT_FOUND => return Ok(None),
-            status if status.is_success() => {}
-            _ => return Err(self.error(reference, response).await),
-        }
+        let Some(response) = self.ask_manifest(Method::GET, name, reference).await? else { return Ok(None) };
         let media_type = response.header(CONTENT_TYPE).unwrap_or_default().to_owned();
         let content = response.bytes(MAX_MANIFEST_BYTES).await?;
         Ok(Some(Read { media_type, content }))
