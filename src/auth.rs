@@ -4,7 +4,8 @@
 //! - `caller` tells services who sends a message.
 //! - `layer` is in front of every service; `authenticator` is what it asks.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
-//! - `bearer` is what kinds of tokens have in common.
+//! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself.
+//! - `service` is the gRPC face of tokens and rights.
 //! - `credentials` reads what a request brings along, `origin` where it comes from, and which proxies are believed.
 //! - `htpasswd` is the format of the file of users, `fresh_file` reads files again when they change.
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
@@ -30,6 +31,8 @@ mod origin;
 mod refusal;
 mod relay;
 pub mod rights;
+mod service;
+mod tokens;
 mod user_name;
 mod verify;
 
@@ -44,6 +47,8 @@ pub use self::gate::Passage;
 pub use self::layer::{AuthLayer, Authenticated};
 pub use self::relay::Relay;
 pub use self::rights::Grants;
+pub use self::service::AuthServer;
+pub use self::tokens::Tokens;
 pub use self::user_name::is_user_name;
 
 /// The caller of a request.

@@ -4,6 +4,7 @@
 
 mod age;
 pub mod artifact;
+pub mod auth;
 pub(crate) mod backoff;
 mod command;
 pub mod connect;
@@ -32,6 +33,7 @@ pub mod task;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
+pub mod token;
 pub mod video;
 pub mod volume;
 pub mod worker;

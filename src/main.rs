@@ -44,6 +44,10 @@ enum Command {
     Artifact(Box<cli::artifact::ArtifactArgs>),
     /// Copies artifacts to registries and to other Stewards.
     Replication(Box<cli::replication::ReplicationArgs>),
+    /// Tells who you are to a server, and who may do what.
+    Auth(Box<cli::auth::AuthArgs>),
+    /// Makes, lists and revokes tokens by which programs sign in.
+    Token(Box<cli::token::TokenArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -190,6 +194,8 @@ async fn run(command: Command) -> ExitCode {
         Command::Volume(args) => return cli::volume::run(*args).await,
         Command::Artifact(args) => return cli::artifact::run(*args).await,
         Command::Replication(args) => return cli::replication::run(*args).await,
+        Command::Auth(args) => return cli::auth::run(*args).await,
+        Command::Token(args) => return cli::token::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
+use steward_proto::auth::v1::rights_service_server::RightsServiceServer;
+use steward_proto::auth::v1::token_service_server::TokenServiceServer;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
 use steward_proto::replication::v1::cluster_service_server::ClusterServiceServer;
 use steward_proto::replication::v1::replication_service_server::ReplicationServiceServer;
@@ -26,7 +28,7 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use super::timeout::TimeoutLayer;
 use super::{artifacts, methods};
 use crate::artifact::ArtifactServer;
-use crate::auth::{AuthLayer, Authenticator};
+use crate::auth::{AuthLayer, AuthServer, Authenticator};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
@@ -43,6 +45,8 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// The services whose health is told by name.
 pub(super) const SERVICES: &[&str] = &[
     "steward.artifact.v1.ArtifactService",
+    "steward.auth.v1.RightsService",
+    "steward.auth.v1.TokenService",
     "steward.lock.v1.LockService",
     "steward.replication.v1.ClusterService",
     "steward.replication.v1.ReplicationService",
@@ -66,6 +70,7 @@ pub(super) fn areas(
     farm: FarmServer,
     volumes: VolumeServer,
     copied: artifacts::Servers,
+    auth: AuthServer,
 ) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(object_service(objects))
@@ -82,6 +87,8 @@ pub(super) fn areas(
         .add_service(artifact_service(copied.artifacts))
         .add_service(ReplicationServiceServer::new(copied.replication).max_decoding_message_size(MAX_CHUNK_BYTES))
         .add_service(ClusterServiceServer::new(copied.clusters).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(TokenServiceServer::new(auth.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(RightsServiceServer::new(auth).max_decoding_message_size(MAX_REQUEST_BYTES))
 }
 
 /// The service of artifacts, which replication calls too.

@@ -21,7 +21,7 @@ use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
-use crate::auth::{Authenticator, Relay};
+use crate::auth::{AuthServer, Authenticator, Bearers, Relay, Tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
@@ -49,6 +49,13 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let authenticator = Authenticator::from_config(&config.auth)?;
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
     let store = open_store(&config, &data).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let tokens = Tokens::open(Arc::clone(&store) as Arc<dyn Store>, clock).await?;
+    let authenticator = if config.auth.is_asked_for() {
+        authenticator.with_tokens(vec![Arc::clone(&tokens) as Arc<dyn Bearers>])
+    } else {
+        authenticator
+    };
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
@@ -73,7 +80,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
-    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied);
+    let auth = AuthServer::new(authenticator.clone(), tokens);
+    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied, auth);
     let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());

@@ -75,7 +75,7 @@ impl Scopes {
         self.0.iter()
     }
 
-    pub(super) fn give(&self, area: Area, right: Right, resource: Option<&str>, user: Option<&str>) -> bool {
+    pub(in crate::auth) fn give(&self, area: Area, right: Right, resource: Option<&str>, user: Option<&str>) -> bool {
         self.0.iter().any(|scope| scope.gives(area, right, resource, user))
     }
 }
