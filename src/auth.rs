@@ -7,7 +7,7 @@
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
 //! - `logins` puts these together, and `attempts` decides how long somebody who was wrong
 //!   has to wait.
-//! - `relay` is for a gateway on its own: it passes on only what may be believed.
+//! - `relay` is for a gateway on its own: it passes on only what may be believed, and `vouch` is how the server believes it.
 
 mod attempts;
 mod authenticator;
@@ -24,6 +24,7 @@ mod relay;
 mod user_file;
 mod user_name;
 mod verify;
+mod vouch;
 
 use std::net::IpAddr;
 
@@ -33,6 +34,7 @@ pub use self::error::Error;
 pub use self::layer::{AuthLayer, Authenticated};
 pub use self::relay::Relay;
 pub use self::user_name::is_user_name;
+pub use self::vouch::{Vouched, Vouching};
 
 /// The caller of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

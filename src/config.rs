@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::access::{Auth, Tls, TlsVersion};
 pub use self::artifacts::Artifacts;
 pub use self::check::Error;
-pub use self::gateway::{AbsentSuccess, Gateway};
+pub use self::gateway::{AbsentSuccess, Gateway, Upstream};
 pub use self::listen::Listen;
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
@@ -77,7 +77,8 @@ pub struct Server {
     /// How many connections each HTTP port may have; one address of another machine, a quarter of them. When there are
     /// as many, further ones wait. No more than the limit of open files allows.
     pub max_connections: usize,
-    /// Let anybody read the metrics of the HTTP port although callers are asked who they are.
+    /// Let anybody read the metrics of the HTTP port although callers are asked who they are; with a gateway on its own,
+    /// others than this machine and those who show a certificate.
     pub open_metrics: bool,
 }
 

@@ -106,11 +106,37 @@ struct ServeArgs {
 
 #[derive(Debug, Args)]
 struct GatewayArgs {
-    /// The gRPC address of the server, such as `http://10.0.0.1:50051`.
+    /// The gRPC address of the server, such as `https://10.0.0.1:50051`.
     #[arg(long, value_name = "URL")]
     upstream: String,
+    /// Certificates in PEM that are trusted there instead of those of the system.
+    #[arg(long, value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
+    /// The certificate that the gateway shows there, in PEM.
+    #[arg(long, value_name = "FILE", requires = "upstream_key")]
+    upstream_cert: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "upstream_cert")]
+    upstream_key: Option<PathBuf>,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+impl GatewayArgs {
+    fn load(&self) -> Result<Config, String> {
+        let mut flags = Vec::new();
+        for (setting, path) in [
+            ("gateway.upstream.ca", &self.upstream_ca),
+            ("gateway.upstream.cert", &self.upstream_cert),
+            ("gateway.upstream.key", &self.upstream_key),
+        ] {
+            if let Some(path) = path {
+                let path = path.to_str().ok_or_else(|| format!("{setting}: the path is not UTF-8"))?;
+                flags.push((setting, path.to_owned()));
+            }
+        }
+        self.common.load(flags)
+    }
 }
 
 impl CommonArgs {
@@ -215,7 +241,7 @@ async fn serve(args: &ServeArgs) -> Result<(), String> {
 }
 
 async fn gateway(args: &GatewayArgs) -> Result<(), String> {
-    let config = args.common.load(Vec::new())?;
+    let config = args.load()?;
     telemetry::start_logging(&config.log)?;
     server::gateway(config, &args.upstream).await.map_err(|error| error.to_string())
 }

@@ -12,6 +12,7 @@ use super::credentials::Credentials;
 use super::logins::Logins;
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
+use super::vouch::VOUCHED_IDENTITY;
 use super::{Error, Identity, is_user_name};
 use crate::config;
 use crate::error::Failure;
@@ -171,7 +172,7 @@ pub(super) fn parse_header(name: &str) -> Result<HeaderName, Error> {
         return Err(refuse("is reserved by gRPC"));
     }
     let taken = ["authorization", "x-forwarded-for", "x-request-id", "te", "content-type", "user-agent", "host"];
-    if taken.contains(&text) {
+    if taken.contains(&text) || header == VOUCHED_IDENTITY {
         return Err(refuse("has another meaning"));
     }
     Ok(header)
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn a_header_that_cannot_name_a_user_is_an_error_that_names_the_setting() {
         assert_eq!(parse_header("X-Remote-User").unwrap(), "x-remote-user");
-        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For"] {
+        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For", "X-Steward-Identity"] {
             let error = parse_header(odd).unwrap_err();
             assert!(error.to_string().contains("auth.proxy_header"), "{error}");
         }

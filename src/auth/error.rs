@@ -30,6 +30,14 @@ pub enum Error {
         /// Which.
         entry: String,
     },
+    /// The keys that gateways sign with cannot be used.
+    #[error("configuration: auth.gateway_key: {path}: {problem}", path = path.display())]
+    GatewayKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// The system has no randomness.
     #[error("cannot get random bytes: {0}")]
     Random(#[from] getrandom::Error),

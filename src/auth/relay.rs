@@ -1,10 +1,15 @@
 //! What a gateway on its own passes on to its server: as a proxy does, only what may be believed.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, Request};
+use steward_gateway::ClientUser;
 
 use super::Error;
 use super::authenticator::parse_header;
 use super::origin::{FORWARDED_FOR, Proxies, peer};
+use super::vouch::{VOUCHED_IDENTITY, Voucher};
 use crate::config;
 
 /// Cleans the calls of a gateway: the server takes the gateway's word for the user and for the client's address, so
@@ -13,13 +18,15 @@ use crate::config;
 pub struct Relay {
     proxies: Proxies,
     user_header: Option<HeaderName>,
+    voucher: Option<Arc<Voucher>>,
 }
 
 impl Relay {
-    /// With the proxies that are in front of the gateway.
+    /// With the proxies that are in front of the gateway. Reads the key that it signs with.
     pub fn from_config(auth: &config::Auth) -> Result<Self, Error> {
         let user_header = auth.proxy_header.as_deref().map(parse_header).transpose()?;
-        Ok(Relay { proxies: Proxies::from_config(auth)?, user_header })
+        let voucher = auth.gateway_key.as_deref().map(Voucher::open).transpose()?.map(Arc::new);
+        Ok(Relay { proxies: Proxies::from_config(auth)?, user_header, voucher })
     }
 
     /// The header in which a proxy names the user, if one does.
@@ -27,11 +34,17 @@ impl Relay {
         self.user_header.clone()
     }
 
-    /// Drops what the peer may not say, and adds the peer to the addresses of the way.
+    /// Drops what the peer may not say, adds the peer to the addresses of the way, and says who the peer is if its
+    /// certificate says so.
     pub fn clean<B>(&self, mut request: Request<B>) -> Request<B> {
         let peer = peer(request.extensions());
+        let client = self.proxies.client(peer, request.headers());
         let headers = request.headers_mut();
-        if !self.proxies.trust(peer) {
+        headers.remove(VOUCHED_IDENTITY);
+        let mut names_user = false;
+        if self.proxies.trust(peer) {
+            names_user = self.user_header.as_ref().is_some_and(|name| headers.contains_key(name));
+        } else {
             headers.remove(FORWARDED_FOR);
             if let Some(name) = &self.user_header {
                 headers.remove(name);
@@ -41,7 +54,18 @@ impl Relay {
         if let Some(address) = address {
             headers.append(FORWARDED_FOR, address);
         }
+        // A proxy that names the user has shown a certificate of its own.
+        if !names_user && let Some(word) = self.vouch(&request, client) {
+            request.headers_mut().insert(VOUCHED_IDENTITY, word);
+        }
         request
+    }
+
+    fn vouch<B>(&self, request: &Request<B>, address: Option<IpAddr>) -> Option<HeaderValue> {
+        let ClientUser(user) = request.extensions().get()?;
+        let mut word = self.voucher.as_ref()?.vouch(user, address, request.uri().path())?;
+        word.set_sensitive(true);
+        Some(word)
     }
 }
 
@@ -50,6 +74,8 @@ mod tests {
     use steward_gateway::Peer;
 
     use super::*;
+    use crate::auth::Vouching;
+    use crate::clock::{Clock as _, SystemClock, Timestamp};
 
     fn cleaned(peer: Option<Peer>) -> (Vec<String>, bool) {
         let auth = config::Auth {
@@ -72,5 +98,42 @@ mod tests {
         assert_eq!(cleaned(address("9.9.9.9")), (vec!["9.9.9.9".to_owned()], false));
         assert_eq!(cleaned(address("10.0.0.1")), (vec!["6.6.6.6".to_owned(), "10.0.0.1".to_owned()], true));
         assert_eq!(cleaned(None), (vec![], false));
+    }
+
+    #[test]
+    fn only_the_certificate_of_the_peer_says_who_it_is() {
+        let key = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(key.path(), "a key that only the two of them know").unwrap();
+        let auth = config::Auth {
+            proxy_header: Some("X-User".to_owned()),
+            trusted_proxies: vec!["10.0.0.0/8".to_owned()],
+            gateway_key: Some(key.path().to_owned()),
+            ..config::Auth::default()
+        };
+        let relay = Relay::from_config(&auth).unwrap();
+        let server = Vouching::open(Some(key.path()), Timestamp::from_nanos(0)).unwrap();
+        let path = "/steward.lock.v1.LockService/Acquire";
+        let said = |from: &str, certificate: Option<&str>, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().uri(path).extension(Peer(Some(from.parse().unwrap())));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            if let Some(user) = certificate {
+                request = request.extension(ClientUser(user.into()));
+            }
+            let request = relay.clean(request.body(()).unwrap());
+            let vouched = server.read(request.headers(), path, SystemClock::default().now());
+            vouched.map(|vouched| vouched.unwrap()).map(|vouched| (vouched.user, vouched.address.unwrap().to_string()))
+        };
+        let alice = |address: &str| Some(("alice".to_owned(), address.to_owned()));
+        let forged = said("9.9.9.9", Some("root"), &[]).map(|_| "1;1;AAAA;1;-;root;AAAA").unwrap();
+        assert_eq!(said("9.9.9.9", None, &[("x-steward-identity", forged)]), None);
+        assert_eq!(said("10.0.0.1", None, &[("x-steward-identity", forged)]), None, "not even a proxy");
+        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-steward-identity", forged)]), alice("9.9.9.9"));
+        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-forwarded-for", "6.6.6.6")]), alice("9.9.9.9"));
+        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-user", "root")]), alice("9.9.9.9"));
+        assert_eq!(said("10.0.0.1", Some("alice"), &[("x-forwarded-for", "6.6.6.6")]), alice("6.6.6.6"));
+        assert_eq!(said("10.0.0.1", Some("proxy"), &[("x-user", "alice")]), None, "the proxy says who it is");
+        assert_eq!(said("9.9.9.9", Some("no;body"), &[]), None);
     }
 }

@@ -18,6 +18,10 @@ pub struct Auth {
     /// Addresses and networks of proxies, or `unix` for those that come by a Unix socket: only they may name the user
     /// and the client's address. In the environment, with commas between.
     pub trusted_proxies: Vec<String>,
+    /// A file of keys that a gateway on its own and its server share, one a line, for their owner alone: the gateway
+    /// signs who its caller is with the first, the server believes all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_key: Option<PathBuf>,
 }
 
 /// The certificate of the HTTP ports. Without one they speak plain HTTP.

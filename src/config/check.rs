@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Auth, Config, Listen, Restic, Tls, Transcode};
+use super::{Auth, Config, Listen, Restic, Tls, Transcode, Upstream};
 use crate::auth::is_user_name;
 
 /// A setting that cannot be used, with its place.
@@ -94,6 +94,7 @@ impl Config {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }
         self.tls.check()?;
+        self.gateway.upstream.check()?;
         self.check_addresses()
     }
 
@@ -198,13 +199,25 @@ impl Auth {
 
 impl Tls {
     fn check(&self) -> Result<(), Error> {
-        let (setting, other) = match (&self.cert, &self.key) {
-            (Some(_), None) => ("tls.key", "tls.cert"),
-            (None, Some(_)) => ("tls.cert", "tls.key"),
-            (None, None) | (Some(_), Some(_)) => return Ok(()),
-        };
-        Err(Error::Invalid { setting, problem: format!("is missing, and {other} is of no use without it") })
+        check_pair([("tls.cert", self.cert.is_some()), ("tls.key", self.key.is_some())])
     }
+}
+
+impl Upstream {
+    fn check(&self) -> Result<(), Error> {
+        let (cert, key) = (self.cert.is_some(), self.key.is_some());
+        check_pair([("gateway.upstream.cert", cert), ("gateway.upstream.key", key)])
+    }
+}
+
+/// Two settings of which one is of no use without the other, and whether they are there.
+fn check_pair([(one, has_one), (other, has_other)]: [(&'static str, bool); 2]) -> Result<(), Error> {
+    let (setting, other) = match (has_one, has_other) {
+        (true, false) => (other, one),
+        (false, true) => (one, other),
+        (false, false) | (true, true) => return Ok(()),
+    };
+    Err(Error::Invalid { setting, problem: format!("is missing, and {other} is of no use without it") })
 }
 
 #[cfg(test)]
@@ -249,7 +262,12 @@ mod tests {
 
     #[test]
     fn a_certificate_without_its_key_is_refused_and_named() {
-        for (given, missing) in [("tls.cert", "tls.key"), ("tls.key", "tls.cert")] {
+        for (given, missing) in [
+            ("tls.cert", "tls.key"),
+            ("tls.key", "tls.cert"),
+            ("gateway.upstream.cert", "gateway.upstream.key"),
+            ("gateway.upstream.key", "gateway.upstream.cert"),
+        ] {
             let error = load(&[(given, "/file.pem")]).expect_err("half a pair").to_string();
             assert!(error.contains(&format!("{missing}: is missing")), "{error}");
         }

@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use tonic::transport::Endpoint;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
@@ -20,7 +19,7 @@ use super::data_dir::{DataDir, Purpose};
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
-use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
+use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, upstream, volumes};
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
@@ -39,8 +38,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls that one connection may have open.
 const MAX_STREAMS_PER_CONNECTION: u32 = 20_000;
-/// How long the gateway tries to reach its upstream.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves everything until a signal to stop or a failure of the disk.
 pub async fn serve(config: Config) -> Result<(), BoxError> {
@@ -128,13 +125,7 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
-    let channel = Endpoint::from_shared(upstream.to_owned())?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true)
-        .connect_lazy();
+    let channel = upstream::channel(upstream, &config.gateway.upstream)?;
     let socket = bind("http", &config.server.http.into()).await?;
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("http", socket.address())];
@@ -144,7 +135,8 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let restic_routes = steward_gateway::restic_router(cleaned.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
     // Only the upstream knows the users.
-    let (access, authenticator) = (MetricsAccess::Anyone, None);
+    let access = if config.server.open_metrics { MetricsAccess::Anyone } else { MetricsAccess::Local };
+    let authenticator = None;
     let readiness = readiness::of_upstream(channel);
     let operations = http::Operations { metrics: metrics.clone(), access, authenticator, readiness };
     let router = http::router(gateway, operations);

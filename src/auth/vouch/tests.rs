@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use tonic::Code;
+
+use super::*;
+
+const ACQUIRE: &str = "/steward.lock.v1.LockService/Acquire";
+const RELEASE: &str = "/steward.lock.v1.LockService/Release";
+const KEY: &str = "a key that only the two of them know";
+
+#[derive(Debug)]
+struct Still(Timestamp);
+
+#[async_trait::async_trait]
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    async fn sleep_until(&self, _: Timestamp) {
+        std::future::pending().await
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_nanos(seconds * 1_000_000_000)
+}
+
+fn gateway(key: &str, seconds: i64) -> Voucher {
+    Voucher::new(Keys::parse(key).unwrap(), Arc::new(Still(at(seconds)))).unwrap()
+}
+
+fn server(key: &str, since: i64) -> Vouching {
+    let keys = Keys::parse(key).unwrap();
+    Vouching(Some(Arc::new(Hearing { keys, since: at(since), seen: Mutex::default() })))
+}
+
+fn headers<const N: usize>(values: [&HeaderValue; N]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append(VOUCHED_IDENTITY, value.clone());
+    }
+    headers
+}
+
+/// What becomes of a word: the user, or the code and the message of the refusal.
+fn heard(server: &Vouching, value: &HeaderValue, path: &str, seconds: i64) -> Result<String, (Code, String)> {
+    let heard = server.read(&headers([value]), path, at(seconds)).expect("something is said");
+    heard.map(|vouched| vouched.user).map_err(|failure| {
+        let status = tonic::Status::from(failure);
+        (status.code(), status.message().to_owned())
+    })
+}
+
+#[test]
+fn a_word_is_believed_once_and_for_its_own_call() {
+    let (gateway, server) = (gateway(KEY, 1000), server(KEY, 0));
+    let address = Some("192.0.2.7".parse().unwrap());
+    let word = gateway.vouch("alice", address, ACQUIRE).unwrap();
+    assert_eq!(heard(&server, &word, RELEASE, 1000).unwrap_err().0, Code::Unauthenticated, "another method");
+    let vouched = server.read(&headers([&word]), ACQUIRE, at(1000)).unwrap().unwrap();
+    assert_eq!(vouched, Vouched { user: "alice".to_owned(), address });
+    let (code, problem) = heard(&server, &word, ACQUIRE, 1000).unwrap_err();
+    assert!(code == Code::Unauthenticated && problem.contains("said before"), "{problem}");
+    let next = gateway.vouch("alice", address, ACQUIRE).unwrap();
+    assert_eq!(heard(&server, &next, ACQUIRE, 1000).as_deref(), Ok("alice"));
+    let next = gateway.vouch("王小明", None, ACQUIRE).unwrap();
+    assert_eq!(heard(&server, &next, ACQUIRE, 1000).as_deref(), Ok("王小明"));
+}
+
+#[test]
+fn a_word_is_good_for_a_minute() {
+    let gateway = gateway(KEY, 1000);
+    for (seconds, is_good) in [(939, false), (940, true), (1060, true), (1061, false)] {
+        let word = gateway.vouch("alice", None, ACQUIRE).unwrap();
+        assert_eq!(heard(&server(KEY, 0), &word, ACQUIRE, seconds).is_ok(), is_good, "{seconds}");
+    }
+    let word = gateway.vouch("alice", None, ACQUIRE).unwrap();
+    assert_eq!(heard(&server(KEY, 1001), &word, ACQUIRE, 1002).unwrap_err().0, Code::Unavailable, "said before");
+}
+
+#[test]
+fn without_the_key_nobody_is_believed() {
+    let word = gateway(KEY, 1000).vouch("alice", None, ACQUIRE).unwrap();
+    let none = Vouching::open(None, at(0)).unwrap();
+    assert_eq!(heard(&none, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
+    let other = server("a key that somebody else has, who is not asked", 0);
+    assert_eq!(heard(&other, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
+    let server = server(KEY, 0);
+    assert!(server.read(&HeaderMap::new(), ACQUIRE, at(1000)).is_none(), "nothing is said");
+    assert!(server.read(&headers([&word, &word]), ACQUIRE, at(1000)).unwrap().is_err(), "two say something");
+    for odd in ["", "1", "1;2;3", "alice", ";;;;;;;", "1;1000000000;AAAA;1;-;root;AAAA"] {
+        let odd = HeaderValue::from_static(odd);
+        assert_eq!(heard(&server, &odd, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated, "{odd:?}");
+    }
+    assert_eq!(heard(&server, &word, ACQUIRE, 1000).as_deref(), Ok("alice"), "nothing of this counted");
+}
+
+#[test]
+fn nobody_with_a_name_that_cannot_be_is_vouched_for() {
+    let (gateway, server) = (gateway(KEY, 1000), server(KEY, 0));
+    assert_eq!(gateway.vouch("a;b", None, ACQUIRE), None);
+    assert_eq!(gateway.vouch("", None, ACQUIRE), None);
+    let word = Word { micros: 1_000_000_000, instance: [1; 16], number: 1, address: None, user: "a b".to_owned() };
+    let word = HeaderValue::try_from(word.sign(&Keys::parse(KEY).unwrap(), ACQUIRE)).unwrap();
+    assert_eq!(heard(&server, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
+}
