@@ -1,6 +1,5 @@
 //! What a gateway on its own passes on to its server: as a proxy does, only what may be believed.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Request};
@@ -9,7 +8,7 @@ use steward_gateway::ClientUser;
 use super::Error;
 use super::authenticator::parse_header;
 use super::origin::{FORWARDED_FOR, Proxies, peer};
-use super::vouch::{VOUCHED_IDENTITY, Voucher};
+use super::vouch::{VOUCHED_IDENTITY, Vouched, Voucher, unknown};
 use crate::config;
 
 /// Cleans the calls of a gateway: the server takes the gateway's word for the user and for the client's address, so
@@ -34,16 +33,16 @@ impl Relay {
         self.user_header.clone()
     }
 
-    /// Drops what the peer may not say, adds the peer to the addresses of the way, and says who the peer is if its
-    /// certificate says so.
+    /// Drops what the peer may not say, adds the peer to the addresses of the way, and says whether its certificate says
+    /// who it is.
     pub fn clean<B>(&self, mut request: Request<B>) -> Request<B> {
         let peer = peer(request.extensions());
         let client = self.proxies.client(peer, request.headers());
         let headers = request.headers_mut();
-        headers.remove(VOUCHED_IDENTITY);
-        let mut names_user = false;
+        let mut is_passed_on = false;
         if self.proxies.trust(peer) {
-            names_user = self.user_header.as_ref().is_some_and(|name| headers.contains_key(name));
+            let user_header = self.user_header.as_ref();
+            is_passed_on = user_header.into_iter().chain([&FORWARDED_FOR]).any(|name| headers.contains_key(name));
         } else {
             headers.remove(FORWARDED_FOR);
             if let Some(name) = &self.user_header {
@@ -54,18 +53,14 @@ impl Relay {
         if let Some(address) = address {
             headers.append(FORWARDED_FOR, address);
         }
-        // A proxy that names the user has shown a certificate of its own.
-        if !names_user && let Some(word) = self.vouch(&request, client) {
-            request.headers_mut().insert(VOUCHED_IDENTITY, word);
-        }
+        // A proxy that passes on a call of others has shown a certificate of its own.
+        let certified = request.extensions().get().filter(|_| !is_passed_on);
+        let user = certified.map(|ClientUser(user)| user.as_ref().to_owned());
+        let path = request.uri().path();
+        let word = self.voucher.as_ref().map(|voucher| voucher.vouch(&Vouched { user, address: client }, path));
+        // Whatever stood there is replaced.
+        request.headers_mut().insert(VOUCHED_IDENTITY, word.unwrap_or_else(unknown));
         request
-    }
-
-    fn vouch<B>(&self, request: &Request<B>, address: Option<IpAddr>) -> Option<HeaderValue> {
-        let ClientUser(user) = request.extensions().get()?;
-        let mut word = self.voucher.as_ref()?.vouch(user, address, request.uri().path())?;
-        word.set_sensitive(true);
-        Some(word)
     }
 }
 
@@ -122,18 +117,20 @@ mod tests {
                 request = request.extension(ClientUser(user.into()));
             }
             let request = relay.clean(request.body(()).unwrap());
-            let vouched = server.read(request.headers(), path, SystemClock::default().now());
-            vouched.map(|vouched| vouched.unwrap()).map(|vouched| (vouched.user, vouched.address.unwrap().to_string()))
+            let heard = server.read(request.headers(), path, SystemClock::default().now());
+            let Vouched { user, address } = heard.expect("something is said").expect("and believed");
+            (user.unwrap_or_else(|| "-".to_owned()), address.unwrap().to_string())
         };
-        let alice = |address: &str| Some(("alice".to_owned(), address.to_owned()));
-        let forged = said("9.9.9.9", Some("root"), &[]).map(|_| "1;1;AAAA;1;-;root;AAAA").unwrap();
-        assert_eq!(said("9.9.9.9", None, &[("x-steward-identity", forged)]), None);
-        assert_eq!(said("10.0.0.1", None, &[("x-steward-identity", forged)]), None, "not even a proxy");
-        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-steward-identity", forged)]), alice("9.9.9.9"));
-        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-forwarded-for", "6.6.6.6")]), alice("9.9.9.9"));
-        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-user", "root")]), alice("9.9.9.9"));
-        assert_eq!(said("10.0.0.1", Some("alice"), &[("x-forwarded-for", "6.6.6.6")]), alice("6.6.6.6"));
-        assert_eq!(said("10.0.0.1", Some("proxy"), &[("x-user", "alice")]), None, "the proxy says who it is");
-        assert_eq!(said("9.9.9.9", Some("no;body"), &[]), None);
+        let caller = |user: &str, address: &str| (user.to_owned(), address.to_owned());
+        let forged = [("x-steward-identity", "1;1;AAAA;1;-;root;AAAA")];
+        assert_eq!(said("9.9.9.9", None, &forged), caller("-", "9.9.9.9"));
+        assert_eq!(said("10.0.0.1", None, &forged), caller("-", "10.0.0.1"), "not even a proxy");
+        assert_eq!(said("9.9.9.9", Some("alice"), &forged), caller("alice", "9.9.9.9"));
+        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-forwarded-for", "6.6.6.6")]), caller("alice", "9.9.9.9"));
+        assert_eq!(said("9.9.9.9", Some("alice"), &[("x-user", "root")]), caller("alice", "9.9.9.9"));
+        assert_eq!(said("10.0.0.1", Some("proxy"), &[("x-forwarded-for", "6.6.6.6")]), caller("-", "6.6.6.6"));
+        assert_eq!(said("10.0.0.1", Some("alice"), &[]), caller("alice", "10.0.0.1"));
+        assert_eq!(said("10.0.0.1", Some("proxy"), &[("x-user", "alice")]), caller("-", "10.0.0.1"));
+        assert_eq!(said("9.9.9.9", Some("no;body"), &[]), caller("-", "9.9.9.9"));
     }
 }

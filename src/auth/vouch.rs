@@ -1,8 +1,12 @@
 //! The signed word of a gateway for who its caller is.
 //!
-//! A gateway on its own knows a caller by the certificate that the caller showed to it, and the server never sees that.
-//! So the gateway says who it is in a header, signed with a key that both have. The word holds for one call: it has the
-//! method, the caller's address and the time in it, and a number that counts once.
+//! A gateway on its own knows a caller by the certificate that the caller showed to it, and the server never sees that:
+//! it sees the gateway's own. So the gateway says with every call who the caller is, in a header, signed with a key that
+//! both have. The word holds for one call: it has the method, the caller's address and the time in it, and a number that
+//! counts once.
+//!
+//! A gateway without a key, or with a caller that showed no certificate, says that too: nobody is to be taken for the
+//! gateway because they came through it. That needs no signature, since it gives nobody anything.
 //!
 //! - `word` is the header: what is signed, and how it is written.
 //! - `gateway_key` is the file of keys.
@@ -33,14 +37,17 @@ use crate::error::{Category, Failure};
 /// The header.
 pub(super) const VOUCHED_IDENTITY: HeaderName = HeaderName::from_static("x-steward-identity");
 
+/// What a gateway without a key says of every caller.
+const UNKNOWN: HeaderValue = HeaderValue::from_static("-");
+
 /// How much the clocks of gateway and server may differ, and how long a word may be under way.
 const LEEWAY: Duration = Duration::from_mins(1);
 
-/// Who a gateway says that its caller is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who a gateway says that its caller is. Whose certificate the connection has is the gateway's affair, not the caller's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vouched {
-    /// The user.
-    pub user: String,
+    /// The user; `None` when the gateway does not know, and the call itself has to tell.
+    pub user: Option<String>,
     /// Where the caller is, if that is known.
     pub address: Option<IpAddr>,
 }
@@ -66,20 +73,25 @@ impl Voucher {
         Ok(Voucher { keys, clock, instance, next_number: AtomicU64::new(1) })
     }
 
-    /// The header of a call of the method `path` by `user`; `None` if the user has a name that nobody can have.
-    pub(super) fn vouch(&self, user: &str, address: Option<IpAddr>, path: &str) -> Option<HeaderValue> {
-        if !is_user_name(user) {
-            return None;
-        }
+    /// What is said of the caller of the method `path`. Nobody is known by a name that nobody can have.
+    pub(super) fn vouch(&self, caller: &Vouched, path: &str) -> HeaderValue {
+        let user = caller.user.as_deref().filter(|user| is_user_name(user)).unwrap_or_default();
         let word = Word {
             micros: self.clock.now().micros(),
             instance: self.instance,
             number: self.next_number.fetch_add(1, Ordering::Relaxed),
-            address,
+            address: caller.address,
             user: user.to_owned(),
         };
-        HeaderValue::try_from(word.sign(&self.keys, path)).ok()
+        let mut value = HeaderValue::try_from(word.sign(&self.keys, path)).unwrap_or(UNKNOWN);
+        value.set_sensitive(true);
+        value
     }
+}
+
+/// What a gateway says that has no key.
+pub(super) fn unknown() -> HeaderValue {
+    UNKNOWN
 }
 
 impl fmt::Debug for Voucher {
@@ -113,6 +125,7 @@ impl Vouching {
         let value = values.next()?;
         let heard = match &self.0 {
             _ if values.next().is_some() => Err(unauthenticated("two gateways say who the caller is")),
+            _ if *value == UNKNOWN => Ok(Vouched::default()),
             None => Err(unauthenticated("gateways are not believed here: there is no auth.gateway_key")),
             Some(hearing) => hearing.hear(value, path, now),
         };
@@ -137,11 +150,12 @@ impl Hearing {
             let problem = "the word of the gateway is older than this server; try again";
             return Err(Failure::new(Category::Unavailable, "STARTING", problem));
         }
-        if !is_user_name(&word.user) {
+        let user = Some(word.user).filter(|user| !user.is_empty());
+        if user.as_deref().is_some_and(|user| !is_user_name(user)) {
             return Err(unauthenticated("the gateway names a user that cannot be"));
         }
         match self.seen.lock().once(word.instance, word.number, now) {
-            Once::First => Ok(Vouched { user: word.user, address: word.address }),
+            Once::First => Ok(Vouched { user, address: word.address }),
             Once::Again => Err(unauthenticated("the word of the gateway was said before")),
             Once::Full => Err(Failure::new(Category::ResourceExhausted, "TOO_MANY_GATEWAYS", "too many gateways")),
         }

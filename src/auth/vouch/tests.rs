@@ -35,6 +35,14 @@ fn server(key: &str, since: i64) -> Vouching {
     Vouching(Some(Arc::new(Hearing { keys, since: at(since), seen: Mutex::default() })))
 }
 
+fn alice() -> Vouched {
+    caller("alice")
+}
+
+fn caller(user: &str) -> Vouched {
+    Vouched { user: Some(user.to_owned()), address: None }
+}
+
 fn headers<const N: usize>(values: [&HeaderValue; N]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for value in values {
@@ -44,7 +52,7 @@ fn headers<const N: usize>(values: [&HeaderValue; N]) -> HeaderMap {
 }
 
 /// What becomes of a word: the user, or the code and the message of the refusal.
-fn heard(server: &Vouching, value: &HeaderValue, path: &str, seconds: i64) -> Result<String, (Code, String)> {
+fn heard(server: &Vouching, value: &HeaderValue, path: &str, seconds: i64) -> Result<Option<String>, (Code, String)> {
     let heard = server.read(&headers([value]), path, at(seconds)).expect("something is said");
     heard.map(|vouched| vouched.user).map_err(|failure| {
         let status = tonic::Status::from(failure);
@@ -55,33 +63,33 @@ fn heard(server: &Vouching, value: &HeaderValue, path: &str, seconds: i64) -> Re
 #[test]
 fn a_word_is_believed_once_and_for_its_own_call() {
     let (gateway, server) = (gateway(KEY, 1000), server(KEY, 0));
-    let address = Some("192.0.2.7".parse().unwrap());
-    let word = gateway.vouch("alice", address, ACQUIRE).unwrap();
+    let alice = Vouched { address: Some("192.0.2.7".parse().unwrap()), ..alice() };
+    let word = gateway.vouch(&alice, ACQUIRE);
     assert_eq!(heard(&server, &word, RELEASE, 1000).unwrap_err().0, Code::Unauthenticated, "another method");
     let vouched = server.read(&headers([&word]), ACQUIRE, at(1000)).unwrap().unwrap();
-    assert_eq!(vouched, Vouched { user: "alice".to_owned(), address });
+    assert_eq!(vouched, alice);
     let (code, problem) = heard(&server, &word, ACQUIRE, 1000).unwrap_err();
     assert!(code == Code::Unauthenticated && problem.contains("said before"), "{problem}");
-    let next = gateway.vouch("alice", address, ACQUIRE).unwrap();
-    assert_eq!(heard(&server, &next, ACQUIRE, 1000).as_deref(), Ok("alice"));
-    let next = gateway.vouch("王小明", None, ACQUIRE).unwrap();
-    assert_eq!(heard(&server, &next, ACQUIRE, 1000).as_deref(), Ok("王小明"));
+    for user in ["alice", "王小明"] {
+        let next = gateway.vouch(&caller(user), ACQUIRE);
+        assert_eq!(heard(&server, &next, ACQUIRE, 1000), Ok(Some(user.to_owned())));
+    }
 }
 
 #[test]
 fn a_word_is_good_for_a_minute() {
     let gateway = gateway(KEY, 1000);
     for (seconds, is_good) in [(939, false), (940, true), (1060, true), (1061, false)] {
-        let word = gateway.vouch("alice", None, ACQUIRE).unwrap();
+        let word = gateway.vouch(&alice(), ACQUIRE);
         assert_eq!(heard(&server(KEY, 0), &word, ACQUIRE, seconds).is_ok(), is_good, "{seconds}");
     }
-    let word = gateway.vouch("alice", None, ACQUIRE).unwrap();
+    let word = gateway.vouch(&alice(), ACQUIRE);
     assert_eq!(heard(&server(KEY, 1001), &word, ACQUIRE, 1002).unwrap_err().0, Code::Unavailable, "said before");
 }
 
 #[test]
 fn without_the_key_nobody_is_believed() {
-    let word = gateway(KEY, 1000).vouch("alice", None, ACQUIRE).unwrap();
+    let word = gateway(KEY, 1000).vouch(&alice(), ACQUIRE);
     let none = Vouching::open(None, at(0)).unwrap();
     assert_eq!(heard(&none, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
     let other = server("a key that somebody else has, who is not asked", 0);
@@ -93,14 +101,21 @@ fn without_the_key_nobody_is_believed() {
         let odd = HeaderValue::from_static(odd);
         assert_eq!(heard(&server, &odd, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated, "{odd:?}");
     }
-    assert_eq!(heard(&server, &word, ACQUIRE, 1000).as_deref(), Ok("alice"), "nothing of this counted");
+    assert_eq!(heard(&server, &word, ACQUIRE, 1000), Ok(Some("alice".to_owned())), "nothing of this counted");
 }
 
 #[test]
-fn nobody_with_a_name_that_cannot_be_is_vouched_for() {
+fn who_is_not_known_is_nobody_and_not_the_gateway() {
     let (gateway, server) = (gateway(KEY, 1000), server(KEY, 0));
-    assert_eq!(gateway.vouch("a;b", None, ACQUIRE), None);
-    assert_eq!(gateway.vouch("", None, ACQUIRE), None);
+    let none = Vouching::open(None, at(0)).unwrap();
+    for unknown in [caller("a;b"), caller(""), Vouched::default()] {
+        let word = gateway.vouch(&unknown, ACQUIRE);
+        assert_eq!(heard(&server, &word, ACQUIRE, 1000), Ok(None));
+    }
+    for server in [&server, &none] {
+        assert_eq!(heard(server, &unknown(), ACQUIRE, 1000), Ok(None), "a gateway without a key");
+        assert_eq!(heard(server, &unknown(), ACQUIRE, 9000), Ok(None), "as often as it likes");
+    }
     let word = Word { micros: 1_000_000_000, instance: [1; 16], number: 1, address: None, user: "a b".to_owned() };
     let word = HeaderValue::try_from(word.sign(&Keys::parse(KEY).unwrap(), ACQUIRE)).unwrap();
     assert_eq!(heard(&server, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);

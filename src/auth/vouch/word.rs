@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 1024;
 /// Which gateway says something, since it was started.
 pub(super) type Instance = [u8; 16];
 
-/// That a call is `user`'s.
+/// Whose a call is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     /// When it was said, since 1970.
@@ -25,6 +25,7 @@ pub(super) struct Word {
     /// Which of the words of this instance it is.
     pub(super) number: u64,
     pub(super) address: Option<IpAddr>,
+    /// Empty: nobody that the gateway knows.
     pub(super) user: String,
 }
 
