@@ -2,6 +2,7 @@
 //!
 //! - `caller` tells services who sends a message.
 //! - `layer` is in front of every service; `authenticator` is what it asks.
+//! - `certificate` is whom a client certificate names.
 //! - `credentials` reads what a request brings along, `origin` where it comes from, and which proxies are believed.
 //! - `htpasswd` is the format of the file of users, `user_file` keeps it fresh.
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
@@ -13,6 +14,7 @@ mod attempts;
 mod authenticator;
 mod cache;
 mod caller;
+mod certificate;
 mod credentials;
 mod error;
 mod htpasswd;
@@ -30,6 +32,7 @@ use std::net::IpAddr;
 
 pub use self::authenticator::Authenticator;
 pub use self::caller::message_and_user;
+pub use self::certificate::user_of_certificate;
 pub use self::error::Error;
 pub use self::layer::{AuthLayer, Authenticated};
 pub use self::relay::Relay;

@@ -61,8 +61,8 @@ pub use peer::{CallerNote, ClientUser, Peer};
 ///
 /// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
 /// `x-request-id` of a request is passed on with its call, and so are its credentials and what says where it comes from:
-/// `authorization`, `x-forwarded-for`, the header of [`Options::user_header`], and the extensions
-/// [`Peer`] and [`ClientUser`].
+/// `authorization`, `x-forwarded-for`, the header of [`Options::user_header`], and the extensions [`Peer`] and
+/// [`ClientUser`].
 pub fn router<C>(upstream: C, options: Options, shutdown: CancellationToken) -> Router
 where
     C: GrpcService<Body> + Clone + Send + Sync + 'static,

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
 
-/// The user that the client certificate of a request's connection names: an extension of the request.
+/// The user that the certificate of a request's connection names: an extension of the request. The listener verified the
+/// certificate; nothing that comes over the network becomes an extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientUser(pub Arc<str>);
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, Request};
+use steward_gateway::ClientUser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,8 @@ enum Mode {
     Passwords(Arc<Logins>),
     /// A proxy has asked them and names them in this header.
     Proxy(HeaderName),
+    /// By a client certificate alone.
+    Certificates,
 }
 
 /// What a request says of its caller, taken from it before anything is waited for.
@@ -75,6 +78,15 @@ impl Authenticator {
         Ok(Authenticator { mode: Arc::new(mode), proxies: Arc::new(Proxies::from_config(auth)?) })
     }
 
+    /// Where nobody is asked otherwise, but ports ask for client certificates, callers need one.
+    #[must_use]
+    pub fn or_certificates(self, are_asked_for: bool) -> Self {
+        match *self.mode {
+            Mode::Off if are_asked_for => Authenticator { mode: Arc::new(Mode::Certificates), ..self },
+            Mode::Off | Mode::Passwords(_) | Mode::Proxy(_) | Mode::Certificates => self,
+        }
+    }
+
     /// Reads the file of users again at every SIGHUP until shutdown.
     pub fn start(&self, shutdown: CancellationToken, tasks: &TaskTracker) -> std::io::Result<()> {
         if !matches!(*self.mode, Mode::Passwords(_)) {
@@ -95,7 +107,7 @@ impl Authenticator {
         let mode = Arc::clone(&self.mode);
         let reading = tokio::task::spawn_blocking(move || match &*mode {
             Mode::Passwords(logins) => logins.reload(),
-            Mode::Off | Mode::Proxy(_) => {}
+            Mode::Off | Mode::Proxy(_) | Mode::Certificates => {}
         });
         if let Err(error) = reading.await {
             tracing::error!(%error, "the file of users could not be read again");
@@ -106,7 +118,7 @@ impl Authenticator {
     pub fn user_header(&self) -> Option<HeaderName> {
         match &*self.mode {
             Mode::Proxy(header) => Some(header.clone()),
-            Mode::Off | Mode::Passwords(_) => None,
+            Mode::Off | Mode::Passwords(_) | Mode::Certificates => None,
         }
     }
 
@@ -114,7 +126,7 @@ impl Authenticator {
     pub async fn may_know(&self, user: &str) -> bool {
         match &*self.mode {
             Mode::Passwords(logins) => logins.know(user).await,
-            Mode::Off | Mode::Proxy(_) => true,
+            Mode::Off | Mode::Proxy(_) | Mode::Certificates => true,
         }
     }
 
@@ -127,16 +139,20 @@ impl Authenticator {
     pub(super) fn read<B>(&self, request: &Request<B>) -> Claim {
         let (peer, headers) = (peer(request.extensions()), request.headers());
         let is_open = OPEN.iter().any(|prefix| request.uri().path().starts_with(prefix));
-        let user = match &*self.mode {
+        let certified = request.extensions().get::<ClientUser>();
+        let user = match (&*self.mode, certified) {
             _ if is_open => User::NotAsked,
-            Mode::Off => User::NotAsked,
-            Mode::Passwords(_) => {
+            // The listener has put it there: nothing that comes over the network becomes an extension.
+            (_, Some(ClientUser(user))) => User::Named(user.as_ref().to_owned()),
+            (Mode::Certificates, None) => User::Missing("a client certificate is needed that names a user"),
+            (Mode::Off, None) => User::NotAsked,
+            (Mode::Passwords(_), None) => {
                 Credentials::read(headers).map_or(User::Missing("a user name and a password are needed"), User::Proving)
             }
-            Mode::Proxy(_) if !self.proxies.trust(peer) => {
+            (Mode::Proxy(_), None) if !self.proxies.trust(peer) => {
                 User::Missing("only a trusted proxy can say who the user is, and the call does not come from one")
             }
-            Mode::Proxy(header) => {
+            (Mode::Proxy(header), None) => {
                 let mut values = headers.get_all(header).iter();
                 let name = values.next().and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
                 // Of two names, one may have been sent by the client.
@@ -156,7 +172,9 @@ impl Authenticator {
             (User::NotAsked, _) => None,
             (User::Named(user), _) => Some(user),
             (User::Proving(credentials), Mode::Passwords(logins)) => Some(logins.check(credentials, address).await?),
-            (User::Proving(_), Mode::Off | Mode::Proxy(_)) => return Err(unauthenticated("passwords are not taken")),
+            (User::Proving(_), Mode::Off | Mode::Proxy(_) | Mode::Certificates) => {
+                return Err(unauthenticated("passwords are not taken"));
+            }
             (User::Missing(problem), _) => return Err(unauthenticated(problem)),
         };
         Ok(Identity { user, address })

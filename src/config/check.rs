@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Auth, Config, Listen, Restic, Tls, Transcode, Upstream};
+use super::{Auth, Config, Listen, Port, Restic, Transcode};
 use crate::auth::is_user_name;
 
 /// A setting that cannot be used, with its place.
@@ -22,13 +22,15 @@ pub enum Error {
     /// The server would be open to other machines.
     #[error(
         "{setting} is {address}, which other machines can reach, and there is no authentication: \
-         bind a loopback address, set auth.htpasswd, or say --insecure"
+         bind a loopback address, {remedy}, or say --insecure"
     )]
     Exposed {
         /// Which address setting.
         setting: &'static str,
         /// Its value.
         address: Listen,
+        /// What would ask callers who they are.
+        remedy: &'static str,
     },
 }
 
@@ -89,13 +91,26 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.check_ranges()?;
         self.transcode.check()?;
-        let problems = [self.volumes.problem(), self.artifacts.problem(), self.replication.problem()];
+        let problems = [
+            self.volumes.problem(),
+            self.artifacts.problem(),
+            self.replication.problem(),
+            self.tls.problem(),
+            self.gateway.upstream.problem(),
+        ];
         if let Some((setting, problem)) = problems.into_iter().flatten().next() {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }
-        self.tls.check()?;
-        self.gateway.upstream.check()?;
+        if self.volumes.nbd_require_tls && self.tls.cert.is_some() && self.tls.clients_of(Port::Nbd).is_none() {
+            let problem = "is plain, and volumes.nbd_require_tls asks for TLS".to_owned();
+            return Err(Error::Invalid { setting: "tls.ports.nbd", problem });
+        }
         self.check_addresses()
+    }
+
+    /// Callers have to say who they are: by a password, through a proxy, or by a certificate.
+    pub fn asks_for_users(&self) -> bool {
+        self.auth.is_asked_for() || self.tls.asks_for_certificates()
     }
 
     fn check_ranges(&self) -> Result<(), Error> {
@@ -153,13 +168,16 @@ impl Config {
         if self.server.insecure {
             return Ok(());
         }
-        // Nobody signs in over NBD.
-        if let Some(address) = self.volumes.nbd.iter().find(|address| address.is_exposed()) {
-            return Err(Error::Exposed { setting: "volumes.nbd", address: address.clone() });
+        // Over NBD nobody signs in but with a certificate.
+        let exposed = self.volumes.nbd.iter().find(|address| address.is_exposed());
+        if let Some(address) = exposed.filter(|_| !self.tls.requires_certificates(Port::Nbd)) {
+            let remedy = "require client certificates there (tls.clients)";
+            return Err(Error::Exposed { setting: "volumes.nbd", address: address.clone(), remedy });
         }
-        if self.auth.is_asked_for() {
+        if self.asks_for_users() {
             return Ok(());
         }
+        let remedy = "set auth.htpasswd, ask for client certificates (tls.clients)";
         let addresses = [
             ("server.grpc", Some(self.server.grpc.into())),
             ("server.http", Some(self.server.http.into())),
@@ -167,7 +185,7 @@ impl Config {
         ];
         for (setting, address) in addresses {
             if let Some(address) = address.filter(Listen::is_exposed) {
-                return Err(Error::Exposed { setting, address });
+                return Err(Error::Exposed { setting, address, remedy });
             }
         }
         Ok(())
@@ -191,33 +209,10 @@ impl Restic {
 }
 
 impl Auth {
-    /// Callers have to say who they are.
+    /// Callers have to say who they are by a password or through a proxy.
     pub fn is_asked_for(&self) -> bool {
         self.htpasswd.is_some() || self.proxy_header.is_some()
     }
-}
-
-impl Tls {
-    fn check(&self) -> Result<(), Error> {
-        check_pair([("tls.cert", self.cert.is_some()), ("tls.key", self.key.is_some())])
-    }
-}
-
-impl Upstream {
-    fn check(&self) -> Result<(), Error> {
-        let (cert, key) = (self.cert.is_some(), self.key.is_some());
-        check_pair([("gateway.upstream.cert", cert), ("gateway.upstream.key", key)])
-    }
-}
-
-/// Two settings of which one is of no use without the other, and whether they are there.
-fn check_pair([(one, has_one), (other, has_other)]: [(&'static str, bool); 2]) -> Result<(), Error> {
-    let (setting, other) = match (has_one, has_other) {
-        (true, false) => (other, one),
-        (false, true) => (one, other),
-        (false, false) | (true, true) => return Ok(()),
-    };
-    Err(Error::Invalid { setting, problem: format!("is missing, and {other} is of no use without it") })
 }
 
 #[cfg(test)]
@@ -241,6 +236,18 @@ mod tests {
         let exposed = load(&[("volumes.nbd", "unix:/run/nbd.sock, 0.0.0.0:10809"), ("auth.htpasswd", "/users")]);
         assert!(matches!(exposed, Err(Error::Exposed { setting: "volumes.nbd", .. })), "{exposed:?}");
         assert!(load(&[("volumes.nbd", "")]).expect("nowhere").volumes.nbd.is_empty());
+    }
+
+    #[test]
+    fn client_certificates_are_a_way_to_ask_who_somebody_is() {
+        let tls = [("tls.cert", "/cert.pem"), ("tls.key", "/key.pem"), ("tls.client_ca", "/ca.pem")];
+        let with = |more: &[(&'static str, &'static str)]| load(&[&tls, more].concat());
+        with(&[("server.http", "0.0.0.0:0"), ("tls.clients", "optional")]).expect("callers are asked");
+        let refused = with(&[("volumes.nbd", "0.0.0.0:10809"), ("tls.clients", "optional")]);
+        assert!(refused.expect_err("some are not").to_string().contains("tls.clients"));
+        with(&[("volumes.nbd", "0.0.0.0:10809"), ("tls.ports.nbd", "required")]).expect("all are");
+        let plain = [("volumes.nbd_require_tls", "true"), ("tls.ports.nbd", "plain"), ("tls.clients", "required")];
+        assert!(with(&plain).expect_err("a contradiction").to_string().contains("tls.ports.nbd"));
     }
 
     #[test]

@@ -38,6 +38,21 @@ pub struct Upstream {
     pub key: Option<PathBuf>,
 }
 
+impl Upstream {
+    /// Says which setting is wrong, and why.
+    pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
+        match (&self.cert, &self.key) {
+            (Some(_), None) => {
+                Some(("gateway.upstream.key", "is missing, and gateway.upstream.cert is of no use without it"))
+            }
+            (None, Some(_)) => {
+                Some(("gateway.upstream.cert", "is missing, and gateway.upstream.key is of no use without it"))
+            }
+            (None, None) | (Some(_), Some(_)) => None,
+        }
+    }
+}
+
 /// What an unlock without `success` means.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]

@@ -84,10 +84,9 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         if let Some(hops) = join(&parts.headers, &FORWARDED_FOR) {
             forwarded.insert(FORWARDED_FOR, hops);
         }
-        let peer = parts.extensions.get().copied();
-        let client_user = parts.extensions.get().cloned();
-        let note = parts.extensions.get().cloned();
         let metadata = MetadataMap::from_headers(forwarded);
+        let peer = parts.extensions.get().copied();
+        let (client_user, note) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
         Ok(Self { request_id: RequestId(request_id), metadata, peer, client_user, note })
     }
 }
