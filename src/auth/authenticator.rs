@@ -171,7 +171,9 @@ impl Authenticator {
             (User::NotAsked, _) => None,
             (User::Named(user), _) => Some(user),
             (User::Proving(credentials), Mode::Passwords(logins)) => Some(logins.check(credentials, address).await?),
-            (User::Proving(_), Mode::Off | Mode::Proxy(_) | Mode::Certificates) => return Err(unauthenticated("passwords are not taken")),
+            (User::Proving(_), Mode::Off | Mode::Proxy(_) | Mode::Certificates) => {
+                return Err(unauthenticated("passwords are not taken"));
+            }
             (User::Missing(problem), _) => return Err(unauthenticated(problem)),
         };
         Ok(Identity { user, address })

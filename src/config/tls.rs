@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_port_has_what_it_says_or_what_all_have() {
-        let all = tls("client_ca = 'ca'\nclients = 'optional'\n[ports]\ngrpc = 'required'\nhttp = 'plain'\nnbd = 'off'");
+        let all =
+            tls("client_ca = 'ca'\nclients = 'optional'\n[ports]\ngrpc = 'required'\nhttp = 'plain'\nnbd = 'off'");
         assert_eq!(all.clients_of(Port::Grpc), Some(ClientCertificates::Required));
         assert_eq!(all.clients_of(Port::Http), None);
         assert_eq!(all.clients_of(Port::Restic), Some(ClientCertificates::Optional));

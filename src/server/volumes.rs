@@ -17,8 +17,8 @@ use crate::store::Store;
 use crate::volume::layers::Depot;
 use crate::volume::layers::disk::OsDisk;
 use crate::volume::{
-    Catalog, ExpiryEngine, May, NbdAccess, NbdAddresses, NbdExports, NbdUsers, OperationRetention, PolicyEngine, Runner, TrashEngine,
-    claim_layers, nbd,
+    Catalog, ExpiryEngine, May, NbdAccess, NbdAddresses, NbdExports, NbdUsers, OperationRetention, PolicyEngine,
+    Runner, TrashEngine, claim_layers, nbd,
 };
 
 /// The volumes in `store`, at work, and the directory of their layers, which is to be kept as long as they are used.
@@ -85,7 +85,8 @@ pub(super) async fn serve_nbd(
     if settings.nbd.is_empty() {
         return Ok(None);
     }
-    let (tls, requires_certificates) = (tls.and_then(|tls| tls.of_port(Port::Nbd)), config.tls.requires_certificates(Port::Nbd));
+    let (tls, requires_certificates) =
+        (tls.and_then(|tls| tls.of_port(Port::Nbd)), config.tls.requires_certificates(Port::Nbd));
     if settings.nbd_require_tls && tls.is_none() {
         return Err("volumes.nbd_require_tls is of no use without tls.cert and tls.key".into());
     }

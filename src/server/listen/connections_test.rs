@@ -49,7 +49,8 @@ async fn start(listen: &str, tls: Option<Tls>, limits: Limits) -> Port {
         .route("/endless", get(async || Body::from_stream(repeat_with(|| Ok::<_, Infallible>(vec![0; 65536])))));
     let common = Common { tls, access_log: None, limits, shutdown: shutdown.clone() };
     let address = socket.address();
-    let ended = tokio::spawn(async move { serve(config::Port::Http, socket, router, common).await.expect("it serves") });
+    let ended =
+        tokio::spawn(async move { serve(config::Port::Http, socket, router, common).await.expect("it serves") });
     Port { address, came, go_on, shutdown, ended }
 }
 

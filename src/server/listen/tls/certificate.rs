@@ -128,9 +128,8 @@ mod tests {
     fn files_that_cannot_be_used_are_named_with_their_setting() {
         let directory = tempfile::tempdir().expect("a directory");
         let (cert, key) = write_pair(directory.path());
-        let refused = |cert: &Path, key: &Path| {
-            load((cert.to_owned(), key.to_owned())).expect_err("refused").to_string()
-        };
+        let refused =
+            |cert: &Path, key: &Path| load((cert.to_owned(), key.to_owned())).expect_err("refused").to_string();
         std::fs::write(&key, "no key").expect("written");
         assert!(refused(&cert, &key).starts_with("tls.key: "), "{}", refused(&cert, &key));
         std::fs::write(&cert, "").expect("written");
