@@ -44,6 +44,8 @@ enum Command {
     Artifact(Box<cli::artifact::ArtifactArgs>),
     /// Copies artifacts to registries and to other Stewards.
     Replication(Box<cli::replication::ReplicationArgs>),
+    /// Makes an authority and certificates for trying TLS out.
+    DevCerts(cli::dev_certs::DevCertsArgs),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -216,6 +218,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Volume(args) => return cli::volume::run(*args).await,
         Command::Artifact(args) => return cli::artifact::run(*args).await,
         Command::Replication(args) => return cli::replication::run(*args).await,
+        Command::DevCerts(args) => cli::dev_certs::run(&args),
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {
