@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, Request};
-use steward_gateway::ClientUser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,7 +12,7 @@ use super::credentials::Credentials;
 use super::logins::Logins;
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
-use super::vouch::VOUCHED_IDENTITY;
+use super::vouch::{VOUCHED_IDENTITY, Vouching};
 use super::{Error, Identity, is_user_name};
 use crate::config;
 use crate::error::Failure;
@@ -26,6 +25,7 @@ const OPEN: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
 pub struct Authenticator {
     mode: Arc<Mode>,
     proxies: Arc<Proxies>,
+    vouching: Vouching,
 }
 
 #[derive(Debug)]
@@ -53,6 +53,7 @@ enum User {
     Named(String),
     Proving(Credentials),
     Missing(&'static str),
+    Refused(Failure),
 }
 
 impl Claim {
@@ -75,7 +76,8 @@ impl Authenticator {
             (None, Some(path)) => Mode::Passwords(Arc::new(Logins::open(path)?)),
             (None, None) => Mode::Off,
         };
-        Ok(Authenticator { mode: Arc::new(mode), proxies: Arc::new(Proxies::from_config(auth)?) })
+        let (proxies, vouching) = (Proxies::from_config(auth)?, Vouching::open(auth.gateway_key.as_deref())?);
+        Ok(Authenticator { mode: Arc::new(mode), proxies: Arc::new(proxies), vouching })
     }
 
     /// Where nobody is asked otherwise, but ports ask for client certificates, callers need one.
@@ -139,11 +141,17 @@ impl Authenticator {
     pub(super) fn read<B>(&self, request: &Request<B>) -> Claim {
         let (peer, headers) = (peer(request.extensions()), request.headers());
         let is_open = OPEN.iter().any(|prefix| request.uri().path().starts_with(prefix));
-        let certified = request.extensions().get::<ClientUser>();
-        let user = match (&*self.mode, certified) {
-            _ if is_open => User::NotAsked,
-            // The listener has put it there: nothing that comes over the network becomes an extension.
-            (_, Some(ClientUser(user))) => User::Named(user.as_ref().to_owned()),
+        if is_open {
+            return Claim { address: self.proxies.client(peer, headers), user: User::NotAsked };
+        }
+        let known = match self.vouching.known(request, &self.proxies) {
+            Ok(known) => known,
+            Err(failure) => {
+                return Claim { address: self.proxies.client(peer, headers), user: User::Refused(failure) };
+            }
+        };
+        let user = match (&*self.mode, known.user) {
+            (_, Some(user)) => User::Named(user),
             (Mode::Certificates, None) => User::Missing("a client certificate is needed that names a user"),
             (Mode::Off, None) => User::NotAsked,
             (Mode::Passwords(_), None) => {
@@ -162,7 +170,7 @@ impl Authenticator {
                 }
             }
         };
-        Claim { address: self.proxies.client(peer, headers), user }
+        Claim { address: known.address, user }
     }
 
     /// Who the caller is; or why that is not known, after a while where a password was wrong too often.
@@ -176,6 +184,7 @@ impl Authenticator {
                 return Err(unauthenticated("passwords are not taken"));
             }
             (User::Missing(problem), _) => return Err(unauthenticated(problem)),
+            (User::Refused(failure), _) => return Err(failure),
         };
         Ok(Identity { user, address })
     }

@@ -8,6 +8,7 @@ use steward_gateway::CallerNote;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::vouch::VOUCHED_IDENTITY;
 use super::{Authenticator, refusal};
 
 /// Lets only those calls through whose caller is known, or need not be.
@@ -55,6 +56,7 @@ where
         let claim = self.authenticator.read(&request);
         // What nobody behind has, nobody behind can tell.
         request.headers_mut().remove(AUTHORIZATION);
+        request.headers_mut().remove(VOUCHED_IDENTITY);
         let note = request.extensions().get::<CallerNote>().cloned().unwrap_or_default();
         // Known even of those who are refused, so that the log does not name the proxy for them.
         note.write_address(claim.address());

@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::auth::Vouching;
-    use crate::clock::{Clock as _, SystemClock, Timestamp};
+    use crate::clock::{Clock as _, SystemClock};
 
     fn cleaned(peer: Option<Peer>) -> (Vec<String>, bool) {
         let auth = config::Auth {
@@ -106,7 +106,7 @@ mod tests {
             ..config::Auth::default()
         };
         let relay = Relay::from_config(&auth).unwrap();
-        let server = Vouching::open(Some(key.path()), Timestamp::from_nanos(0)).unwrap();
+        let server = Vouching::open(Some(key.path())).unwrap();
         let path = "/steward.lock.v1.LockService/Acquire";
         let said = |from: &str, certificate: Option<&str>, headers: &[(&str, &str)]| {
             let mut request = Request::builder().uri(path).extension(Peer(Some(from.parse().unwrap())));

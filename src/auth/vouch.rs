@@ -23,12 +23,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use parking_lot::Mutex;
+use steward_gateway::ClientUser;
 
 use self::gateway_key::Keys;
 use self::replay::{Once, Seen};
 use self::word::{Instance, Word};
+use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
 use super::{Error, is_user_name};
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -100,9 +102,21 @@ impl fmt::Debug for Voucher {
     }
 }
 
+/// What is known of a caller before anything is looked at that it says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// The user that the gateway names, or the caller's own certificate.
+    pub(super) user: Option<String>,
+    /// Where the caller is.
+    pub(super) address: Option<IpAddr>,
+}
+
 /// Hears the word: the server's side. Clones share what was heard.
 #[derive(Clone, Debug)]
-pub struct Vouching(Option<Arc<Hearing>>);
+pub struct Vouching {
+    hearing: Option<Arc<Hearing>>,
+    clock: Arc<dyn Clock>,
+}
 
 struct Hearing {
     keys: Keys,
@@ -113,9 +127,28 @@ struct Hearing {
 
 impl Vouching {
     /// Believes those who have a key of this file; without one nobody.
-    pub fn open(path: Option<&Path>, now: Timestamp) -> Result<Self, Error> {
+    pub fn open(path: Option<&Path>) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let keys = path.map(Keys::read).transpose()?;
-        Ok(Vouching(keys.map(|keys| Arc::new(Hearing { keys, since: now, seen: Mutex::default() }))))
+        Ok(Vouching::new(keys, clock.now(), clock))
+    }
+
+    fn new(keys: Option<Keys>, since: Timestamp, clock: Arc<dyn Clock>) -> Self {
+        let hearing = keys.map(|keys| Arc::new(Hearing { keys, since, seen: Mutex::default() }));
+        Vouching { hearing, clock }
+    }
+
+    /// What is known of the caller of a request by the word of a gateway, by its certificate, and by proxies that are
+    /// trusted. To be asked once for each call.
+    pub(super) fn known<B>(&self, request: &Request<B>, proxies: &Proxies) -> Result<Known, Failure> {
+        let (extensions, headers) = (request.extensions(), request.headers());
+        let certified = || extensions.get().map(|ClientUser(user)| user.as_ref().to_owned());
+        let address = proxies.client(peer(extensions), headers);
+        match self.read(headers, request.uri().path(), self.clock.now()) {
+            None => Ok(Known { user: certified(), address }),
+            Some(Ok(Vouched { user, address: vouched })) => Ok(Known { user, address: vouched.or(address) }),
+            Some(Err(failure)) => Err(failure),
+        }
     }
 
     /// Who a gateway says that the caller of the method `path` is; `None` if none says anything. To be asked once for
@@ -123,7 +156,7 @@ impl Vouching {
     pub fn read(&self, headers: &HeaderMap, path: &str, now: Timestamp) -> Option<Result<Vouched, Failure>> {
         let mut values = headers.get_all(VOUCHED_IDENTITY).iter();
         let value = values.next()?;
-        let heard = match &self.0 {
+        let heard = match &self.hearing {
             _ if values.next().is_some() => Err(unauthenticated("two gateways say who the caller is")),
             _ if *value == UNKNOWN => Ok(Vouched::default()),
             None => Err(unauthenticated("gateways are not believed here: there is no auth.gateway_key")),

@@ -5,7 +5,11 @@
 mod common;
 
 mod authority;
+mod cli;
 mod client;
 mod floods;
+mod gateway;
 mod http2;
+mod overheard;
+mod shell;
 mod tls;

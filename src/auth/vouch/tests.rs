@@ -31,8 +31,7 @@ fn gateway(key: &str, seconds: i64) -> Voucher {
 }
 
 fn server(key: &str, since: i64) -> Vouching {
-    let keys = Keys::parse(key).unwrap();
-    Vouching(Some(Arc::new(Hearing { keys, since: at(since), seen: Mutex::default() })))
+    Vouching::new(Keys::parse(key).ok(), at(since), Arc::new(Still(at(1000))))
 }
 
 fn alice() -> Vouched {
@@ -90,7 +89,7 @@ fn a_word_is_good_for_a_minute() {
 #[test]
 fn without_the_key_nobody_is_believed() {
     let word = gateway(KEY, 1000).vouch(&alice(), ACQUIRE);
-    let none = Vouching::open(None, at(0)).unwrap();
+    let none = Vouching::new(None, at(0), Arc::new(Still(at(1000))));
     assert_eq!(heard(&none, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
     let other = server("a key that somebody else has, who is not asked", 0);
     assert_eq!(heard(&other, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
@@ -107,7 +106,7 @@ fn without_the_key_nobody_is_believed() {
 #[test]
 fn who_is_not_known_is_nobody_and_not_the_gateway() {
     let (gateway, server) = (gateway(KEY, 1000), server(KEY, 0));
-    let none = Vouching::open(None, at(0)).unwrap();
+    let none = Vouching::new(None, at(0), Arc::new(Still(at(1000))));
     for unknown in [caller("a;b"), caller(""), Vouched::default()] {
         let word = gateway.vouch(&unknown, ACQUIRE);
         assert_eq!(heard(&server, &word, ACQUIRE, 1000), Ok(None));
@@ -119,4 +118,22 @@ fn who_is_not_known_is_nobody_and_not_the_gateway() {
     let word = Word { micros: 1_000_000_000, instance: [1; 16], number: 1, address: None, user: "a b".to_owned() };
     let word = HeaderValue::try_from(word.sign(&Keys::parse(KEY).unwrap(), ACQUIRE)).unwrap();
     assert_eq!(heard(&server, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
+}
+
+#[test]
+fn the_certificate_of_a_gateway_is_not_its_callers() {
+    let (gateway, server) = (gateway(KEY, 1000), server(KEY, 0));
+    let known = |header: Option<HeaderValue>| {
+        let mut request = Request::builder().uri(ACQUIRE).extension(ClientUser("gateway".into()));
+        if let Some(value) = header {
+            request = request.header(VOUCHED_IDENTITY, value);
+        }
+        server.known(&request.body(()).unwrap(), &Proxies::default()).map(|known| known.user).ok()
+    };
+    let user = |name: &str| Some(Some(name.to_owned()));
+    assert_eq!(known(None), user("gateway"), "a caller of its own");
+    assert_eq!(known(Some(gateway.vouch(&alice(), ACQUIRE))), user("alice"));
+    assert_eq!(known(Some(gateway.vouch(&Vouched::default(), ACQUIRE))), Some(None));
+    assert_eq!(known(Some(unknown())), Some(None));
+    assert_eq!(known(Some(gateway.vouch(&alice(), RELEASE))), None, "refused");
 }
