@@ -41,7 +41,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
-    let authenticator = Authenticator::from_config(&config.auth)?.or_certificates(config.tls.asks_for_certificates());
+    let authenticator = Authenticator::from_config(&config.auth)?.with_certificates(config.tls.asks_for_certificates());
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
@@ -63,7 +63,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("grpc", grpc_socket.address()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
-    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
+    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref(), &authenticator).await?;
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
     let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied);
