@@ -2,12 +2,22 @@
 //!
 //! The sources are the commented `.proto` files beside this crate; the top-level `build.rs` compiles them.
 
+pub mod access;
+
 /// Generated from `proto/steward/artifact/v1`.
 pub mod artifact {
     /// Version 1.
     #[expect(clippy::large_enum_variant, reason = "a generated oneof has the sizes that the protocol gives it")]
     pub mod v1 {
         tonic::include_proto!("steward.artifact.v1");
+    }
+}
+
+/// Generated from `proto/steward/auth/v1`: who may call what.
+pub mod auth {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.auth.v1");
     }
 }
 

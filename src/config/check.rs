@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Auth, Config, Listen, Port, Restic, Transcode};
 use crate::auth::is_user_name;
+use crate::auth::rights::Table;
 
 /// A setting that cannot be used, with its place.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,17 @@ pub enum Error {
         address: Listen,
         /// What would ask callers who they are.
         remedy: &'static str,
+    },
+    /// The server would be open to other machines, and nobody could do anything.
+    #[error(
+        "{setting} is {address}, which other machines can reach, and nothing says who may do what: \
+         bind a loopback address, set auth.rights or auth.rights_file, or say --insecure"
+    )]
+    WithoutRights {
+        /// Which address setting.
+        setting: &'static str,
+        /// Its value.
+        address: Listen,
     },
 }
 
@@ -105,6 +117,7 @@ impl Config {
             let problem = "is plain, and volumes.nbd_require_tls asks for TLS".to_owned();
             return Err(Error::Invalid { setting: "tls.ports.nbd", problem });
         }
+        self.auth.check()?;
         self.check_addresses()
     }
 
@@ -174,8 +187,8 @@ impl Config {
             let remedy = "require client certificates there (tls.clients)";
             return Err(Error::Exposed { setting: "volumes.nbd", address: address.clone(), remedy });
         }
-        if self.asks_for_users() {
-            return Ok(());
+        if let Some(address) = exposed.filter(|_| !self.auth.has_rights()) {
+            return Err(Error::WithoutRights { setting: "volumes.nbd", address: address.clone() });
         }
         let remedy = "set auth.htpasswd, ask for client certificates (tls.clients)";
         let addresses = [
@@ -184,8 +197,12 @@ impl Config {
             ("restic.listen", self.restic.listen.clone()),
         ];
         for (setting, address) in addresses {
-            if let Some(address) = address.filter(Listen::is_exposed) {
-                return Err(Error::Exposed { setting, address, remedy });
+            match address.filter(Listen::is_exposed) {
+                Some(address) if !self.asks_for_users() => {
+                    return Err(Error::Exposed { setting, address, remedy });
+                }
+                Some(address) if !self.auth.has_rights() => return Err(Error::WithoutRights { setting, address }),
+                Some(_) | None => {}
             }
         }
         Ok(())
@@ -209,9 +226,25 @@ impl Restic {
 }
 
 impl Auth {
-    /// Callers have to say who they are by a password or through a proxy.
+    /// Callers have to say who they are, whatever the ports ask for.
     pub fn is_asked_for(&self) -> bool {
-        self.htpasswd.is_some() || self.proxy_header.is_some()
+        self.htpasswd.is_some() || self.proxy_header.is_some() || self.gateway_key.is_some() || self.has_rights()
+    }
+
+    /// Callers may do only what somebody has allowed them.
+    pub fn has_rights(&self) -> bool {
+        !self.rights.is_empty() || self.rights_file.is_some()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let problem = match (self.rights.is_empty(), &self.rights_file) {
+            (false, Some(_)) => "and auth.rights_file are one too many".to_owned(),
+            _ => match Table::parse(&self.rights) {
+                Ok(_) => return Ok(()),
+                Err(problem) => problem,
+            },
+        };
+        Err(Error::Invalid { setting: "auth.rights", problem })
     }
 }
 
@@ -229,8 +262,15 @@ mod tests {
             let refused = load(&[(setting, address), ("server.insecure", "false")]);
             assert!(matches!(refused, Err(Error::Exposed { setting: of, .. }) if of == setting), "{refused:?}");
             load(&[(setting, address), ("server.insecure", "true")]).expect("it was said");
-            load(&[(setting, address), ("auth.htpasswd", "/users")]).expect("callers are asked");
-            load(&[(setting, address), ("auth.proxy_header", "X-User")]).expect("a proxy asks them");
+            for asked in [("auth.htpasswd", "/users"), ("auth.proxy_header", "X-User")] {
+                let refused = load(&[(setting, address), asked]);
+                assert!(
+                    matches!(refused, Err(Error::WithoutRights { setting: of, .. }) if of == setting),
+                    "{refused:?}"
+                );
+                load(&[(setting, address), asked, ("auth.rights", "a * * admin")]).expect("callers are asked");
+                load(&[(setting, address), asked, ("auth.rights_file", "/rights")]).expect("callers are asked");
+            }
         }
         load(&[("restic.listen", "unix:/run/restic.sock")]).expect("nobody else can reach it");
         let exposed = load(&[("volumes.nbd", "unix:/run/nbd.sock, 0.0.0.0:10809"), ("auth.htpasswd", "/users")]);
@@ -241,7 +281,8 @@ mod tests {
     #[test]
     fn client_certificates_are_a_way_to_ask_who_somebody_is() {
         let tls = [("tls.cert", "/cert.pem"), ("tls.key", "/key.pem"), ("tls.client_ca", "/ca.pem")];
-        let with = |more: &[(&'static str, &'static str)]| load(&[&tls, more].concat());
+        let rights = [("auth.rights", "* * * read")];
+        let with = |more: &[(&'static str, &'static str)]| load(&[&tls[..], &rights[..], more].concat());
         with(&[("server.http", "0.0.0.0:0"), ("tls.clients", "optional")]).expect("callers are asked");
         let refused = with(&[("volumes.nbd", "0.0.0.0:10809"), ("tls.clients", "optional")]);
         assert!(refused.expect_err("some are not").to_string().contains("tls.clients"));
@@ -265,6 +306,14 @@ mod tests {
         let mut config = Config::default();
         config.restic.users.insert("a/b".to_owned(), super::super::ResticUser::default());
         assert!(config.check().expect_err("no name").to_string().contains("a/b"));
+    }
+
+    #[test]
+    fn a_table_of_rights_that_makes_no_sense_is_refused_with_its_line() {
+        let error = load(&[("auth.rights", "a lock * read\na lock * fly")]).expect_err("no right").to_string();
+        assert!(error.contains("auth.rights: line 2: \"fly\""), "{error}");
+        let both = [("auth.rights", "a lock * read"), ("auth.rights_file", "/rights")];
+        assert!(load(&both).expect_err("two tables").to_string().contains("auth.rights_file"));
     }
 
     #[test]

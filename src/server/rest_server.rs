@@ -33,7 +33,7 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
-    let authenticator = Authenticator::from_config(&config.auth)?.or_certificates(config.tls.asks_for_certificates());
+    let authenticator = Authenticator::from_config(&config.auth)?.with_certificates(config.tls.asks_for_certificates());
     authenticator.start(shutdown.clone(), &tasks)?;
     advice::advise_on_users(&config, &authenticator).await;
     let common = listen::Common::start(&config, &shutdown, &tasks)?;

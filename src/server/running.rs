@@ -35,7 +35,7 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
-    let authenticator = Authenticator::from_config(&config.auth)?.or_certificates(config.tls.asks_for_certificates());
+    let authenticator = Authenticator::from_config(&config.auth)?.with_certificates(config.tls.asks_for_certificates());
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
@@ -57,7 +57,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("grpc", grpc_socket.address()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
-    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
+    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref(), &authenticator).await?;
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
     let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied);

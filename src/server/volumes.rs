@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::data_dir::{DataDir, Purpose};
 use super::listen::{PortTls, Tls};
 use super::running::BoxError;
+use crate::auth::Authenticator;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, Port};
 use crate::engine;
@@ -17,8 +18,8 @@ use crate::store::Store;
 use crate::volume::layers::Depot;
 use crate::volume::layers::disk::OsDisk;
 use crate::volume::{
-    Catalog, ExpiryEngine, May, NbdAccess, NbdAddresses, NbdExports, NbdUsers, OperationRetention, PolicyEngine,
-    Runner, TrashEngine, claim_layers, nbd,
+    Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, NbdUsers, OperationRetention, PolicyEngine, Runner,
+    TrashEngine, claim_layers, nbd,
 };
 
 /// The volumes in `store`, at work, and the directory of their layers, which is to be kept as long as they are used.
@@ -80,6 +81,7 @@ pub(super) async fn serve_nbd(
     config: &Config,
     catalog: &Catalog,
     tls: Option<&Tls>,
+    authenticator: &Authenticator,
 ) -> Result<Option<nbd::Server>, BoxError> {
     let settings = &config.volumes;
     if settings.nbd.is_empty() {
@@ -92,7 +94,7 @@ pub(super) async fn serve_nbd(
     }
     let requires_tls = settings.nbd_require_tls || requires_certificates;
     let access = if config.asks_for_users() {
-        NbdAccess::Users(NbdUsers { certificates: config.auth.certificates, may: Arc::new(|_, _| May::Write) })
+        NbdAccess::Users(NbdUsers { certificates: config.auth.certificates, authenticator: authenticator.clone() })
     } else {
         NbdAccess::Everybody
     };

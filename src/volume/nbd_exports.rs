@@ -8,10 +8,8 @@
 //! Where callers are asked who they are, only an export opens something, or a client certificate whose user has the right
 //! to: then paths do too.
 
-use std::fmt;
-use std::sync::Arc;
-
 use async_trait::async_trait;
+use steward_proto::auth::v1::{Area, Right};
 use uuid::Uuid;
 
 use super::catalog::Catalog;
@@ -19,12 +17,12 @@ use super::error::Error;
 use super::exports::ExportRecord;
 use super::lookup::{Begin, VolumeFilter, WithSpace};
 use super::namespace::{ROOT_USER, User, Which};
-use super::nbd::{ExportName, Exports, OpenError, Peer, Session as NbdSession};
+use super::nbd::{ExportName, Exports, OpenError, Peer, PeerAddress, Session as NbdSession};
 use super::open::Target;
 use super::open_volume::{Opener, Wish};
 use super::path::VolumePath;
 use super::session::Session;
-use crate::auth::user_of_certificate;
+use crate::auth::{Authenticator, Grants, Identity, user_of_certificate};
 use crate::config::CertificateName;
 
 /// The most names of a list.
@@ -40,24 +38,18 @@ pub enum NbdAccess {
     Users(NbdUsers),
 }
 
-/// What users may open.
-#[derive(Clone)]
+/// Who users are, and what they may open.
+#[derive(Clone, Debug)]
 pub struct NbdUsers {
     /// Which name of a client certificate names the user.
     pub certificates: CertificateName,
-    /// What a user may do with the volume of a path.
-    pub may: Arc<dyn Fn(&str, &VolumePath) -> May + Send + Sync>,
+    /// Knows what users may do.
+    pub authenticator: Authenticator,
 }
 
-impl fmt::Debug for NbdUsers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NbdUsers").field("certificates", &self.certificates).finish_non_exhaustive()
-    }
-}
-
-/// What somebody may do with a volume.
+/// What somebody may do with the volume of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum May {
+enum May {
     /// Nothing, not even know of it.
     Nothing,
     /// Read it.
@@ -67,6 +59,17 @@ pub enum May {
 }
 
 impl May {
+    fn of(grants: &Grants, path: &VolumePath) -> Self {
+        let path = path.to_string();
+        let allow = |right| grants.allow(Area::Volume, right, &path);
+        // Whoever writes a device reads it, too.
+        match (allow(Right::Read), allow(Right::Write)) {
+            (true, true) => May::Write,
+            (true, false) => May::Read,
+            (false, _) => May::Nothing,
+        }
+    }
+
     fn wish(self) -> Option<Wish> {
         match self {
             May::Nothing => None,
@@ -123,17 +126,18 @@ impl NbdExports {
                 self.open_path(&path, User(export.user), Some(uuid), peer, may).await
             }
             Asked::Path(path, None) => {
-                let may = |path: &VolumePath| self.may(peer, path);
+                let grants = self.grants(peer).await;
+                let may = |path: &VolumePath| grants.as_ref().map_or(May::Nothing, |grants| May::of(grants, path));
                 self.open_path(&path, User(ROOT_USER.to_owned()), None, peer, may).await
             }
         }
     }
 
-    /// What a client may do that names no export.
-    fn may(&self, peer: &Peer, path: &VolumePath) -> May {
+    /// What a client may do that names no export; `None`: it is nobody known.
+    async fn grants(&self, peer: &Peer) -> Option<Grants> {
         match &self.access {
-            NbdAccess::Everybody => May::Write,
-            NbdAccess::Users(users) => users.user(peer).map_or(May::Nothing, |user| (users.may)(&user, path)),
+            NbdAccess::Everybody => Some(Grants::everything()),
+            NbdAccess::Users(users) => users.grants(peer).await,
         }
     }
 
@@ -181,10 +185,15 @@ impl NbdExports {
 }
 
 impl NbdUsers {
-    /// The user that a client's certificate names, if there is one.
-    fn user(&self, peer: &Peer) -> Option<String> {
+    /// What the user may do whom a client's certificate names, if there is one.
+    async fn grants(&self, peer: &Peer) -> Option<Grants> {
         let named = user_of_certificate(peer.certificate.as_ref()?, self.certificates);
-        named.inspect_err(|problem| tracing::warn!(problem, "a client certificate names no user")).ok()
+        let user = named.inspect_err(|problem| tracing::warn!(problem, "a client certificate names no user")).ok()?;
+        let address = match peer.address {
+            PeerAddress::Unix => None,
+            PeerAddress::Tcp(address) => Some(address.ip().to_canonical()),
+        };
+        Some(self.authenticator.grants(Identity { user: Some(user), address, ..Identity::default() }).await)
     }
 }
 
@@ -203,16 +212,7 @@ impl Exports for NbdExports {
     }
 
     async fn list(&self, peer: &Peer) -> Vec<ExportName> {
-        let visible: Box<dyn Fn(&VolumePath) -> bool + Send + Sync> = match &self.access {
-            NbdAccess::Everybody => Box::new(|_| true),
-            NbdAccess::Users(users) => match users.user(peer) {
-                None => return Vec::new(),
-                Some(user) => {
-                    let may = Arc::clone(&users.may);
-                    Box::new(move |path| may(&user, path) != May::Nothing)
-                }
-            },
-        };
+        let Some(grants) = self.grants(peer).await else { return Vec::new() };
         let filter = VolumeFilter { recursive: true, ..VolumeFilter::default() };
         let (root, everything) = (User(ROOT_USER.to_owned()), VolumePath::root());
         let listed =
@@ -224,7 +224,7 @@ impl Exports for NbdExports {
                 return Vec::new();
             }
         };
-        let volumes = page.volumes.into_iter().filter(|volume| visible(&volume.path));
+        let volumes = page.volumes.into_iter().filter(|volume| May::of(&grants, &volume.path) != May::Nothing);
         let named = volumes.map(|volume| ExportName {
             name: volume.path.to_string(),
             description: format!("{} bytes, of {}", volume.record.size_bytes, volume.record.owner),

@@ -11,16 +11,16 @@ use super::driver::{LayerId, Repair};
 use super::error::Error;
 use super::exports::{NbdAddresses, OpenExport};
 use super::nbd::{Exports as _, OpenError, Peer, PeerAddress};
-use super::nbd_exports::{May, NbdAccess, NbdExports, NbdUsers};
+use super::nbd_exports::{NbdAccess, NbdExports, NbdUsers};
 use super::open_volume::{Opener, Wish};
-use super::path::VolumePath;
 use super::scrub::Wrong;
 use super::session::Session;
 use super::snapshot_delete::Children;
 use super::snapshots::{SnapshotFilter, WhichSnapshot};
 use super::streams::{Part, ReadVolume};
 use super::testing::{GIB, World, at, path, user};
-use crate::config::CertificateName;
+use crate::auth::Authenticator;
+use crate::config;
 
 /// A world with a volume `/a` and an NBD port.
 async fn world() -> (World, u64) {
@@ -270,8 +270,11 @@ async fn hidden(world: &World) -> Vec<super::snapshots::ShownSnapshot> {
     all.into_iter().filter(|shown| shown.record.hidden).collect()
 }
 
-fn users(may: impl Fn(&str, &VolumePath) -> May + Send + Sync + 'static) -> NbdAccess {
-    NbdAccess::Users(NbdUsers { certificates: CertificateName::Cn, may: Arc::new(may) })
+/// Users with these rights.
+fn users(rights: &str) -> NbdAccess {
+    let auth = config::Auth { rights: rights.to_owned(), ..config::Auth::default() };
+    let authenticator = Authenticator::from_config(&auth).expect("rights");
+    NbdAccess::Users(NbdUsers { certificates: auth.certificates, authenticator })
 }
 
 #[tokio::test]
@@ -286,28 +289,23 @@ async fn a_client_of_nbd_with_a_certificate_opens_what_its_user_may() {
     params.distinguished_name.push(rcgen::DnType::CommonName, "eva");
     let certificate = params.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate");
     let eva = Peer { address: PeerAddress::Unix, certificate: Some(certificate.der().to_vec()) };
-    let nbd = |right: May| {
-        let may = move |user: &str, path: &VolumePath| {
-            if user == "eva" && path.to_string() == "/a" { right } else { May::Nothing }
-        };
-        NbdExports::new(world.catalog.clone(), users(may))
-    };
+    let nbd = |right: &str| NbdExports::new(world.catalog.clone(), users(&format!("eva volume a {right}")));
 
-    for (right, is_read_only) in [(May::Read, true), (May::Write, false)] {
+    for (right, is_read_only) in [("read", true), ("read,write", false)] {
         let session = nbd(right).open("a", &eva).await.expect("a session");
-        assert_eq!(session.device.is_read_only(), is_read_only);
+        assert_eq!(session.device.is_read_only(), is_read_only, "{right}");
         drop(session);
-        let session = nbd(right).open("a@s", &eva).await.expect("a session");
+        let session = nbd("read").open("a@s", &eva).await.expect("a session");
         assert!(session.device.is_read_only());
-        let listed = nbd(right).list(&eva).await;
+        let listed = nbd("read").list(&eva).await;
         assert_eq!(listed.into_iter().map(|listed| listed.name).collect::<Vec<_>>(), ["/a"]);
     }
     for name in ["b", "b@s", "nothing", "nothing@s"] {
-        let refused = nbd(May::Write).open(name, &eva).await.expect_err("no session");
+        let refused = nbd("admin").open(name, &eva).await.expect_err("no session");
         assert!(matches!(refused, OpenError::Denied(_)), "{name}: what is there is not told: {refused}");
     }
     let stranger = Peer { address: PeerAddress::Unix, certificate: None };
-    assert!(matches!(nbd(May::Write).open("a", &stranger).await, Err(OpenError::Denied(_))));
+    assert!(matches!(nbd("read,write").open("a", &stranger).await, Err(OpenError::Denied(_))));
 }
 
 #[tokio::test]
@@ -328,7 +326,7 @@ async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     let names: Vec<String> = everybody.list(&peer).await.into_iter().map(|listed| listed.name).collect();
     assert_eq!(names, ["/a"]);
     let export = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
-    let closed = NbdExports::new(world.catalog.clone(), users(|_, _| May::Nothing));
+    let closed = NbdExports::new(world.catalog.clone(), users("eva volume a read"));
     assert!(matches!(closed.open("a", &peer).await, Err(OpenError::Denied(_))));
     assert!(closed.list(&peer).await.is_empty());
     for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
@@ -346,7 +344,7 @@ async fn an_export_opens_snapshots_of_its_own_volume_alone_and_ends_them() {
         world.catalog.create_snapshot(&user("ann"), at(volume), what).await.expect("a snapshot");
     }
     let peer = Peer { address: PeerAddress::Unix, certificate: None };
-    let nbd = NbdExports::new(world.catalog.clone(), users(|_, _| May::Nothing));
+    let nbd = NbdExports::new(world.catalog.clone(), users("eva volume a read"));
     let volume = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export").uuid;
     let of_snapshot = OpenExport { snapshot: Some("s".to_owned()), ..export(false) };
     let snapshot = world.catalog.open_export(&user("ann"), of_snapshot).await.expect("an export").uuid;

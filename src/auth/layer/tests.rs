@@ -211,8 +211,8 @@ async fn a_client_certificate_says_who_somebody_is() {
         request.extensions_mut().insert(ClientUser("eva".into()));
         assert_eq!(fixture.ask(request).await.map(|identity| identity.user), Ok(Some("eva".to_owned())));
     }
-    let off = Fixture::off();
-    let only = Fixture { authenticator: off.authenticator.or_certificates(true), _file: off._file };
+    let mut only = Fixture::off();
+    only.authenticator = only.authenticator.with_certificates(true);
     assert_eq!(only.user(LOCAL, &[("authorization", &basic("alice", "secret"))]).await, unauthenticated());
     assert!(only.ask(request("/grpc.health.v1.Health/Check", LOCAL, &[])).await.is_ok());
 }
