@@ -76,6 +76,9 @@ fn instructions(directory: &Path, users: &[String]) -> String {
     let (client_cert, client_key) = (format!("{of}/client-cert.pem"), format!("{of}/client-key.pem"));
     text += &format!("client_ca = {ca:?}\nclients = \"optional\"\n\n# clients, as {user}\n");
     text += &format!("curl --cacert {ca} --cert {client_cert} --key {client_key} https://localhost:8080/healthz\n");
+    text += &format!(
+        "steward lock list --server https://localhost:50051 --ca {ca} --cert {client_cert} --key {client_key}\n"
+    );
     text += &format!("grpcurl -cacert {ca} -cert {client_cert} -key {client_key} localhost:50051 list\n");
     text + &format!("nbdinfo 'nbds://localhost/PATH?tls-certificates={of}'\n")
 }
