@@ -29,8 +29,6 @@ use crate::{engine, telemetry};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// How often an idle connection to the upstream is asked whether the other side is there.
-
 /// Serves everything until a signal to stop or a failure of the disk.
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
