@@ -9,6 +9,7 @@ pub(crate) mod backoff;
 mod command;
 pub mod connect;
 mod console;
+pub mod dev_certs;
 mod drawing;
 mod duration;
 pub(crate) mod error;

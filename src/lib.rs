@@ -21,6 +21,7 @@ pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+mod tls_client;
 pub mod transcode;
 pub mod volume;
 pub mod worker;

@@ -15,6 +15,7 @@ use super::logins::Logins;
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
 use super::rights::{Grants, Source};
+use super::vouch::{VOUCHED_IDENTITY, Vouching};
 use super::{Error, Identity, is_user_name};
 use crate::config;
 use crate::error::Failure;
@@ -35,10 +36,11 @@ pub struct Authenticator {
     ways: Arc<Ways>,
     proxies: Arc<Proxies>,
     rights: Source,
+    vouching: Vouching,
 }
 
 /// How callers may prove who they are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ways {
     /// By a name and a password.
     passwords: Option<Arc<Logins>>,
@@ -46,11 +48,16 @@ struct Ways {
     proxy: Option<HeaderName>,
     /// By a token, of any of these kinds.
     tokens: Vec<Arc<dyn Bearers>>,
+    /// By a client certificate, on a port that asks for one.
+    certificates: bool,
+    /// A gateway has asked them, and signs who they are.
+    gateways: bool,
 }
 
 impl Ways {
     fn are_none(&self) -> bool {
-        self.passwords.is_none() && self.proxy.is_none() && self.tokens.is_empty()
+        let has_signs = self.certificates || self.gateways;
+        self.passwords.is_none() && self.proxy.is_none() && self.tokens.is_empty() && !has_signs
     }
 }
 
@@ -75,6 +82,8 @@ enum User {
     Silent,
     /// What was said is refused.
     Refused(&'static str),
+    /// What a gateway said is refused.
+    Unbelieved(Failure),
 }
 
 impl Claim {
@@ -87,7 +96,7 @@ impl Claim {
 impl Authenticator {
     /// As the settings have it. Reads the files of users and of rights.
     pub fn from_config(auth: &config::Auth) -> Result<Self, Error> {
-        let mut ways = Ways::default();
+        let mut ways = Ways { gateways: auth.gateway_key.is_some(), ..Ways::default() };
         match (&auth.proxy_header, &auth.htpasswd) {
             (Some(header), file) => {
                 if file.is_some() {
@@ -99,14 +108,21 @@ impl Authenticator {
             (None, None) => {}
         }
         let (proxies, rights) = (Arc::new(Proxies::from_config(auth)?), Source::from_config(auth)?);
-        Ok(Authenticator { ways: Arc::new(ways), proxies, rights })
+        let vouching = Vouching::open(auth.gateway_key.as_deref())?;
+        Ok(Authenticator { ways: Arc::new(ways), proxies, rights, vouching })
     }
 
     /// Callers may prove who they are by tokens of these kinds, too.
     #[must_use]
     pub fn with_tokens(self, tokens: Vec<Arc<dyn Bearers>>) -> Self {
-        let Ways { passwords, proxy, .. } = &*self.ways;
-        let ways = Ways { passwords: passwords.clone(), proxy: proxy.clone(), tokens };
+        let ways = Ways { tokens, ..Ways::clone(&self.ways) };
+        Authenticator { ways: Arc::new(ways), ..self }
+    }
+
+    /// Whether ports ask for client certificates: then that is a way, too, and where it is the only one, callers need it.
+    #[must_use]
+    pub fn with_certificates(self, are_asked_for: bool) -> Self {
+        let ways = Ways { certificates: are_asked_for, ..Ways::clone(&self.ways) };
         Authenticator { ways: Arc::new(ways), ..self }
     }
 
@@ -168,10 +184,21 @@ impl Authenticator {
     /// What the request says of its caller.
     pub(super) fn read<B>(&self, request: &Request<B>) -> Claim {
         let (peer, headers) = (peer(request.extensions()), request.headers());
-        let is_open = is_open(request.uri().path());
+        let address = self.proxies.client(peer, headers);
+        if is_open(request.uri().path()) {
+            return Claim { address, user: User::NotAsked };
+        }
+        let known = match self.vouching.known(request, &self.proxies) {
+            Ok(known) => known,
+            Err(failure) => return Claim { address, user: User::Unbelieved(failure) },
+        };
         let is_nobody_asked = self.ways.are_none() && !self.rights.is_somewhere();
-        let user = if is_open || is_nobody_asked { User::NotAsked } else { self.user(peer, headers) };
-        Claim { address: self.proxies.client(peer, headers), user }
+        let user = match known.user {
+            Some(user) => User::Named(user),
+            None if is_nobody_asked => User::NotAsked,
+            None => self.user(peer, headers),
+        };
+        Claim { address: known.address, user }
     }
 
     /// Whoever a proxy names has been asked by it. Of the others, what they say themselves counts.
@@ -226,6 +253,7 @@ impl Authenticator {
             User::Silent if self.rights.table().await.is_some_and(|table| table.has_anonymous()) => Ok(identity),
             User::Silent => Err(unauthenticated(NEEDED)),
             User::Refused(problem) => Err(unauthenticated(problem)),
+            User::Unbelieved(failure) => Err(failure),
         }
     }
 
@@ -265,7 +293,7 @@ pub(super) fn parse_header(name: &str) -> Result<HeaderName, Error> {
         return Err(refuse("is reserved by gRPC"));
     }
     let taken = ["authorization", "x-forwarded-for", "x-request-id", "te", "content-type", "user-agent", "host"];
-    if taken.contains(&text) {
+    if taken.contains(&text) || header == VOUCHED_IDENTITY {
         return Err(refuse("has another meaning"));
     }
     Ok(header)
@@ -278,7 +306,7 @@ mod tests {
     #[test]
     fn a_header_that_cannot_name_a_user_is_an_error_that_names_the_setting() {
         assert_eq!(parse_header("X-Remote-User").unwrap(), "x-remote-user");
-        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For"] {
+        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For", "X-Steward-Identity"] {
             let error = parse_header(odd).unwrap_err();
             assert!(error.to_string().contains("auth.proxy_header"), "{error}");
         }

@@ -12,6 +12,7 @@ use tower::{Layer, Service};
 
 use super::gate::{self, Passage};
 use super::rights::Grants;
+use super::vouch::VOUCHED_IDENTITY;
 use super::{Authenticator, refusal};
 
 /// Lets only those calls through whose caller is known and may make them, or need not be asked.
@@ -61,6 +62,7 @@ where
         let claim = self.authenticator.read(&request);
         // What nobody behind has, nobody behind can tell.
         request.headers_mut().remove(AUTHORIZATION);
+        request.headers_mut().remove(VOUCHED_IDENTITY);
         let note = request.extensions().get::<CallerNote>().cloned().unwrap_or_default();
         // Known even of those who are refused, so that the log does not name the proxy for them.
         note.write_address(claim.address());

@@ -1,7 +1,9 @@
 //! The gRPC services and what is around each call.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
 use steward_proto::auth::v1::rights_service_server::RightsServiceServer;
@@ -22,7 +24,7 @@ use steward_proto::volume::v1::snapshot_service_server::SnapshotServiceServer;
 use steward_proto::volume::v1::volume_service_server::VolumeServiceServer;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tower::{Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::timeout::TimeoutLayer;
@@ -134,6 +136,16 @@ where
         .layer(TimeoutLayer::new(timeout))
         .layer(AuthLayer::new(authenticator))
         .service(service)
+}
+
+/// The services, with what is around them, as a port serves them.
+pub(super) fn router<S>(service: S) -> Router
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    Router::new().fallback_service(service.map_request(|call: axum::extract::Request| call.map(Body::new)))
 }
 
 /// Counts calls and measures the time until they are answered.

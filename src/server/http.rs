@@ -6,6 +6,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use steward_gateway::{ClientUser, Peer};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
@@ -36,6 +37,8 @@ pub enum MetricsAccess {
         /// Whether they are.
         are_private: bool,
     },
+    /// Who is on this machine, and who showed a certificate that is trusted.
+    Local,
     /// Anybody.
     Anyone,
 }
@@ -64,6 +67,12 @@ fn metrics_router(metrics: PrometheusHandle, access: MetricsAccess, authenticato
     match access {
         MetricsAccess::Off => routes,
         MetricsAccess::Anyone => routes.route("/metrics", get(async move || rendered(&metrics))),
+        MetricsAccess::Local => {
+            let render = move |request: Request| async move {
+                if is_local(&request) { rendered(&metrics) } else { StatusCode::FORBIDDEN.into_response() }
+            };
+            routes.route("/metrics", get(render))
+        }
         MetricsAccess::Users { are_private } => {
             let render = move |request: Request| async move {
                 let user = match &authenticator {
@@ -92,6 +101,17 @@ fn around(routes: Router) -> Router {
     )
 }
 
+fn is_local(request: &Request) -> bool {
+    let is_of_this_machine = match request.extensions().get() {
+        Some(Peer(Some(address))) => address.to_canonical().is_loopback(),
+        Some(Peer(None)) => true,
+        None => false,
+    };
+    // A proxy on this machine asks for others.
+    let is_for_others = ["x-forwarded-for", "forwarded"].iter().any(|name| request.headers().contains_key(*name));
+    (is_of_this_machine && !is_for_others) || request.extensions().get::<ClientUser>().is_some()
+}
+
 async fn healthy() -> &'static str {
     "ok\n"
 }
@@ -112,4 +132,36 @@ fn rendered(metrics: &PrometheusHandle) -> Response {
 
 fn unauthorized() -> Response {
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"metrics\"")]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn only_this_machine_and_certificates_are_local() {
+        let ask = |peer: Option<Peer>, header: Option<&str>, certificate: bool| {
+            let mut request = Request::new(Body::empty());
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            if certificate {
+                request.extensions_mut().insert(ClientUser("monitor".into()));
+            }
+            if let Some(name) = header {
+                let name: HeaderName = name.parse().expect("a name");
+                request.headers_mut().insert(name, header::HeaderValue::from_static("127.0.0.1"));
+            }
+            is_local(&request)
+        };
+        let at = |address: &str| Some(Peer(Some(address.parse().expect("an address"))));
+        assert!(ask(at("127.0.0.1"), None, false) && ask(at("::1"), None, false) && ask(Some(Peer(None)), None, false));
+        assert!(ask(at("::ffff:127.0.0.1"), None, false));
+        assert!(!ask(at("192.0.2.7"), None, false) && !ask(None, None, false));
+        assert!(!ask(at("127.0.0.1"), Some("X-Forwarded-For"), false), "a proxy on this machine");
+        assert!(!ask(at("192.0.2.7"), Some("X-Forwarded-For"), false), "who only says so");
+        assert!(ask(at("192.0.2.7"), None, true));
+    }
 }

@@ -11,7 +11,7 @@ use super::options::gateway_options;
 use super::running::{BoxError, Servers, bind, share, until_stopped};
 use super::{advice, grpc, http, open_files, repositories, stop};
 use crate::auth::Authenticator;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Port};
 use crate::telemetry;
 
 /// What rest-server can be told that is no setting of Steward.
@@ -33,7 +33,7 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
-    let authenticator = Authenticator::from_config(&config.auth)?;
+    let authenticator = Authenticator::from_config(&config.auth)?.with_certificates(config.tls.asks_for_certificates());
     authenticator.start(shutdown.clone(), &tasks)?;
     advice::advise_on_users(&config, &authenticator).await;
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
@@ -48,7 +48,7 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let router = http::restic_router(routes, metrics, options.metrics, Some(authenticator));
     let address = socket.address();
     let mut servers = Servers::new();
-    servers.spawn(listen::serve("restic", socket, router, common.clone()));
+    servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     // Programs that start a rest-server read this line.
     eprintln!("start server on {address}");
 
