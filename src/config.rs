@@ -8,6 +8,7 @@ mod gateway;
 mod listen;
 mod replication;
 mod restic;
+mod secrets;
 mod transcode;
 mod volumes;
 
@@ -24,6 +25,7 @@ pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
+pub use self::secrets::Secrets;
 pub use self::transcode::{ListShape, PathStyle, Transcode};
 pub use self::volumes::{Messages, Volumes};
 use crate::lock;
@@ -52,6 +54,8 @@ pub struct Config {
     pub auth: Auth,
     /// The certificate of the HTTP ports.
     pub tls: Tls,
+    /// Stored secrets.
+    pub secrets: Secrets,
     /// The translation of the legacy APIs.
     pub gateway: Gateway,
     /// What is logged, and how.

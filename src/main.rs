@@ -44,6 +44,8 @@ enum Command {
     Artifact(Box<cli::artifact::ArtifactArgs>),
     /// Copies artifacts to registries and to other Stewards.
     Replication(Box<cli::replication::ReplicationArgs>),
+    /// Looks after the key that stored secrets are encrypted with.
+    Secrets(Box<cli::secrets::SecretsArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -190,6 +192,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Volume(args) => return cli::volume::run(*args).await,
         Command::Artifact(args) => return cli::artifact::run(*args).await,
         Command::Replication(args) => return cli::replication::run(*args).await,
+        Command::Secrets(args) => return cli::secrets::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

@@ -94,6 +94,10 @@ impl Config {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }
         self.tls.check()?;
+        if self.names_two_key_files() {
+            let problem = "is another file than secrets.key_file, whose older name it is".to_owned();
+            return Err(Error::Invalid { setting: "replication.key_file", problem });
+        }
         self.check_addresses()
     }
 
@@ -209,6 +213,8 @@ impl Tls {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn load(flags: &[(&'static str, &str)]) -> Result<Config, Error> {
@@ -245,6 +251,17 @@ mod tests {
         let mut config = Config::default();
         config.restic.users.insert("a/b".to_owned(), super::super::ResticUser::default());
         assert!(config.check().expect_err("no name").to_string().contains("a/b"));
+    }
+
+    #[test]
+    fn the_key_file_has_an_older_name_too() {
+        let of = |flags: &[(&'static str, &str)]| load(flags).expect("a configuration").key_file();
+        assert_eq!(of(&[("store.data", "/data")]), Path::new("/data/secrets.key"));
+        for setting in ["secrets.key_file", "replication.key_file"] {
+            assert_eq!(of(&[(setting, "/keys")]), Path::new("/keys"));
+        }
+        let two = load(&[("secrets.key_file", "/keys"), ("replication.key_file", "/other")]);
+        assert!(two.expect_err("two files").to_string().contains("replication.key_file"));
     }
 
     #[test]

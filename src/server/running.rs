@@ -25,6 +25,7 @@ use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
+use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::store::journal::Limits;
 use crate::store::sled::{self, SledStore};
@@ -59,7 +60,9 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
     // The directories of blobs and of volumes are ours to the end.
-    let (copied, _blobs) = artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
+    let secrets = open_secrets(&config)?;
+    let (copied, _blobs) =
+        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &shutdown, &tasks).await?;
     let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
@@ -168,6 +171,11 @@ async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, B
     let path = data.path().to_owned();
     let opened = tokio::task::spawn_blocking(move || sled::open(&path, options));
     Ok(Arc::new(opened.await??))
+}
+
+fn open_secrets(config: &Config) -> Result<Secrets, BoxError> {
+    let key_file = config.key_file();
+    Secrets::open(&key_file).map_err(|error| format!("the key file {}: {error}", key_file.display()).into())
 }
 
 async fn start_locks(
