@@ -7,10 +7,12 @@
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
 //! - `logins` puts these together, and `attempts` decides how long somebody who was wrong
 //!   has to wait.
+//! - `oidc` knows the tokens of an issuer.
 //! - `relay` is for a gateway on its own: it passes on only what may be believed.
 
 mod attempts;
 mod authenticator;
+mod bearer;
 mod cache;
 mod caller;
 mod credentials;
@@ -18,6 +20,7 @@ mod error;
 mod htpasswd;
 mod layer;
 mod logins;
+pub mod oidc;
 mod origin;
 mod refusal;
 mod relay;
@@ -28,6 +31,7 @@ mod verify;
 use std::net::IpAddr;
 
 pub use self::authenticator::Authenticator;
+pub use self::bearer::{Bearers, Proven};
 pub use self::caller::message_and_user;
 pub use self::error::Error;
 pub use self::layer::{AuthLayer, Authenticated};

@@ -6,6 +6,7 @@ mod check;
 mod duration;
 mod gateway;
 mod listen;
+mod oidc;
 mod replication;
 mod restic;
 mod secrets;
@@ -23,6 +24,7 @@ pub use self::artifacts::Artifacts;
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
+pub use self::oidc::{Oidc, TokenAlgorithm};
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
 pub use self::secrets::Secrets;
@@ -237,6 +239,7 @@ fn environment(variables: config::Map<String, String>) -> config::Environment {
     let environment = environment
         .list_separator(",")
         .with_list_parse_key("auth.trusted_proxies")
+        .with_list_parse_key("auth.oidc.algorithms")
         .with_list_parse_key("replication.allowed_targets");
     environment.source(Some(variables)).try_parsing(true)
 }

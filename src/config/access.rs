@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Oidc;
+
 /// Who callers are. Without `htpasswd` and `proxy_header`: anybody, and nobody in particular.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,9 @@ pub struct Auth {
     /// Addresses and networks of proxies, or `unix` for those that come by a Unix socket: only they may name the user
     /// and the client's address. In the environment, with commas between.
     pub trusted_proxies: Vec<String>,
+    /// Tokens of an issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Oidc>,
 }
 
 /// The certificate of the HTTP ports. Without one they speak plain HTTP.

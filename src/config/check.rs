@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Auth, Config, Listen, Restic, Tls, Transcode};
+use super::{Auth, Config, Listen, Oidc, Restic, Tls, Transcode};
 use crate::auth::is_user_name;
 
 /// A setting that cannot be used, with its place.
@@ -89,7 +89,8 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.check_ranges()?;
         self.transcode.check()?;
-        let problems = [self.volumes.problem(), self.artifacts.problem(), self.replication.problem()];
+        let oidc = self.auth.oidc.as_ref().and_then(Oidc::problem);
+        let problems = [self.volumes.problem(), self.artifacts.problem(), self.replication.problem(), oidc];
         if let Some((setting, problem)) = problems.into_iter().flatten().next() {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }
@@ -196,7 +197,7 @@ impl Restic {
 impl Auth {
     /// Callers have to say who they are.
     pub fn is_asked_for(&self) -> bool {
-        self.htpasswd.is_some() || self.proxy_header.is_some()
+        self.htpasswd.is_some() || self.proxy_header.is_some() || self.oidc.is_some()
     }
 }
 
