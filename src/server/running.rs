@@ -21,7 +21,8 @@ use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
-use crate::auth::{Authenticator, Relay};
+use crate::auth::oidc::Oidc;
+use crate::auth::{Authenticator, Bearers, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
@@ -47,13 +48,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
-    let authenticator = Authenticator::from_config(&config.auth)?;
+    let oidc = config.auth.oidc.as_ref().map(|oidc| Oidc::open(oidc, Arc::new(SystemClock::default()))).transpose()?;
+    let tokens = oidc.iter().map(|oidc| Arc::new(oidc.clone()) as Arc<dyn Bearers>).collect();
+    let authenticator = Authenticator::from_config(&config.auth)?.with_tokens(tokens);
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     authenticator.start(shutdown.clone(), &tasks)?;
+    if let Some(oidc) = &oidc {
+        oidc.start(&shutdown, &tasks)?;
+    }
     advice::give(&config, &authenticator).await;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());

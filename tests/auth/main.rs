@@ -4,4 +4,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod issuer;
+mod oidc;
+mod reload;
+mod secrecy;
 mod secrets;
+#[path = "../restic/users.rs"]
+mod users;

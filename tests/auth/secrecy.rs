@@ -114,7 +114,8 @@ impl World {
             let answer = clusters.create_cluster(Self::request(&authorization, request)).await;
             self.note(answer);
         }
-        let answer = clusters.try_connect(Self::request(&authorization, api::TryConnectRequest { name: "west".into() }));
+        let answer =
+            clusters.try_connect(Self::request(&authorization, api::TryConnectRequest { name: "west".into() }));
         let answer = answer.await;
         self.note(answer);
         let answer = clusters.list_clusters(Self::request(&authorization, api::ListClustersRequest::default())).await;
@@ -201,7 +202,8 @@ async fn no_secret_is_in_logs_answers_metrics_or_records() {
     world.sign_in().await;
     world.store_secrets().await;
     world.print_config().await;
-    let metrics = world.server.http().request("GET", "/metrics", &[("Authorization", &basic("alice", RIGHT))], b"").await;
+    let metrics =
+        world.server.http().request("GET", "/metrics", &[("Authorization", &basic("alice", RIGHT))], b"").await;
     assert_eq!(metrics.status, 200);
     assert!(world.answers.contains("has_password: true") && world.answers.contains("copy"), "{}", world.answers);
     assert!(world.answers.contains("invalid") || world.answers.contains("must not have a user"), "{}", world.answers);
@@ -215,9 +217,11 @@ async fn no_secret_is_in_logs_answers_metrics_or_records() {
     secrets.extend(lines(Path::new(&world.issuer.certificates.key())));
     secrets.extend(first_key);
     secrets.extend(lines(&world.server.data().join("secrets.key")));
-    secrets.extend(lines(&world.server.home().join("htpasswd")).iter().filter_map(|line| {
-        line.split_once(':').map(|(_, hash)| hash.to_owned())
-    }));
+    secrets.extend(
+        lines(&world.server.home().join("htpasswd"))
+            .iter()
+            .filter_map(|line| line.split_once(':').map(|(_, hash)| hash.to_owned())),
+    );
 
     let log = world.server.log();
     assert!(log.contains("TRACE") && log.contains("login failed"), "the log says all it can");
