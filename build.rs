@@ -2,6 +2,8 @@
 
 #[path = "build/access.rs"]
 mod access;
+#[path = "build/secrecy.rs"]
+mod secrecy;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(output.join("descriptors.bin"), descriptors)?;
     fs::write(output.join("access.rs"), access::table(&compiler.descriptor_pool())?)?;
 
+    let (secret_messages, shown) = secrecy::implementations(&compiler.descriptor_pool())?;
+    fs::write(output.join("secrecy.rs"), shown)?;
+
     tonic_prost_build::configure()
+        .skip_debug(secret_messages)
         .build_client(true)
         .build_server(true)
         .bytes(".")

@@ -13,6 +13,7 @@
 //! - `logins` puts these together, and `attempts` decides how long somebody who was wrong
 //!   has to wait.
 //! - `relay` is for a gateway on its own: it passes on only what may be believed, and `vouch` is how the server believes it.
+//! - `oidc` knows the tokens of an issuer.
 
 mod attempts;
 mod authenticator;
@@ -29,6 +30,7 @@ mod gate;
 mod htpasswd;
 mod layer;
 mod logins;
+pub mod oidc;
 mod origin;
 mod refusal;
 mod relay;

@@ -26,6 +26,7 @@ pub mod replication;
 mod repository_name;
 pub mod rest_server;
 pub mod restic;
+pub mod secrets;
 mod sign_in;
 mod signals;
 mod size;

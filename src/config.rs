@@ -6,8 +6,10 @@ mod check;
 mod duration;
 mod gateway;
 mod listen;
+mod oidc;
 mod replication;
 mod restic;
+mod secrets;
 mod tls;
 mod transcode;
 mod volumes;
@@ -23,8 +25,10 @@ pub use self::artifacts::Artifacts;
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway, Upstream};
 pub use self::listen::Listen;
+pub use self::oidc::{Oidc, TokenAlgorithm};
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
+pub use self::secrets::Secrets;
 pub use self::tls::{ClientCertificates, Port, PortTls, Tls, TlsPorts, TlsVersion};
 pub use self::transcode::{ListShape, PathStyle, Transcode};
 pub use self::volumes::{Messages, Volumes};
@@ -54,6 +58,8 @@ pub struct Config {
     pub auth: Auth,
     /// TLS, on all ports.
     pub tls: Tls,
+    /// Stored secrets.
+    pub secrets: Secrets,
     /// The translation of the legacy APIs.
     pub gateway: Gateway,
     /// What is logged, and how.
@@ -236,6 +242,7 @@ fn environment(variables: config::Map<String, String>) -> config::Environment {
     let environment = environment
         .list_separator(",")
         .with_list_parse_key("auth.trusted_proxies")
+        .with_list_parse_key("auth.oidc.algorithms")
         .with_list_parse_key("replication.allowed_targets");
     environment.source(Some(variables)).try_parsing(true)
 }

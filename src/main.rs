@@ -50,6 +50,8 @@ enum Command {
     Token(Box<cli::token::TokenArgs>),
     /// Makes an authority and certificates for trying TLS out.
     DevCerts(cli::dev_certs::DevCertsArgs),
+    /// Looks after the key that stored secrets are encrypted with.
+    Secrets(Box<cli::secrets::SecretsArgs>),
     /// Shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -225,6 +227,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Auth(args) => return cli::auth::run(*args).await,
         Command::Token(args) => return cli::token::run(*args).await,
         Command::DevCerts(args) => cli::dev_certs::run(&args),
+        Command::Secrets(args) => return cli::secrets::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
     match result {

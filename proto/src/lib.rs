@@ -13,7 +13,7 @@ pub mod artifact {
     }
 }
 
-/// Generated from `proto/steward/auth/v1`: who may call what.
+/// Generated from `proto/steward/auth/v1`: who may call what, and stored secrets.
 pub mod auth {
     /// Version 1.
     pub mod v1 {
@@ -73,3 +73,14 @@ pub mod volume {
 
 /// The encoded `FileDescriptorSet` of all packages, comments included.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// In the place of what a secret field says.
+struct Secret<T>(T);
+
+impl<T> std::fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(…)")
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/secrecy.rs"));

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Who callers are and what they may do. Without `htpasswd`, `proxy_header` and rights: anybody, and everything.
+use super::Oidc;
+
+/// Who callers are and what they may do. Without `htpasswd`, `proxy_header`, `oidc` and rights: anybody, and everything.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
@@ -24,6 +26,9 @@ pub struct Auth {
     pub gateway_key: Option<PathBuf>,
     /// Which name of a client's certificate names the user, where `tls.clients` asks for one.
     pub certificates: CertificateName,
+    /// Tokens of an issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Oidc>,
     /// The table of rights: who may do what, a rule a line. With neither this nor `rights_file`, whoever is let in may
     /// do everything, and only this machine is served.
     #[serde(skip_serializing_if = "String::is_empty")]

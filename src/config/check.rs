@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Auth, Config, Listen, Port, Restic, Transcode};
+use super::{Auth, Config, Listen, Oidc, Port, Restic, Transcode};
 use crate::auth::is_user_name;
 use crate::auth::rights::Table;
 
@@ -109,6 +109,7 @@ impl Config {
             self.replication.problem(),
             self.tls.problem(),
             self.gateway.upstream.problem(),
+            self.auth.oidc.as_ref().and_then(Oidc::problem),
         ];
         if let Some((setting, problem)) = problems.into_iter().flatten().next() {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
@@ -118,6 +119,10 @@ impl Config {
             return Err(Error::Invalid { setting: "tls.ports.nbd", problem });
         }
         self.auth.check()?;
+        if self.names_two_key_files() {
+            let problem = "is another file than secrets.key_file, whose older name it is".to_owned();
+            return Err(Error::Invalid { setting: "replication.key_file", problem });
+        }
         self.check_addresses()
     }
 
@@ -228,7 +233,8 @@ impl Restic {
 impl Auth {
     /// Callers have to say who they are, whatever the ports ask for.
     pub fn is_asked_for(&self) -> bool {
-        self.htpasswd.is_some() || self.proxy_header.is_some() || self.gateway_key.is_some() || self.has_rights()
+        let has_proxy = self.proxy_header.is_some() || self.gateway_key.is_some();
+        self.htpasswd.is_some() || has_proxy || self.oidc.is_some() || self.has_rights()
     }
 
     /// Callers may do only what somebody has allowed them.
@@ -250,6 +256,8 @@ impl Auth {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn load(flags: &[(&'static str, &str)]) -> Result<Config, Error> {
@@ -306,6 +314,17 @@ mod tests {
         let mut config = Config::default();
         config.restic.users.insert("a/b".to_owned(), super::super::ResticUser::default());
         assert!(config.check().expect_err("no name").to_string().contains("a/b"));
+    }
+
+    #[test]
+    fn the_key_file_has_an_older_name_too() {
+        let of = |flags: &[(&'static str, &str)]| load(flags).expect("a configuration").key_file();
+        assert_eq!(of(&[("store.data", "/data")]), Path::new("/data/secrets.key"));
+        for setting in ["secrets.key_file", "replication.key_file"] {
+            assert_eq!(of(&[(setting, "/keys")]), Path::new("/keys"));
+        }
+        let two = load(&[("secrets.key_file", "/keys"), ("replication.key_file", "/other")]);
+        assert!(two.expect_err("two files").to_string().contains("replication.key_file"));
     }
 
     #[test]

@@ -12,6 +12,13 @@ pub(super) async fn give(config: &Config, authenticator: &Authenticator) {
             "passwords come in clear to server.grpc, which other machines can reach: set tls.cert and tls.key"
         );
     }
+    let is_prefixed = config.auth.oidc.as_ref().is_none_or(|oidc| !oidc.user_prefix.is_empty());
+    if config.auth.htpasswd.is_some() && !is_prefixed {
+        tracing::warn!(
+            "auth.oidc.user_prefix is empty: a user of the issuer and one of auth.htpasswd who are called the same are \
+             the same user"
+        );
+    }
     advise_on_users(config, authenticator).await;
 }
 

@@ -7,6 +7,7 @@ use axum::Router;
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
 use steward_proto::auth::v1::rights_service_server::RightsServiceServer;
+use steward_proto::auth::v1::secret_service_server::SecretServiceServer;
 use steward_proto::auth::v1::token_service_server::TokenServiceServer;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
 use steward_proto::replication::v1::cluster_service_server::ClusterServiceServer;
@@ -49,6 +50,7 @@ pub(super) const SERVICES: &[&str] = &[
     "steward.artifact.v1.ArtifactService",
     "steward.auth.v1.RightsService",
     "steward.auth.v1.TokenService",
+    "steward.auth.v1.SecretService",
     "steward.lock.v1.LockService",
     "steward.replication.v1.ClusterService",
     "steward.replication.v1.ReplicationService",
@@ -91,6 +93,7 @@ pub(super) fn areas(
         .add_service(ClusterServiceServer::new(copied.clusters).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(TokenServiceServer::new(auth.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(RightsServiceServer::new(auth).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(SecretServiceServer::new(copied.secrets).max_decoding_message_size(MAX_REQUEST_BYTES))
 }
 
 /// The service of artifacts, which replication calls too.

@@ -8,10 +8,12 @@ use prost_types::FileDescriptorSet;
 use steward_proto::DESCRIPTORS;
 
 /// A method that answers once may still take as long as its caller likes.
-const WAITING: [&str; 5] = [
+const WAITING: [&str; 6] = [
     // These may have to read all bytes again that they are about, however many.
     "/steward.artifact.v1.ArtifactService/CommitFile",
     "/steward.artifact.v1.ArtifactService/FinishUpload",
+    // Seals all that is stored anew, however much.
+    "/steward.auth.v1.SecretService/RotateSecrets",
     "/steward.lock.v1.LockService/Acquire",
     "/steward.transcode.v1.TaskService/ClaimTask",
     "/steward.volume.v1.OperationService/WaitOperation",

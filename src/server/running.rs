@@ -17,10 +17,12 @@ use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, upstream, volumes};
+use crate::auth::oidc::Oidc;
 use crate::auth::{AuthServer, Authenticator, Bearers, Relay, Tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, Port};
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
+use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::store::journal::Limits;
 use crate::store::sled::{self, SledStore};
@@ -33,27 +35,35 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
-    let authenticator = Authenticator::from_config(&config.auth)?.with_certificates(config.tls.asks_for_certificates());
+    let oidc = config.auth.oidc.as_ref().map(|oidc| Oidc::open(oidc, Arc::new(SystemClock::default()))).transpose()?;
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
     let store = open_store(&config, &data).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let tokens = Tokens::open(Arc::clone(&store) as Arc<dyn Store>, clock).await?;
-    let authenticator = if config.auth.is_asked_for() || config.tls.asks_for_certificates() {
-        authenticator.with_tokens(vec![Arc::clone(&tokens) as Arc<dyn Bearers>])
-    } else {
-        authenticator
-    };
+    let mut bearers: Vec<Arc<dyn Bearers>> = Vec::new();
+    if config.auth.is_asked_for() || config.tls.asks_for_certificates() {
+        bearers.push(Arc::clone(&tokens) as Arc<dyn Bearers>);
+    }
+    bearers.extend(oidc.iter().map(|oidc| Arc::new(oidc.clone()) as Arc<dyn Bearers>));
+    let authenticator = Authenticator::from_config(&config.auth)?
+        .with_certificates(config.tls.asks_for_certificates())
+        .with_tokens(bearers);
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     authenticator.start(shutdown.clone(), &tasks)?;
+    if let Some(oidc) = &oidc {
+        oidc.start(&shutdown, &tasks)?;
+    }
     advice::give(&config, &authenticator).await;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
     // The directories of blobs and of volumes are ours to the end.
-    let (copied, _blobs) = artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
+    let secrets = open_secrets(&config)?;
+    let (copied, _blobs) =
+        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &shutdown, &tasks).await?;
     let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
@@ -157,6 +167,11 @@ async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, B
     let path = data.path().to_owned();
     let opened = tokio::task::spawn_blocking(move || sled::open(&path, options));
     Ok(Arc::new(opened.await??))
+}
+
+fn open_secrets(config: &Config) -> Result<Secrets, BoxError> {
+    let key_file = config.key_file();
+    Secrets::open(&key_file).map_err(|error| format!("the key file {}: {error}", key_file.display()).into())
 }
 
 async fn start_locks(

@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Table {
+    /// How often the key of stored secrets was changed.
+    SecretGeneration = 0x08,
     /// Heads of locks, by name.
     Lock = 0x10,
     /// Shared and semaphore holders, by lock digest and owner digest.

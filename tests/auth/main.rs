@@ -1,4 +1,4 @@
-//! Who callers are and how they are spoken to, from outside: the real binary through its ports.
+//! Who callers are and what they may do, from outside: the real binary through its ports.
 
 #[expect(dead_code, reason = "every area uses its own part of it")]
 #[path = "../common/mod.rs"]
@@ -10,6 +10,13 @@ mod client;
 mod floods;
 mod gateway;
 mod http2;
+mod issuer;
+mod oidc;
 mod overheard;
+mod reload;
+mod secrecy;
+mod secrets;
 mod shell;
 mod tls;
+#[path = "../restic/users.rs"]
+mod users;
