@@ -29,6 +29,9 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Of another name than what it signs: curl takes that for self-signed otherwise.
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "authority");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
         let authority = Authority { issuer, directory: temporary::directory() };
         fs::write(authority.file("ca-cert.pem"), authority.issuer.pem()).expect("a file can be written");

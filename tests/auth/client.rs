@@ -78,7 +78,7 @@ impl Client {
     /// A channel that is connected already.
     pub(crate) async fn channel(&self, address: SocketAddr) -> Result<Channel, tonic::transport::Error> {
         let client = self.clone();
-        let connect = service_fn(move |_| {
+        let connect = service_fn(move |_: http::Uri| {
             let client = client.clone();
             async move { client.shake(address).await.map(TokioIo::new) }
         });

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::authority::Authority;
@@ -143,9 +144,13 @@ async fn heads_that_are_too_long_are_refused() {
             others_are_served(&server).await;
         }
     }
-    let long = "a".repeat(1 << 20);
-    let answer = server.http().request("GET", "/healthz", &[("X-Long", &long)], b"").await;
-    assert_eq!(answer.status, 431);
+    let head = format!("GET /healthz HTTP/1.1\r\nHost: steward\r\nX-Long: {}\r\n\r\n", "a".repeat(1 << 20));
+    let mut stream = TcpStream::connect(server.http().0).await.expect("a connection");
+    // The server hangs up before all of it has come, and with what it has not read its answer may be lost.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = within("the server hangs up", stream.read_to_end(&mut answer)).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
     others_are_served(&server).await;
     assert!(server.resident_bytes() < before + MEMORY_OF_A_FLOOD, "memory is bounded");
 }
