@@ -7,6 +7,7 @@
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
 //! - `logins` puts these together, and `attempts` decides how long somebody who was wrong
 //!   has to wait.
+//! - `trail` is what is learnt of a call, for whoever records it.
 //! - `relay` is for a gateway on its own: it passes on only what may be believed.
 
 mod attempts;
@@ -21,6 +22,7 @@ mod logins;
 mod origin;
 mod refusal;
 mod relay;
+mod trail;
 mod user_file;
 mod user_name;
 mod verify;
@@ -32,6 +34,7 @@ pub use self::caller::message_and_user;
 pub use self::error::Error;
 pub use self::layer::{AuthLayer, Authenticated};
 pub use self::relay::Relay;
+pub use self::trail::Trail;
 pub use self::user_name::is_user_name;
 
 /// The caller of a request.

@@ -4,6 +4,7 @@
 
 mod age;
 pub mod artifact;
+pub mod audit;
 pub(crate) mod backoff;
 mod command;
 pub mod connect;

@@ -2,6 +2,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod check;
 mod duration;
 mod gateway;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::access::{Auth, Tls, TlsVersion};
 pub use self::artifacts::Artifacts;
+pub use self::audit::{Audit, OnFailure, Wait};
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway};
 pub use self::listen::Listen;
@@ -50,6 +52,8 @@ pub struct Config {
     pub replication: Replication,
     /// Who callers are.
     pub auth: Auth,
+    /// Who changed what.
+    pub audit: Audit,
     /// The certificate of the HTTP ports.
     pub tls: Tls,
     /// The translation of the legacy APIs.

@@ -11,6 +11,14 @@ pub mod artifact {
     }
 }
 
+/// Generated from `proto/steward/audit/v1`.
+pub mod audit {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.audit.v1");
+    }
+}
+
 /// Generated from `proto/steward/lock/v1`.
 pub mod lock {
     /// Version 1.

@@ -12,7 +12,7 @@ use super::credentials::Credentials;
 use super::logins::Logins;
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
-use super::{Error, Identity, is_user_name};
+use super::{Error, Identity, Trail, is_user_name};
 use crate::config;
 use crate::error::Failure;
 
@@ -55,6 +55,20 @@ impl Claim {
     /// Where the request comes from.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Leaves what is claimed, which the outcome of the call shows to be true or not. What cannot be the name of a user
+    /// may be a password.
+    pub(super) fn leave(&self, trail: &Trail) {
+        trail.write_address(self.address);
+        match &self.user {
+            User::Named(user) => trail.write_user(user, "proxy"),
+            User::Proving(credentials) if is_user_name(&credentials.user) => {
+                trail.write_user(&credentials.user, "password");
+            }
+            User::Proving(_) => trail.write_user("", "password"),
+            User::NotAsked | User::Missing(_) => {}
+        }
     }
 }
 

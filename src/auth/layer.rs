@@ -8,7 +8,7 @@ use steward_gateway::CallerNote;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::{Authenticator, refusal};
+use super::{Authenticator, Trail, refusal};
 
 /// Lets only those calls through whose caller is known, or need not be.
 #[derive(Clone, Debug)]
@@ -58,6 +58,9 @@ where
         let note = request.extensions().get::<CallerNote>().cloned().unwrap_or_default();
         // Known even of those who are refused, so that the log does not name the proxy for them.
         note.write_address(claim.address());
+        if let Some(trail) = request.extensions().get::<Trail>() {
+            claim.leave(trail);
+        }
         let authenticator = self.authenticator.clone();
         // The one that is ready has to be the one that is called.
         let clone = self.inner.clone();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
+use steward_proto::audit::v1::audit_service_server::AuditServiceServer;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
 use steward_proto::replication::v1::cluster_service_server::ClusterServiceServer;
 use steward_proto::replication::v1::replication_service_server::ReplicationServiceServer;
@@ -26,6 +27,7 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use super::timeout::TimeoutLayer;
 use super::{artifacts, methods};
 use crate::artifact::ArtifactServer;
+use crate::audit::{Audit, AuditLayer, AuditServer};
 use crate::auth::{AuthLayer, Authenticator};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
@@ -43,6 +45,7 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// The services whose health is told by name.
 pub(super) const SERVICES: &[&str] = &[
     "steward.artifact.v1.ArtifactService",
+    "steward.audit.v1.AuditService",
     "steward.lock.v1.LockService",
     "steward.replication.v1.ClusterService",
     "steward.replication.v1.ReplicationService",
@@ -66,6 +69,7 @@ pub(super) fn areas(
     farm: FarmServer,
     volumes: VolumeServer,
     copied: artifacts::Servers,
+    audit: AuditServer,
 ) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(object_service(objects))
@@ -82,6 +86,7 @@ pub(super) fn areas(
         .add_service(artifact_service(copied.artifacts))
         .add_service(ReplicationServiceServer::new(copied.replication).max_decoding_message_size(MAX_CHUNK_BYTES))
         .add_service(ClusterServiceServer::new(copied.clusters).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(AuditServiceServer::new(audit).max_decoding_message_size(MAX_REQUEST_BYTES))
 }
 
 /// The service of artifacts, which replication calls too.
@@ -108,12 +113,13 @@ pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }
 
-/// What every call passes, over the network or in process: a request id, a measurement, a deadline, the question who
-/// the caller is.
+/// What every call passes, over the network or in process: a request id, a measurement, the audit, a deadline, the
+/// question who the caller is.
 pub(super) fn around<S>(
     service: S,
     timeout: Duration,
     authenticator: Authenticator,
+    audit: Audit,
 ) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = S::Error, Future: Send> + Clone
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
@@ -124,6 +130,7 @@ where
         .layer(SetRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID), NewRequestId))
         .layer(PropagateRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID)))
         .layer(tower::layer::layer_fn(Measure))
+        .layer(AuditLayer::new(audit, methods::subject))
         .layer(TimeoutLayer::new(timeout))
         .layer(AuthLayer::new(authenticator))
         .service(service)

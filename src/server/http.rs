@@ -6,11 +6,13 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use steward_gateway::Peer;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::readiness::Readiness;
+use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id, measure_http};
 
@@ -22,6 +24,8 @@ pub(super) struct Operations {
     pub(super) access: MetricsAccess,
     /// Who knows the users; without one nobody is a user.
     pub(super) authenticator: Option<Authenticator>,
+    /// Where failed logins are noted.
+    pub(super) audit: Audit,
     /// Whether requests can be served.
     pub(super) readiness: Readiness,
 }
@@ -42,9 +46,10 @@ pub enum MetricsAccess {
 
 /// All routes of the HTTP port.
 pub(super) fn router(gateway: Router, operations: Operations) -> Router {
-    let Operations { metrics, access, authenticator, readiness } = operations;
+    let Operations { metrics, access, authenticator, audit, readiness } = operations;
     let ready = get(move || answer_readiness(readiness.clone()));
-    let routes = metrics_router(metrics, access, authenticator).route("/healthz", get(healthy)).route("/readyz", ready);
+    let routes =
+        metrics_router(metrics, access, authenticator, audit).route("/healthz", get(healthy)).route("/readyz", ready);
     around(gateway.merge(routes))
 }
 
@@ -55,21 +60,30 @@ pub(super) fn restic_router(
     access: MetricsAccess,
     authenticator: Option<Authenticator>,
 ) -> Router {
-    let operations = metrics_router(metrics, access, authenticator).route("/healthz", get(healthy));
+    let operations = metrics_router(metrics, access, authenticator, Audit::off()).route("/healthz", get(healthy));
     around(repositories.merge(operations))
 }
 
-fn metrics_router(metrics: PrometheusHandle, access: MetricsAccess, authenticator: Option<Authenticator>) -> Router {
+fn metrics_router(
+    metrics: PrometheusHandle,
+    access: MetricsAccess,
+    authenticator: Option<Authenticator>,
+    audit: Audit,
+) -> Router {
     let routes = Router::new();
     match access {
         MetricsAccess::Off => routes,
         MetricsAccess::Anyone => routes.route("/metrics", get(async move || rendered(&metrics))),
         MetricsAccess::Users { are_private } => {
             let render = move |request: Request| async move {
+                let address = request.extensions().get::<Peer>().and_then(|peer| peer.0);
                 let user = match &authenticator {
                     Some(authenticator) => authenticator.identify(request.map(|_| ())).await.ok(),
                     None => None,
                 };
+                if user.is_none() {
+                    audit.failed_login("Http/Metrics", address);
+                }
                 let user = user.and_then(|identity| identity.user);
                 let may_read = user.is_some_and(|user| !are_private || user == "metrics");
                 if may_read { rendered(&metrics) } else { unauthorized() }

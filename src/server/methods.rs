@@ -7,6 +7,8 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use steward_proto::DESCRIPTORS;
 
+use crate::audit::{Style, Subject};
+
 /// A method that answers once may still take as long as its caller likes.
 const WAITING: [&str; 5] = [
     // These may have to read all bytes again that they are about, however many.
@@ -17,6 +19,13 @@ const WAITING: [&str; 5] = [
     "/steward.volume.v1.OperationService/WaitOperation",
 ];
 
+/// Calls by which somebody only keeps what they have, every few seconds.
+const HEARTBEATS: [&str; 3] = [
+    "/steward.lock.v1.LockService/Renew",
+    "/steward.transcode.v1.WorkerService/Heartbeat",
+    "/steward.volume.v1.ExportService/KeepExportAlive",
+];
+
 /// One method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Method {
@@ -24,6 +33,8 @@ pub(super) struct Method {
     pub(super) label: &'static str,
     /// It streams or waits, so that only its caller knows how long it may take.
     pub(super) is_unbounded: bool,
+    /// What it is to the audit.
+    pub(super) subject: Subject,
 }
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
@@ -38,7 +49,17 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
                 let is_streaming = method.client_streaming() || method.server_streaming();
                 let is_unbounded = is_streaming || WAITING.contains(&path.as_str());
                 // Made once for each method that there is, and needed until the process ends.
-                methods.insert(path, Method { label: label.leak(), is_unbounded });
+                let label: &'static str = label.leak();
+                let style = match (method.client_streaming(), method.server_streaming()) {
+                    _ if is_read(method.name()) => Style::Read,
+                    _ if HEARTBEATS.contains(&path.as_str()) => Style::Heartbeat,
+                    (true, true) => Style::Session,
+                    (false, true) => Style::Stream,
+                    (_, false) => Style::Change,
+                };
+                let right = if style == Style::Read { "read" } else { "write" };
+                let subject = Subject { method: label, area: area(file.package()), right, style };
+                methods.insert(path, Method { label, is_unbounded, subject });
             }
         }
     }
@@ -48,6 +69,43 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
 /// The method of a request path; `None` when there is no such method.
 pub(super) fn find(path: &str) -> Option<&'static Method> {
     METHODS.get(path)
+}
+
+/// What a path is to the audit: of what nobody is asked for, nothing.
+pub(super) fn subject(path: &str) -> Option<Subject> {
+    const UNKNOWN: Subject = Subject { method: "other", area: "", right: "", style: Style::Read };
+    match find(path) {
+        Some(method) => Some(method.subject),
+        None if path.starts_with("/grpc.") => None,
+        None => Some(UNKNOWN),
+    }
+}
+
+fn is_read(name: &str) -> bool {
+    const VERBS: [&str; 15] = [
+        "Get",
+        "List",
+        "Watch",
+        "Check",
+        "Stat",
+        "Stream",
+        "Download",
+        "Read",
+        "Diff",
+        "Missing",
+        "ClusterExists",
+        "Plan",
+        "Wait",
+        "Try",
+        "Verify",
+    ];
+    VERBS.iter().any(|verb| name.starts_with(verb))
+}
+
+/// `steward.lock.v1` is of the area `lock`.
+fn area(package: &str) -> &'static str {
+    let area = package.split('.').nth(1).unwrap_or_default();
+    area.to_owned().leak()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
+use crate::audit::{Audit, AuditServer};
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
@@ -53,6 +54,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     authenticator.start(shutdown.clone(), &tasks)?;
+    let audit = start_audit(&config, &data, &shutdown, &tasks).await?;
     advice::give(&config, &authenticator).await;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
@@ -70,11 +72,13 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("grpc", grpc_listener.local_addr()?.to_string()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
-    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
+    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref(), audit.clone()).await?;
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
-    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied);
-    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
+    let audit_server = AuditServer::new(audit.clone(), shutdown.clone(), tasks.clone());
+    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied, audit_server);
+    let timeout = config.server.request_timeout;
+    let in_process = grpc::around(areas.clone().prepare(), timeout, authenticator.clone(), audit.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(in_process, options, shutdown.clone());
@@ -84,18 +88,20 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         metrics: metrics.clone(),
         access,
         authenticator: Some(authenticator.clone()),
+        audit: audit.clone(),
         readiness: readiness::of_store(&store, &shutdown),
     };
     let router = http::router(gateway, operations);
 
     let mut servers = Servers::new();
-    let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator: authenticator.clone() };
+    let network = ServeGrpc { areas, timeout, authenticator: authenticator.clone(), audit: audit.clone() };
     servers.spawn(serve_grpc(grpc_listener, network, shutdown.clone()));
     servers.spawn(listen::serve("http", http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
         let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
         servers.spawn(listen::serve("restic", socket, router, common.clone()));
     }
+    audit.server("Server/Start", concat!("version ", env!("CARGO_PKG_VERSION")));
     announce(&ports)?;
     hint(&ports, &common);
 
@@ -112,6 +118,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         tracing::warn!("some tasks did not end in time");
     }
     common.finish().await;
+    audit.server("Server/Stop", if result.is_ok() { "" } else { "because of a failure" });
+    audit.finish(config.server.shutdown_deadline).await;
     // Dropping the store makes what it accepted durable.
     tokio::task::spawn_blocking(move || drop(store)).await?;
     // A request that was cut off may still hold the store, so the directory stays ours until the process ends.
@@ -146,7 +154,8 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     // Only the upstream knows the users.
     let (access, authenticator) = (MetricsAccess::Anyone, None);
     let readiness = readiness::of_upstream(channel);
-    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, readiness };
+    let audit = Audit::off();
+    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, audit, readiness };
     let router = http::router(gateway, operations);
     let mut servers = Servers::new();
     servers.spawn(listen::serve("http", socket, router, common.clone()));
@@ -168,6 +177,22 @@ async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, B
     let path = data.path().to_owned();
     let opened = tokio::task::spawn_blocking(move || sled::open(&path, options));
     Ok(Arc::new(opened.await??))
+}
+
+/// The audit in the data directory.
+async fn start_audit(
+    config: &Config,
+    data: &DataDir,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Audit, BoxError> {
+    let (settings, directory) = (config.audit.clone(), data.path().join("audit"));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let named = format!("the audit log in {}", directory.display());
+    let starting = tokio::task::spawn_blocking(move || Audit::start(&settings, &directory, clock)).await?;
+    let audit = starting.map_err(|error| format!("{named}: {error}"))?;
+    tasks.spawn(audit.clone().keep_up(shutdown.clone()));
+    Ok(audit)
 }
 
 async fn start_locks(
@@ -211,10 +236,11 @@ struct ServeGrpc {
     areas: Routes,
     timeout: Duration,
     authenticator: Authenticator,
+    audit: Audit,
 }
 
 async fn serve_grpc(listener: TcpListener, serve: ServeGrpc, shutdown: CancellationToken) -> Result<(), BoxError> {
-    let ServeGrpc { areas, timeout, authenticator } = serve;
+    let ServeGrpc { areas, timeout, authenticator, audit } = serve;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     for service in grpc::SERVICES {
@@ -227,7 +253,7 @@ async fn serve_grpc(listener: TcpListener, serve: ServeGrpc, shutdown: Cancellat
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .layer(layer_fn(move |routes| grpc::around(routes, timeout, authenticator.clone())))
+        .layer(layer_fn(move |routes| grpc::around(routes, timeout, authenticator.clone(), audit.clone())))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await?;

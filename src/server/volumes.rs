@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::data_dir::{DataDir, Purpose};
 use super::listen::Tls;
 use super::running::BoxError;
+use crate::audit::{Audit, AuditedExports};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
 use crate::engine;
@@ -80,6 +81,7 @@ pub(super) async fn serve_nbd(
     config: &Config,
     catalog: &Catalog,
     tls: Option<&Tls>,
+    audit: Audit,
 ) -> Result<Option<nbd::Server>, BoxError> {
     let settings = &config.volumes;
     if settings.nbd.is_empty() {
@@ -98,7 +100,7 @@ pub(super) async fn serve_nbd(
             max_connections: settings.nbd_connections,
             ..nbd::Settings::default()
         },
-        Arc::new(NbdExports::new(catalog.clone(), access)),
+        Arc::new(AuditedExports::new(NbdExports::new(catalog.clone(), access), audit)),
     );
     let server = server.await.map_err(|error: io::Error| format!("cannot listen for nbd: {error}"))?;
     let mut addresses = NbdAddresses::default();
