@@ -2,6 +2,8 @@
 //!
 //! The sources are the commented `.proto` files beside this crate; the top-level `build.rs` compiles them.
 
+pub mod access;
+
 /// Generated from `proto/steward/artifact/v1`.
 pub mod artifact {
     /// Version 1.
@@ -16,6 +18,14 @@ pub mod audit {
     /// Version 1.
     pub mod v1 {
         tonic::include_proto!("steward.audit.v1");
+    }
+}
+
+/// Generated from `proto/steward/auth/v1`: who may call what.
+pub mod auth {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.auth.v1");
     }
 }
 

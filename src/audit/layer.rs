@@ -4,12 +4,14 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
+use steward_proto::access::Part;
 use steward_proto::audit::v1::{AuditEntry, EntryKind};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
+use super::peek::{Beginning, Peeked};
 use super::streams::Followed;
 use super::{Audit, entry};
 use crate::auth::Trail;
@@ -24,6 +26,8 @@ pub struct Subject {
     pub area: &'static str,
     /// The right that it needs: `write`.
     pub right: &'static str,
+    /// What it is about.
+    pub resource: &'static [Part],
     /// When it has entries.
     pub style: Style,
 }
@@ -98,7 +102,8 @@ where
             return Box::pin(async move { Ok(Status::from(failure).into_http()) });
         }
         let call = Call::begin(audit.clone(), subject, &mut request);
-        let answer = self.inner.call(request);
+        let beginning = call.beginning.clone();
+        let answer = self.inner.call(request.map(|body| Body::new(Peeked::new(body, beginning))));
         Box::pin(async move {
             // Dropped before its end, the call is one that its caller gave up; what it began may go on.
             let call = call;
@@ -114,6 +119,7 @@ pub(super) struct Call {
     audit: Audit,
     subject: Subject,
     trail: Trail,
+    beginning: Beginning,
     request_id: String,
     begin: Instant,
     is_over: bool,
@@ -124,7 +130,8 @@ impl Call {
         let trail = Trail::default();
         request.extensions_mut().insert(trail.clone());
         let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-        Call { audit, subject, trail, request_id: request_id.to_owned(), begin: Instant::now(), is_over: false }
+        let (beginning, request_id) = (Beginning::default(), request_id.to_owned());
+        Call { audit, subject, trail, beginning, request_id, begin: Instant::now(), is_over: false }
     }
 
     /// Makes the entries that an answer asks for, and lets it go once they are written.
@@ -183,6 +190,14 @@ impl Call {
         self.entry(kind, code, reason)
     }
 
+    /// What the service has looked up, or what the request names.
+    fn resource(&self) -> String {
+        match self.trail.resource() {
+            "" => self.beginning.text(self.subject.resource),
+            resource => resource.to_owned(),
+        }
+    }
+
     fn entry(&self, kind: EntryKind, code: Code, reason: &str) -> AuditEntry {
         AuditEntry {
             kind: kind.into(),
@@ -192,7 +207,7 @@ impl Call {
             method: self.subject.method.to_owned(),
             area: self.subject.area.to_owned(),
             right: self.subject.right.to_owned(),
-            resource: entry::cut(self.trail.resource()),
+            resource: entry::cut(self.resource()),
             outcome: entry::code_name(code).to_owned(),
             reason: entry::cut(reason),
             request_id: self.request_id.clone(),

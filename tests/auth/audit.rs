@@ -138,6 +138,9 @@ async fn a_change_by_grpcurl_is_an_entry_in_every_area() {
         assert_eq!((entry.method.as_str(), entry.area.as_str()), (label, service.split('.').next().expect("an area")));
         assert_eq!((entry.user.as_str(), entry.address.as_str()), ("alice", "127.0.0.1"), "{entry:?}");
         assert_eq!(entry.outcome == "OK", output.status.success(), "{entry:?} {output:?}");
+        if method == "Acquire" {
+            assert_eq!((entry.right.as_str(), entry.resource.as_str()), ("write", "pull/sha256:b"), "{entry:?}");
+        }
     }
 }
 

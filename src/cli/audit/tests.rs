@@ -31,8 +31,9 @@ impl AuditService for Fake {
     async fn list_entries(&self, request: Request<pb::ListEntriesRequest>) -> Answer<pb::ListEntriesResponse> {
         let request = request.into_inner();
         self.lists.lock().unwrap().push(request.clone());
+        let limit = usize::try_from(request.page_size).unwrap().min(2);
         let skipped: usize = request.page_token.parse().unwrap_or(0);
-        let entries: Vec<_> = self.entries.iter().rev().skip(skipped).take(2).cloned().collect();
+        let entries: Vec<_> = self.entries.iter().rev().skip(skipped).take(limit).cloned().collect();
         let next = skipped + entries.len();
         let next_page_token = if next < self.entries.len() { next.to_string() } else { String::new() };
         Ok(Response::new(pb::ListEntriesResponse { entries, next_page_token }))
