@@ -52,7 +52,7 @@ fn streamed(status: &Status) -> Response<Body> {
 
 async fn serve(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     if let Some(trail) = request.extensions().get::<Trail>() {
-        trail.write_resource(format!("about{}", request.uri().path()));
+        trail.write_resource(&format!("about{}", request.uri().path()));
     }
     Ok(match request.uri().path() {
         "/denied" | "/read/denied" => Status::permission_denied("no").into_http(),

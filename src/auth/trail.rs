@@ -11,6 +11,7 @@ pub struct Trail(Arc<Learnt>);
 struct Learnt {
     address: OnceLock<Option<IpAddr>>,
     user: OnceLock<String>,
+    claimed: OnceLock<String>,
     proof: OnceLock<&'static str>,
     resource: OnceLock<String>,
 }
@@ -21,15 +22,22 @@ impl Trail {
         let _ = self.0.address.set(address);
     }
 
-    /// Notes who the caller is, or claims to be, and by what.
-    pub fn write_user(&self, user: &str, proof: &'static str) {
-        let _ = self.0.user.set(user.to_owned());
+    /// Notes who the caller claims to be, and by what.
+    pub fn write_claim(&self, user: &str, proof: &'static str) {
+        let _ = self.0.claimed.set(user.to_owned());
         let _ = self.0.proof.set(proof);
     }
 
+    /// Notes who the caller has turned out to be.
+    pub fn write_user(&self, user: Option<&str>) {
+        let _ = self.0.user.set(user.unwrap_or_default().to_owned());
+    }
+
     /// Notes what the call is about.
-    pub fn write_resource(&self, resource: impl Into<String>) {
-        let _ = self.0.resource.set(resource.into());
+    pub fn write_resource(&self, resource: &str) {
+        if !resource.is_empty() && self.0.resource.get().is_none() {
+            let _ = self.0.resource.set(resource.to_owned());
+        }
     }
 
     /// Where the call comes from, if that is known.
@@ -37,9 +45,9 @@ impl Trail {
         self.0.address.get().copied().flatten()
     }
 
-    /// The user, or nothing.
+    /// The user, or who claims to be one, or nothing.
     pub fn user(&self) -> &str {
-        self.0.user.get().map_or("", String::as_str)
+        self.0.user.get().or_else(|| self.0.claimed.get()).map_or("", String::as_str)
     }
 
     /// How the user proved who they are, or tried to.

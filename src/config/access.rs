@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Who callers are. Without `htpasswd` and `proxy_header`: anybody, and nobody in particular.
+/// Who callers are and what they may do. Without `htpasswd`, `proxy_header` and rights: anybody, and everything.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
@@ -18,6 +18,13 @@ pub struct Auth {
     /// Addresses and networks of proxies, or `unix` for those that come by a Unix socket: only they may name the user
     /// and the client's address. In the environment, with commas between.
     pub trusted_proxies: Vec<String>,
+    /// The table of rights: who may do what, a rule a line. With neither this nor `rights_file`, whoever is let in may
+    /// do everything, and only this machine is served.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rights: String,
+    /// A file with the table of rights. Read again when it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rights_file: Option<PathBuf>,
 }
 
 /// The certificate of the HTTP ports. Without one they speak plain HTTP.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Auth, Config, Listen, Restic, Tls, Transcode};
 use crate::auth::is_user_name;
+use crate::auth::rights::Table;
 
 /// A setting that cannot be used, with its place.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,17 @@ pub enum Error {
          bind a loopback address, set auth.htpasswd, or say --insecure"
     )]
     Exposed {
+        /// Which address setting.
+        setting: &'static str,
+        /// Its value.
+        address: Listen,
+    },
+    /// The server would be open to other machines, and nobody could do anything.
+    #[error(
+        "{setting} is {address}, which other machines can reach, and nothing says who may do what: \
+         bind a loopback address, set auth.rights or auth.rights_file, or say --insecure"
+    )]
+    WithoutRights {
         /// Which address setting.
         setting: &'static str,
         /// Its value.
@@ -95,6 +107,7 @@ impl Config {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }
         self.tls.check()?;
+        self.auth.check()?;
         self.check_addresses()
     }
 
@@ -157,17 +170,16 @@ impl Config {
         if let Some(address) = self.volumes.nbd.iter().find(|address| address.is_exposed()) {
             return Err(Error::Exposed { setting: "volumes.nbd", address: address.clone() });
         }
-        if self.auth.is_asked_for() {
-            return Ok(());
-        }
         let addresses = [
             ("server.grpc", Some(self.server.grpc.into())),
             ("server.http", Some(self.server.http.into())),
             ("restic.listen", self.restic.listen.clone()),
         ];
         for (setting, address) in addresses {
-            if let Some(address) = address.filter(Listen::is_exposed) {
-                return Err(Error::Exposed { setting, address });
+            match address.filter(Listen::is_exposed) {
+                Some(address) if !self.auth.is_asked_for() => return Err(Error::Exposed { setting, address }),
+                Some(address) if !self.auth.has_rights() => return Err(Error::WithoutRights { setting, address }),
+                Some(_) | None => {}
             }
         }
         Ok(())
@@ -193,7 +205,23 @@ impl Restic {
 impl Auth {
     /// Callers have to say who they are.
     pub fn is_asked_for(&self) -> bool {
-        self.htpasswd.is_some() || self.proxy_header.is_some()
+        self.htpasswd.is_some() || self.proxy_header.is_some() || self.has_rights()
+    }
+
+    /// Callers may do only what somebody has allowed them.
+    pub fn has_rights(&self) -> bool {
+        !self.rights.is_empty() || self.rights_file.is_some()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let problem = match (self.rights.is_empty(), &self.rights_file) {
+            (false, Some(_)) => "and auth.rights_file are one too many".to_owned(),
+            _ => match Table::parse(&self.rights) {
+                Ok(_) => return Ok(()),
+                Err(problem) => problem,
+            },
+        };
+        Err(Error::Invalid { setting: "auth.rights", problem })
     }
 }
 
@@ -222,8 +250,15 @@ mod tests {
             let refused = load(&[(setting, address), ("server.insecure", "false")]);
             assert!(matches!(refused, Err(Error::Exposed { setting: of, .. }) if of == setting), "{refused:?}");
             load(&[(setting, address), ("server.insecure", "true")]).expect("it was said");
-            load(&[(setting, address), ("auth.htpasswd", "/users")]).expect("callers are asked");
-            load(&[(setting, address), ("auth.proxy_header", "X-User")]).expect("a proxy asks them");
+            for asked in [("auth.htpasswd", "/users"), ("auth.proxy_header", "X-User")] {
+                let refused = load(&[(setting, address), asked]);
+                assert!(
+                    matches!(refused, Err(Error::WithoutRights { setting: of, .. }) if of == setting),
+                    "{refused:?}"
+                );
+                load(&[(setting, address), asked, ("auth.rights", "a * * admin")]).expect("callers are asked");
+                load(&[(setting, address), asked, ("auth.rights_file", "/rights")]).expect("callers are asked");
+            }
         }
         load(&[("restic.listen", "unix:/run/restic.sock")]).expect("nobody else can reach it");
         let exposed = load(&[("volumes.nbd", "unix:/run/nbd.sock, 0.0.0.0:10809"), ("auth.htpasswd", "/users")]);
@@ -246,6 +281,14 @@ mod tests {
         let mut config = Config::default();
         config.restic.users.insert("a/b".to_owned(), super::super::ResticUser::default());
         assert!(config.check().expect_err("no name").to_string().contains("a/b"));
+    }
+
+    #[test]
+    fn a_table_of_rights_that_makes_no_sense_is_refused_with_its_line() {
+        let error = load(&[("auth.rights", "a lock * read\na lock * fly")]).expect_err("no right").to_string();
+        assert!(error.contains("auth.rights: line 2: \"fly\""), "{error}");
+        let both = [("auth.rights", "a lock * read"), ("auth.rights_file", "/rights")];
+        assert!(load(&both).expect_err("two tables").to_string().contains("auth.rights_file"));
     }
 
     #[test]
