@@ -122,6 +122,8 @@ pub(super) struct Call {
     beginning: Beginning,
     request_id: String,
     begin: Instant,
+    /// A session whose beginning is told has an end to tell.
+    is_open: bool,
     is_over: bool,
 }
 
@@ -131,7 +133,8 @@ impl Call {
         request.extensions_mut().insert(trail.clone());
         let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
         let (beginning, request_id) = (Beginning::default(), request_id.to_owned());
-        Call { audit, subject, trail, beginning, request_id, begin: Instant::now(), is_over: false }
+        let begin = Instant::now();
+        Call { audit, subject, trail, beginning, request_id, begin, is_open: false, is_over: false }
     }
 
     /// Makes the entries that an answer asks for, and lets it go once they are written.
@@ -146,7 +149,10 @@ impl Call {
             Style::Stream => response.map(|body| Body::new(Followed::new(body, self))),
             Style::Session => {
                 match self.audit.record_before_answer(self.entry(EntryKind::Opened, Code::Ok, "")).await {
-                    Ok(()) => response.map(|body| Body::new(Followed::new(body, self))),
+                    Ok(()) => {
+                        self.is_open = true;
+                        response.map(|body| Body::new(Followed::new(body, self)))
+                    }
                     Err(failure) => {
                         self.is_over = true;
                         Status::from(failure).into_http()
@@ -186,7 +192,7 @@ impl Call {
 
     /// The last entry.
     fn end(&self, code: Code, reason: &str) -> AuditEntry {
-        let kind = if self.subject.style == Style::Session { EntryKind::Closed } else { EntryKind::Call };
+        let kind = if self.is_open { EntryKind::Closed } else { EntryKind::Call };
         self.entry(kind, code, reason)
     }
 
