@@ -14,6 +14,7 @@
 //!   has to wait.
 //! - `relay` is for a gateway on its own: it passes on only what may be believed, and `vouch` is how the server believes it.
 //! - `oidc` knows the tokens of an issuer.
+//! - `trail` is what is learnt of a call, for whoever records it.
 
 mod attempts;
 mod authenticator;
@@ -37,6 +38,7 @@ mod relay;
 pub mod rights;
 mod service;
 mod tokens;
+mod trail;
 mod user_name;
 mod verify;
 mod vouch;
@@ -55,6 +57,7 @@ pub use self::relay::Relay;
 pub use self::rights::Grants;
 pub use self::service::AuthServer;
 pub use self::tokens::Tokens;
+pub use self::trail::Trail;
 pub use self::user_name::is_user_name;
 pub use self::vouch::{Vouched, Vouching};
 

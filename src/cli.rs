@@ -4,6 +4,7 @@
 
 mod age;
 pub mod artifact;
+pub mod audit;
 pub mod auth;
 pub(crate) mod backoff;
 mod command;

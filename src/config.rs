@@ -2,6 +2,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod check;
 mod duration;
 mod gateway;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::access::{Auth, CertificateName};
 pub use self::artifacts::Artifacts;
+pub use self::audit::{Audit, OnFailure, Wait};
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway, Upstream};
 pub use self::listen::Listen;
@@ -56,6 +58,8 @@ pub struct Config {
     pub replication: Replication,
     /// Who callers are.
     pub auth: Auth,
+    /// Who changed what.
+    pub audit: Audit,
     /// TLS, on all ports.
     pub tls: Tls,
     /// Stored secrets.

@@ -36,6 +36,8 @@ enum Command {
     Video(Box<cli::video::VideoArgs>),
     /// Shows what happened on the transcoding farm.
     Log(Box<cli::log::LogArgs>),
+    /// Shows who changed what, and who was not let.
+    Audit(Box<cli::audit::AuditArgs>),
     /// Looks after the directories that are scanned for videos.
     Library(Box<cli::library::LibraryArgs>),
     /// Makes, attaches, snapshots, clones and checks volumes.
@@ -220,6 +222,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Task(args) => return cli::task::run(*args).await,
         Command::Video(args) => return cli::video::run(*args).await,
         Command::Log(args) => return cli::log::run(*args).await,
+        Command::Audit(args) => return cli::audit::run(*args).await,
         Command::Library(args) => return cli::library::run(*args).await,
         Command::Volume(args) => return cli::volume::run(*args).await,
         Command::Artifact(args) => return cli::artifact::run(*args).await,

@@ -16,7 +16,7 @@ use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
 use super::rights::{Grants, Source};
 use super::vouch::{VOUCHED_IDENTITY, Vouching};
-use super::{Error, Identity, is_user_name};
+use super::{Error, Identity, Trail, is_user_name};
 use crate::config;
 use crate::error::Failure;
 
@@ -72,8 +72,8 @@ pub(super) struct Claim {
 enum User {
     /// Nobody is asked.
     NotAsked,
-    /// Somebody who is believed has said it.
-    Named(String),
+    /// Somebody who is believed has said it, and by what.
+    Named(String, &'static str),
     /// By a name and a password.
     Proving(Credentials),
     /// By a token.
@@ -90,6 +90,21 @@ impl Claim {
     /// Where the request comes from.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Leaves what is claimed, which the outcome of the call shows to be true or not. What cannot be the name of a user
+    /// may be a password.
+    pub(super) fn leave(&self, trail: &Trail) {
+        trail.write_address(self.address);
+        match &self.user {
+            User::Named(user, proof) => trail.write_claim(user, proof),
+            User::Proving(credentials) if is_user_name(&credentials.user) => {
+                trail.write_claim(&credentials.user, "password");
+            }
+            User::Proving(_) => trail.write_claim("", "password"),
+            User::Bearing(_) => trail.write_claim("", "token"),
+            User::NotAsked | User::Silent | User::Refused(_) | User::Unbelieved(_) => {}
+        }
     }
 }
 
@@ -194,7 +209,7 @@ impl Authenticator {
         };
         let is_nobody_asked = self.ways.are_none() && !self.rights.is_somewhere();
         let user = match known.user {
-            Some(user) => User::Named(user),
+            Some(user) => User::Named(user, "certificate"),
             None if is_nobody_asked => User::NotAsked,
             None => self.user(peer, headers),
         };
@@ -224,7 +239,7 @@ impl Authenticator {
         let name = values.next().and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
         // Of two names, one may have been sent by the client.
         match (name.filter(|name| is_user_name(name)), values.next()) {
-            (Some(name), None) => User::Named(name.to_owned()),
+            (Some(name), None) => User::Named(name.to_owned(), "proxy"),
             _ => User::Refused("the proxy names no user, or one that cannot be"),
         }
     }
@@ -236,7 +251,7 @@ impl Authenticator {
         let named = |user| Identity { user: Some(user), ..identity.clone() };
         match user {
             User::NotAsked => Ok(identity),
-            User::Named(user) => Ok(named(user)),
+            User::Named(user, _) => Ok(named(user)),
             User::Bearing(token) => match self.bearer(token.as_str()).await {
                 Some(proven) => Ok(proven?.identity(address)),
                 None => Err(unauthenticated("the token is not known")),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
+use steward_proto::audit::v1::audit_service_server::AuditServiceServer;
 use steward_proto::auth::v1::rights_service_server::RightsServiceServer;
 use steward_proto::auth::v1::secret_service_server::SecretServiceServer;
 use steward_proto::auth::v1::token_service_server::TokenServiceServer;
@@ -31,6 +32,7 @@ use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 use super::timeout::TimeoutLayer;
 use super::{artifacts, methods};
 use crate::artifact::ArtifactServer;
+use crate::audit::{Audit, AuditLayer, AuditServer};
 use crate::auth::{AuthLayer, AuthServer, Authenticator};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
@@ -51,6 +53,7 @@ pub(super) const SERVICES: &[&str] = &[
     "steward.auth.v1.RightsService",
     "steward.auth.v1.TokenService",
     "steward.auth.v1.SecretService",
+    "steward.audit.v1.AuditService",
     "steward.lock.v1.LockService",
     "steward.replication.v1.ClusterService",
     "steward.replication.v1.ReplicationService",
@@ -67,6 +70,12 @@ pub(super) const SERVICES: &[&str] = &[
     "steward.volume.v1.VolumeService",
 ];
 
+/// The services of those who look after the server.
+pub(super) struct Operators {
+    pub(super) auth: AuthServer,
+    pub(super) audit: AuditServer,
+}
+
 /// All services of the areas; what is around them is [`around`].
 pub(super) fn areas(
     lock: LockServer,
@@ -74,7 +83,7 @@ pub(super) fn areas(
     farm: FarmServer,
     volumes: VolumeServer,
     copied: artifacts::Servers,
-    auth: AuthServer,
+    operators: Operators,
 ) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(object_service(objects))
@@ -91,9 +100,10 @@ pub(super) fn areas(
         .add_service(artifact_service(copied.artifacts))
         .add_service(ReplicationServiceServer::new(copied.replication).max_decoding_message_size(MAX_CHUNK_BYTES))
         .add_service(ClusterServiceServer::new(copied.clusters).max_decoding_message_size(MAX_REQUEST_BYTES))
-        .add_service(TokenServiceServer::new(auth.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
-        .add_service(RightsServiceServer::new(auth).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(TokenServiceServer::new(operators.auth.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(RightsServiceServer::new(operators.auth).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(SecretServiceServer::new(copied.secrets).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(AuditServiceServer::new(operators.audit).max_decoding_message_size(MAX_REQUEST_BYTES))
 }
 
 /// The service of artifacts, which replication calls too.
@@ -120,12 +130,13 @@ pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }
 
-/// What every call passes, over the network or in process: a request id, a measurement, a deadline, the question who
-/// the caller is.
+/// What every call passes, over the network or in process: a request id, a measurement, the audit, a deadline, the
+/// question who the caller is.
 pub(super) fn around<S>(
     service: S,
     timeout: Duration,
     authenticator: Authenticator,
+    audit: Audit,
 ) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = S::Error, Future: Send> + Clone
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
@@ -136,6 +147,7 @@ where
         .layer(SetRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID), NewRequestId))
         .layer(PropagateRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID)))
         .layer(tower::layer::layer_fn(Measure))
+        .layer(AuditLayer::new(audit, methods::subject))
         .layer(TimeoutLayer::new(timeout))
         .layer(AuthLayer::new(authenticator))
         .service(service)

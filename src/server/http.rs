@@ -12,7 +12,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::readiness::Readiness;
+use crate::audit::Audit;
 use crate::auth::Authenticator;
+use crate::auth::rights::{Area, Right};
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id, measure_http};
 
 /// What the operators' routes need.
@@ -23,6 +25,8 @@ pub(super) struct Operations {
     pub(super) access: MetricsAccess,
     /// Who knows the users; without one nobody is a user.
     pub(super) authenticator: Option<Authenticator>,
+    /// Where failed logins are noted.
+    pub(super) audit: Audit,
     /// Whether requests can be served.
     pub(super) readiness: Readiness,
 }
@@ -39,15 +43,18 @@ pub enum MetricsAccess {
     },
     /// Who is on this machine, and who showed a certificate that is trusted.
     Local,
+    /// Who has the right to read `metrics` in the area admin.
+    Readers,
     /// Anybody.
     Anyone,
 }
 
 /// All routes of the HTTP port.
 pub(super) fn router(gateway: Router, operations: Operations) -> Router {
-    let Operations { metrics, access, authenticator, readiness } = operations;
+    let Operations { metrics, access, authenticator, audit, readiness } = operations;
     let ready = get(move || answer_readiness(readiness.clone()));
-    let routes = metrics_router(metrics, access, authenticator).route("/healthz", get(healthy)).route("/readyz", ready);
+    let routes =
+        metrics_router(metrics, access, authenticator, audit).route("/healthz", get(healthy)).route("/readyz", ready);
     around(gateway.merge(routes))
 }
 
@@ -58,11 +65,16 @@ pub(super) fn restic_router(
     access: MetricsAccess,
     authenticator: Option<Authenticator>,
 ) -> Router {
-    let operations = metrics_router(metrics, access, authenticator).route("/healthz", get(healthy));
+    let operations = metrics_router(metrics, access, authenticator, Audit::off()).route("/healthz", get(healthy));
     around(repositories.merge(operations))
 }
 
-fn metrics_router(metrics: PrometheusHandle, access: MetricsAccess, authenticator: Option<Authenticator>) -> Router {
+fn metrics_router(
+    metrics: PrometheusHandle,
+    access: MetricsAccess,
+    authenticator: Option<Authenticator>,
+    audit: Audit,
+) -> Router {
     let routes = Router::new();
     match access {
         MetricsAccess::Off => routes,
@@ -73,14 +85,22 @@ fn metrics_router(metrics: PrometheusHandle, access: MetricsAccess, authenticato
             };
             routes.route("/metrics", get(render))
         }
-        MetricsAccess::Users { are_private } => {
+        MetricsAccess::Users { .. } | MetricsAccess::Readers => {
+            let needed = (access == MetricsAccess::Readers).then_some(Right::Read);
+            let are_private = access == MetricsAccess::Users { are_private: true };
             let render = move |request: Request| async move {
-                let user = match &authenticator {
-                    Some(authenticator) => authenticator.identify(request.map(|_| ())).await.ok(),
-                    None => None,
+                let address = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+                let Some(authenticator) = &authenticator else { return unauthorized() };
+                let Ok(identity) = authenticator.identify(request.map(|_| ())).await else {
+                    audit.failed_login("Http/Metrics", address);
+                    return unauthorized();
                 };
-                let user = user.and_then(|identity| identity.user);
-                let may_read = user.is_some_and(|user| !are_private || user == "metrics");
+                let is_metrics = identity.user.as_deref() == Some("metrics");
+                let is_user = identity.user.is_some() && (!are_private || is_metrics);
+                let may_read = match needed {
+                    None => is_user,
+                    Some(right) => authenticator.grants(identity).await.allow(Area::Admin, right, "metrics"),
+                };
                 if may_read { rendered(&metrics) } else { unauthorized() }
             };
             routes.route("/metrics", get(render))

@@ -10,6 +10,7 @@ use super::listen::{self, Socket};
 use super::options::gateway_options;
 use super::running::{BoxError, Servers, bind, share, until_stopped};
 use super::{advice, grpc, http, open_files, repositories, stop};
+use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::config::{Config, Listen, Port};
 use crate::telemetry;
@@ -42,7 +43,8 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     share(&socket, &config)?;
 
     let services = Routes::new(grpc::object_service(objects));
-    let in_process = grpc::around(services.prepare(), config.server.request_timeout, authenticator.clone());
+    let in_process =
+        grpc::around(services.prepare(), config.server.request_timeout, authenticator.clone(), Audit::off());
     let choices = gateway_options(&config, authenticator.user_header());
     let routes = steward_gateway::restic_router(in_process, choices, shutdown.clone());
     let router = http::restic_router(routes, metrics, options.metrics, Some(authenticator));

@@ -17,6 +17,7 @@ use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, upstream, volumes};
+use crate::audit::{Audit, AuditServer};
 use crate::auth::oidc::Oidc;
 use crate::auth::{AuthServer, Authenticator, Bearers, Relay, Tokens};
 use crate::clock::{Clock, SystemClock};
@@ -55,6 +56,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     if let Some(oidc) = &oidc {
         oidc.start(&shutdown, &tasks)?;
     }
+    let audit = start_audit(&config, &data, &shutdown, &tasks).await?;
     advice::give(&config, &authenticator).await;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
@@ -72,34 +74,40 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("grpc", grpc_socket.address()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
-    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref(), &authenticator).await?;
+    let tls = common.tls.as_ref();
+    let nbd_server = volumes::serve_nbd(&config, &catalog, tls, &authenticator, audit.clone()).await?;
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
-    let auth = AuthServer::new(authenticator.clone(), tokens);
-    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied, auth);
-    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
+    let audit_server = AuditServer::new(audit.clone(), shutdown.clone(), tasks.clone());
+    let operators = grpc::Operators { auth: AuthServer::new(authenticator.clone(), tokens), audit: audit_server };
+    let volume_server = VolumeServer::new(catalog);
+    let areas = grpc::areas(lock_server, object_server, farm_server, volume_server, copied, operators);
+    let timeout = config.server.request_timeout;
+    let in_process = grpc::around(areas.clone().prepare(), timeout, authenticator.clone(), audit.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(in_process, options, shutdown.clone());
     let is_closed = config.asks_for_users() && !config.server.open_metrics;
-    let access = if is_closed { MetricsAccess::Users { are_private: false } } else { MetricsAccess::Anyone };
+    let access = if is_closed { MetricsAccess::Readers } else { MetricsAccess::Anyone };
     let operations = http::Operations {
         metrics: metrics.clone(),
         access,
         authenticator: Some(authenticator.clone()),
+        audit: audit.clone(),
         readiness: readiness::of_store(&store, &shutdown),
     };
     let router = http::router(gateway, operations);
 
     let mut servers = Servers::new();
     let services = serving_services(areas, &shutdown, &tasks).await?;
-    let services = grpc::around(services.prepare(), config.server.request_timeout, authenticator.clone());
+    let services = grpc::around(services.prepare(), timeout, authenticator.clone(), audit.clone());
     servers.spawn(listen::serve(Port::Grpc, grpc_socket, grpc::router(services), common.clone()));
     servers.spawn(listen::serve(Port::Http, http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
         let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
         servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     }
+    audit.server("Server/Start", concat!("version ", env!("CARGO_PKG_VERSION")));
     announce(&ports)?;
     hint(&ports, &common);
 
@@ -116,6 +124,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         tracing::warn!("some tasks did not end in time");
     }
     common.finish().await;
+    audit.server("Server/Stop", if result.is_ok() { "" } else { "because of a failure" });
+    audit.finish(config.server.shutdown_deadline).await;
     // Dropping the store makes what it accepted durable.
     tokio::task::spawn_blocking(move || drop(store)).await?;
     // A request that was cut off may still hold the store, so the directory stays ours until the process ends.
@@ -145,7 +155,8 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let access = if config.server.open_metrics { MetricsAccess::Anyone } else { MetricsAccess::Local };
     let authenticator = None;
     let readiness = readiness::of_upstream(channel);
-    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, readiness };
+    let audit = Audit::off();
+    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, audit, readiness };
     let router = http::router(gateway, operations);
     let mut servers = Servers::new();
     servers.spawn(listen::serve(Port::Http, socket, router, common.clone()));
@@ -172,6 +183,22 @@ async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, B
 fn open_secrets(config: &Config) -> Result<Secrets, BoxError> {
     let key_file = config.key_file();
     Secrets::open(&key_file).map_err(|error| format!("the key file {}: {error}", key_file.display()).into())
+}
+
+/// The audit in the data directory.
+async fn start_audit(
+    config: &Config,
+    data: &DataDir,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Audit, BoxError> {
+    let (settings, directory) = (config.audit.clone(), data.path().join("audit"));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let named = format!("the audit log in {}", directory.display());
+    let starting = tokio::task::spawn_blocking(move || Audit::start(&settings, &directory, clock)).await?;
+    let audit = starting.map_err(|error| format!("{named}: {error}"))?;
+    tasks.spawn(audit.clone().keep_up(shutdown.clone()));
+    Ok(audit)
 }
 
 async fn start_locks(

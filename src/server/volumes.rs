@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::data_dir::{DataDir, Purpose};
 use super::listen::{PortTls, Tls};
 use super::running::BoxError;
+use crate::audit::{Audit, AuditedExports};
 use crate::auth::Authenticator;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, Port};
@@ -82,6 +83,7 @@ pub(super) async fn serve_nbd(
     catalog: &Catalog,
     tls: Option<&Tls>,
     authenticator: &Authenticator,
+    audit: Audit,
 ) -> Result<Option<nbd::Server>, BoxError> {
     let settings = &config.volumes;
     if settings.nbd.is_empty() {
@@ -106,7 +108,7 @@ pub(super) async fn serve_nbd(
             max_connections: settings.nbd_connections,
             ..nbd::Settings::default()
         },
-        Arc::new(NbdExports::new(catalog.clone(), access)),
+        Arc::new(AuditedExports::new(NbdExports::new(catalog.clone(), access), audit)),
     );
     let server = server.await.map_err(|error: io::Error| format!("cannot listen for nbd: {error}"))?;
     let mut addresses = NbdAddresses::default();

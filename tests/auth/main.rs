@@ -1,9 +1,10 @@
-//! Who callers are and what they may do, from outside: the real binary through its ports.
+//! Users, rights, TLS and the audit, from outside: the real binary through its ports.
 
 #[expect(dead_code, reason = "every area uses its own part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 
+mod audit;
 mod authority;
 mod cli;
 mod client;
