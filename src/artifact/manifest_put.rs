@@ -145,7 +145,8 @@ impl Artifacts {
                 written => written?,
             }
         }
-        if !is_known {
+        // Those of a manifest that is there may be damaged; here they are good.
+        if !is_known || !self.is_whole(&putting.digest).await? {
             self.keep_bytes(&putting.digest, putting.content.clone()).await?;
         }
         let stamps: Vec<Stamp> = (0..=tags.len()).map(|_| self.stamps.take(putting.now_us)).collect();

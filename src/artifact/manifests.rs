@@ -44,6 +44,10 @@ impl Tx<'_> {
     }
 }
 
+fn damaged(manifest: &Manifest) -> Error {
+    Error::DataDamaged(format!("manifest {} is not whole", manifest.digest))
+}
+
 impl Artifacts {
     /// Reads what is known of a manifest.
     pub(super) async fn look_up_manifest(&self, name: &ImageName, reference: &Reference) -> Result<Manifest, Error> {
@@ -55,6 +59,12 @@ impl Artifacts {
         Ok(found.await?.0)
     }
 
+    /// Reads what is known of a manifest whose bytes can be read. Who is told that they cannot sends them again.
+    pub(super) async fn look_up_whole(&self, name: &ImageName, reference: &Reference) -> Result<Manifest, Error> {
+        let manifest = self.look_up_manifest(name, reference).await?;
+        if self.is_whole(&manifest.digest).await? { Ok(manifest) } else { Err(damaged(&manifest)) }
+    }
+
     /// Reads a manifest with its bytes.
     pub(super) async fn read_manifest(
         &self,
@@ -63,7 +73,7 @@ impl Artifacts {
     ) -> Result<(Manifest, Bytes), Error> {
         let manifest = self.look_up_manifest(name, reference).await?;
         let content = self.read_bytes(&manifest.digest).await?;
-        Ok((manifest, content))
+        if content.len() as u64 == manifest.record.size { Ok((manifest, content)) } else { Err(damaged(&manifest)) }
     }
 
     /// Lists the manifests of an image, in the order of their digests.
