@@ -165,7 +165,8 @@ impl Copier {
         };
         let mut compared = Compared::default();
         for tag in &item.tags {
-            let list = match self.target.manifest_digest(&item.image, tag).await? {
+            let there = self.target.manifest_digest_like(&item.image, tag, &manifest.digest).await?;
+            let list = match there {
                 None => &mut compared.absent,
                 Some(digest) if digest == manifest.digest => &mut compared.same,
                 Some(_) => &mut compared.other,
