@@ -279,6 +279,7 @@ impl Putting {
             push_us: known.map_or(self.now_us, |known| known.push_us),
             content_size: self.parsed.content_size,
             pushed_by: known.map_or(&self.user, |known| &known.pushed_by).clone(),
+            orphan_us: 0,
         }
     }
 
