@@ -494,6 +494,31 @@ async fn a_run_is_stopped_in_the_middle_of_a_blob_and_the_next_one_does_what_is_
 }
 
 #[tokio::test]
+async fn a_task_that_is_deleted_while_it_runs_leaves_no_run_behind() {
+    let world = World::new();
+    for (image, layer) in [("a", &[4_u8; 4][..]), ("b", &[5_u8; 400])] {
+        let digest = world.artifacts.image(image, &[layer]);
+        world.artifacts.tag(image, "1", &digest);
+    }
+    let task = world.task(with(|_, settings| settings.parallelism = 1)).await;
+    let _gate = world.target.gate(60);
+    let server = world.server().start();
+    let id = server.queue(&task, Cause::Manual).await;
+    world.wait(&id, |record| record.results == 1).await;
+
+    server.replication.delete_task(&task).await.unwrap();
+
+    let ended = world.wait_for_end(&id).await;
+    assert_eq!(ended.status, i32::from(ExecutionStatus::Cancelled));
+    assert!(world.store.get(&keys::execution_active(&id)).await.unwrap().is_none());
+    let again = server.replication.queue_execution(&task, Cause::Manual).await;
+    assert!(matches!(again, Err(Error::TaskNotFound(_))), "{again:?}");
+    world.target.open();
+    server.stop().await;
+    assert_eq!(world.target.digest("b", "1"), None);
+}
+
+#[tokio::test]
 async fn a_run_that_waits_is_stopped_at_once_and_its_task_may_run_again() {
     let world = World::new();
     let task = world.task(config()).await;
