@@ -5,6 +5,7 @@ mod artifacts;
 mod check;
 mod duration;
 mod gateway;
+mod limits;
 mod listen;
 mod replication;
 mod restic;
@@ -21,6 +22,7 @@ pub use self::access::{Auth, Tls, TlsVersion};
 pub use self::artifacts::Artifacts;
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway};
+pub use self::limits::{Limits, UserLimits};
 pub use self::listen::Listen;
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
@@ -52,6 +54,8 @@ pub struct Config {
     pub auth: Auth,
     /// The certificate of the HTTP ports.
     pub tls: Tls,
+    /// How much callers may ask.
+    pub limits: Limits,
     /// The translation of the legacy APIs.
     pub gateway: Gateway,
     /// What is logged, and how.
@@ -74,8 +78,8 @@ pub struct Server {
     /// The longest a call without a stream or a wait may take.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
-    /// How many connections each HTTP port may have; one address of another machine, a quarter of them. When there are
-    /// as many, further ones wait. No more than the limit of open files allows.
+    /// How many connections all ports together may have, and each of them; one address of another machine, a quarter of
+    /// them. When there are as many, further ones wait. No more than the limit of open files allows.
     pub max_connections: usize,
     /// Let anybody read the metrics of the HTTP port although callers are asked who they are.
     pub open_metrics: bool,

@@ -89,7 +89,8 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.check_ranges()?;
         self.transcode.check()?;
-        let problems = [self.volumes.problem(), self.artifacts.problem(), self.replication.problem()];
+        let problems =
+            [self.volumes.problem(), self.artifacts.problem(), self.replication.problem(), self.limits.problem()];
         if let Some((setting, problem)) = problems.into_iter().flatten().next() {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }

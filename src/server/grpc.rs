@@ -27,6 +27,7 @@ use super::timeout::TimeoutLayer;
 use super::{artifacts, methods};
 use crate::artifact::ArtifactServer;
 use crate::auth::{AuthLayer, Authenticator};
+use crate::limits::{LimitLayer, Limits};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
@@ -109,11 +110,12 @@ pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection
 }
 
 /// What every call passes, over the network or in process: a request id, a measurement, a deadline, the question who
-/// the caller is.
+/// the caller is, and what that caller may take up.
 pub(super) fn around<S>(
     service: S,
     timeout: Duration,
     authenticator: Authenticator,
+    limits: Limits,
 ) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = S::Error, Future: Send> + Clone
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
@@ -126,6 +128,7 @@ where
         .layer(tower::layer::layer_fn(Measure))
         .layer(TimeoutLayer::new(timeout))
         .layer(AuthLayer::new(authenticator))
+        .layer(LimitLayer::new(limits))
         .service(service)
 }
 

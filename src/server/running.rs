@@ -24,9 +24,10 @@ use super::{advice, artifacts, farm, grpc, http, open_files, readiness, reposito
 use crate::auth::{Authenticator, Relay};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen};
+use crate::limits::Limits;
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::store::Store;
-use crate::store::journal::Limits;
+use crate::store::journal;
 use crate::store::sled::{self, SledStore};
 use crate::volume::{VolumeServer, nbd};
 use crate::{engine, telemetry};
@@ -74,7 +75,9 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
     let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied);
-    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
+    let limits = Limits::from_config(&config.limits);
+    let timeout = config.server.request_timeout;
+    let in_process = grpc::around(areas.clone().prepare(), timeout, authenticator.clone(), limits.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(in_process, options, shutdown.clone());
@@ -89,7 +92,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let router = http::router(gateway, operations);
 
     let mut servers = Servers::new();
-    let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator: authenticator.clone() };
+    let network = ServeGrpc { areas, timeout, authenticator: authenticator.clone(), limits };
     servers.spawn(serve_grpc(grpc_listener, network, shutdown.clone()));
     servers.spawn(listen::serve("http", http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
@@ -163,7 +166,7 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
 pub(super) type Servers = JoinSet<Result<(), BoxError>>;
 
 async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, BoxError> {
-    let history = Limits { revisions: config.store.history, bytes: config.store.history_bytes };
+    let history = journal::Limits { revisions: config.store.history, bytes: config.store.history_bytes };
     let options = sled::Options { cache_bytes: config.store.cache_bytes, history };
     let path = data.path().to_owned();
     let opened = tokio::task::spawn_blocking(move || sled::open(&path, options));
@@ -211,10 +214,11 @@ struct ServeGrpc {
     areas: Routes,
     timeout: Duration,
     authenticator: Authenticator,
+    limits: Limits,
 }
 
 async fn serve_grpc(listener: TcpListener, serve: ServeGrpc, shutdown: CancellationToken) -> Result<(), BoxError> {
-    let ServeGrpc { areas, timeout, authenticator } = serve;
+    let ServeGrpc { areas, timeout, authenticator, limits } = serve;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     for service in grpc::SERVICES {
@@ -227,7 +231,7 @@ async fn serve_grpc(listener: TcpListener, serve: ServeGrpc, shutdown: Cancellat
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .layer(layer_fn(move |routes| grpc::around(routes, timeout, authenticator.clone())))
+        .layer(layer_fn(move |routes| grpc::around(routes, timeout, authenticator.clone(), limits.clone())))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await?;

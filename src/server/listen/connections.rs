@@ -10,10 +10,11 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use steward_gateway::Peer;
 use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::Common;
 use super::activity::Activity;
-use super::peers::Peers;
+use super::peers::{Peers, Room};
 use super::requests::Requests;
 use super::socket::{Io, Socket};
 use super::stream::Stream;
@@ -45,7 +46,7 @@ const PING_TIMEOUT: Duration = Duration::from_mins(1);
 /// Serves connections until shutdown; then those that are busy are finished.
 pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, common: Common) {
     let mut connections = JoinSet::new();
-    let peers = Peers::default();
+    let peers = &common.peers;
     let (mut warned, mut warned_of_one) = (None, None);
     let gauge = metrics::gauge!("steward_http_connections", "port" => name);
     loop {
@@ -58,9 +59,10 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
                         warn_of_one(name, peer, &mut warned_of_one);
                         continue;
                     };
+                    let Some(room) = room(peers, name, &mut warned, &common.shutdown).await else { break };
                     let serving = serve(io, peer, router.clone(), common.clone());
                     connections.spawn(async move {
-                        let _place = place;
+                        let _held = (place, room);
                         serving.await;
                     });
                     if connections.len() == common.limits.connections {
@@ -82,6 +84,15 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
     while let Some(ended) = connections.join_next().await {
         report(ended);
     }
+}
+
+/// Room for a connection that has come. Meanwhile nobody else is accepted at this port: there is none for them either.
+async fn room(peers: &Peers, name: &str, warned: &mut Option<Instant>, shutdown: &CancellationToken) -> Option<Room> {
+    if let Some(room) = peers.room() {
+        return Some(room);
+    }
+    warn_of_limit(name, warned);
+    shutdown.run_until_cancelled(peers.next_room()).await.flatten()
 }
 
 fn warn_of_limit(name: &str, warned: &mut Option<Instant>) {
