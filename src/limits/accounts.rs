@@ -4,7 +4,6 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -14,8 +13,8 @@ use super::account::{Account, Allowance, Kind};
 const SHARDS: usize = 32;
 /// Callers of one shard that are counted apart; all further ones count as one.
 const MAX_ACCOUNTS: usize = 2048;
-/// How often a full shard is searched for those that can be forgotten.
-const SWEEP_INTERVAL: u64 = Duration::from_secs(1).as_nanos() as u64;
+/// How often a full shard is searched for those that can be forgotten, in nanoseconds.
+const SWEEP_INTERVAL: u64 = 1_000_000_000;
 
 /// The callers of one scope by their names.
 pub(super) struct Accounts<K> {
@@ -78,6 +77,8 @@ impl<K: Hash + Eq> Shard<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use metrics::Gauge;
 
     use super::*;
