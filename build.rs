@@ -1,5 +1,10 @@
 //! Compiles every file under `proto/` for the crate `steward-proto`, in pure Rust: no protoc is needed.
 
+#[path = "build/access.rs"]
+mod access;
+#[path = "build/secrecy.rs"]
+mod secrecy;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -9,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // tonic's generator does not print these, so a changed file would not be compiled again.
     println!("cargo:rerun-if-changed={}", root.join("steward").display());
     println!("cargo:rerun-if-changed={}", root.join("../build.rs").display());
+    println!("cargo:rerun-if-changed={}", root.join("../build").display());
 
     let mut files = Vec::new();
     collect_protos(&root.join("steward"), &mut files)?;
@@ -18,9 +24,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Comments travel with the descriptors, so that a client of the reflection service can show them.
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     let descriptors = compiler.encode_file_descriptor_set();
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin"), descriptors)?;
+    let output = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(output.join("descriptors.bin"), descriptors)?;
+    fs::write(output.join("access.rs"), access::table(&compiler.descriptor_pool())?)?;
+
+    let (secret_messages, shown) = secrecy::implementations(&compiler.descriptor_pool())?;
+    fs::write(output.join("secrecy.rs"), shown)?;
 
     tonic_prost_build::configure()
+        .skip_debug(secret_messages)
         .build_client(true)
         .build_server(true)
         .bytes(".")

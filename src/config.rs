@@ -2,13 +2,17 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod check;
 mod duration;
 mod gateway;
 mod limits;
 mod listen;
+mod oidc;
 mod replication;
 mod restic;
+mod secrets;
+mod tls;
 mod transcode;
 mod volumes;
 
@@ -18,14 +22,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::access::{Auth, Tls, TlsVersion};
+pub use self::access::{Auth, CertificateName};
 pub use self::artifacts::Artifacts;
+pub use self::audit::{Audit, OnFailure, Wait};
 pub use self::check::Error;
-pub use self::gateway::{AbsentSuccess, Gateway};
+pub use self::gateway::{AbsentSuccess, Gateway, Upstream};
 pub use self::limits::{Limits, UserLimits};
 pub use self::listen::Listen;
+pub use self::oidc::{Oidc, TokenAlgorithm};
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
+pub use self::secrets::Secrets;
+pub use self::tls::{ClientCertificates, Port, PortTls, Tls, TlsPorts, TlsVersion};
 pub use self::transcode::{ListShape, PathStyle, Transcode};
 pub use self::volumes::{Messages, Volumes};
 use crate::lock;
@@ -52,10 +60,14 @@ pub struct Config {
     pub replication: Replication,
     /// Who callers are.
     pub auth: Auth,
-    /// The certificate of the HTTP ports.
+    /// Who changed what.
+    pub audit: Audit,
+    /// TLS, on all ports.
     pub tls: Tls,
     /// How much callers may ask.
     pub limits: Limits,
+    /// Stored secrets.
+    pub secrets: Secrets,
     /// The translation of the legacy APIs.
     pub gateway: Gateway,
     /// What is logged, and how.
@@ -78,10 +90,11 @@ pub struct Server {
     /// The longest a call without a stream or a wait may take.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
-    /// How many connections all ports together may have, and each of them; one address of another machine, a quarter of
-    /// them. When there are as many, further ones wait. No more than the limit of open files allows.
+    /// How many connections all ports but that of NBD may have together, and each of them; one address of another
+    /// machine, a quarter of them. When there are as many, further ones wait. No more than the limit of open files allows.
     pub max_connections: usize,
-    /// Let anybody read the metrics of the HTTP port although callers are asked who they are.
+    /// Let anybody read the metrics of the HTTP port although callers are asked who they are; with a gateway on its own,
+    /// others than this machine and those who show a certificate.
     pub open_metrics: bool,
 }
 
@@ -237,6 +250,7 @@ fn environment(variables: config::Map<String, String>) -> config::Environment {
     let environment = environment
         .list_separator(",")
         .with_list_parse_key("auth.trusted_proxies")
+        .with_list_parse_key("auth.oidc.algorithms")
         .with_list_parse_key("replication.allowed_targets");
     environment.source(Some(variables)).try_parsing(true)
 }

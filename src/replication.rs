@@ -36,6 +36,7 @@ mod run;
 mod run_log;
 mod runner;
 mod schedule_engine;
+mod seal_anew;
 mod select;
 mod service;
 mod settings;

@@ -67,6 +67,10 @@ fn describe() {
         "Calls and streams that are open of those whom a limit holds for, by scope."
     );
     describe_gauge!("steward_limits_bytes", "Bytes under way that a limit counts, by scope; of the server: in memory.");
+    describe_counter!("steward_audit_entries_total", "Entries of the audit that were written.");
+    describe_counter!("steward_audit_lost_total", "Entries of the audit for which there was no room.");
+    describe_counter!("steward_audit_failures_total", "Failures to write or sync the audit log.");
+    describe_counter!("steward_audit_late_total", "Answers that did not wait any longer for their entry.");
     describe_gauge!("steward_lock_held", "Grants that live.");
     describe_gauge!("steward_lock_waiting", "Owners in the queues of locks.");
     describe_counter!("steward_lock_expired_total", "Grants that ended by time.");

@@ -9,6 +9,7 @@ mod clusters;
 mod config;
 mod execution;
 mod once;
+mod secret;
 mod setting;
 mod tasks;
 mod watch;

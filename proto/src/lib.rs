@@ -2,12 +2,30 @@
 //!
 //! The sources are the commented `.proto` files beside this crate; the top-level `build.rs` compiles them.
 
+pub mod access;
+
 /// Generated from `proto/steward/artifact/v1`.
 pub mod artifact {
     /// Version 1.
     #[expect(clippy::large_enum_variant, reason = "a generated oneof has the sizes that the protocol gives it")]
     pub mod v1 {
         tonic::include_proto!("steward.artifact.v1");
+    }
+}
+
+/// Generated from `proto/steward/audit/v1`.
+pub mod audit {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.audit.v1");
+    }
+}
+
+/// Generated from `proto/steward/auth/v1`: who may call what, tokens, and stored secrets.
+pub mod auth {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.auth.v1");
     }
 }
 
@@ -63,3 +81,14 @@ pub mod volume {
 
 /// The encoded `FileDescriptorSet` of all packages, comments included.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// In the place of what a secret field says.
+struct Secret<T>(T);
+
+impl<T> std::fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(…)")
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/secrecy.rs"));

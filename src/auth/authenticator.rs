@@ -1,39 +1,64 @@
-//! Decides who the caller of a request is.
+//! Decides who the caller of a request is, and finds what it may do.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderName, Request};
+use http::{HeaderMap, HeaderName, Request};
+use steward_gateway::Peer;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::credentials::Credentials;
+use super::bearer::{Bearers, Proven};
+use super::credentials::{Credentials, Proof, Token};
 use super::logins::Logins;
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
-use super::{Error, Identity, is_user_name};
+use super::rights::{Grants, Source};
+use super::vouch::{VOUCHED_IDENTITY, Vouching};
+use super::{Error, Identity, Trail, is_user_name};
 use crate::config;
 use crate::error::Failure;
 
 /// Services that anybody may ask: whether the server is well, and what it offers.
 const OPEN: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
+/// What is said to those who say nothing of themselves, or nothing that makes sense.
+const NEEDED: &str = "a user name and a password are needed";
 
-/// Knows how callers prove who they are. Clones share what they know.
-#[derive(Clone, Debug)]
-pub struct Authenticator {
-    mode: Arc<Mode>,
-    proxies: Arc<Proxies>,
+/// Whether anybody may call a path, and needs no right for it.
+pub(super) fn is_open(path: &str) -> bool {
+    OPEN.iter().any(|prefix| path.starts_with(prefix))
 }
 
-#[derive(Debug)]
-enum Mode {
-    /// Nobody is asked.
-    Off,
+/// Knows how callers prove who they are, and what they may do. Clones share what they know.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    ways: Arc<Ways>,
+    proxies: Arc<Proxies>,
+    rights: Source,
+    vouching: Vouching,
+}
+
+/// How callers may prove who they are.
+#[derive(Clone, Debug, Default)]
+struct Ways {
     /// By a name and a password.
-    Passwords(Arc<Logins>),
+    passwords: Option<Arc<Logins>>,
     /// A proxy has asked them and names them in this header.
-    Proxy(HeaderName),
+    proxy: Option<HeaderName>,
+    /// By a token, of any of these kinds.
+    tokens: Vec<Arc<dyn Bearers>>,
+    /// By a client certificate, on a port that asks for one.
+    certificates: bool,
+    /// A gateway has asked them, and signs who they are.
+    gateways: bool,
+}
+
+impl Ways {
+    fn are_none(&self) -> bool {
+        let has_signs = self.certificates || self.gateways;
+        self.passwords.is_none() && self.proxy.is_none() && self.tokens.is_empty() && !has_signs
+    }
 }
 
 /// What a request says of its caller, taken from it before anything is waited for.
@@ -45,10 +70,20 @@ pub(super) struct Claim {
 
 #[derive(Debug)]
 enum User {
+    /// Nobody is asked.
     NotAsked,
-    Named(String),
+    /// Somebody who is believed has said it, and by what.
+    Named(String, &'static str),
+    /// By a name and a password.
     Proving(Credentials),
-    Missing(&'static str),
+    /// By a token.
+    Bearing(Token),
+    /// Nothing was said.
+    Silent,
+    /// What was said is refused.
+    Refused(&'static str),
+    /// What a gateway said is refused.
+    Unbelieved(Failure),
 }
 
 impl Claim {
@@ -56,27 +91,59 @@ impl Claim {
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.address
     }
+
+    /// Leaves what is claimed, which the outcome of the call shows to be true or not. What cannot be the name of a user
+    /// may be a password.
+    pub(super) fn leave(&self, trail: &Trail) {
+        trail.write_address(self.address);
+        match &self.user {
+            User::Named(user, proof) => trail.write_claim(user, proof),
+            User::Proving(credentials) if is_user_name(&credentials.user) => {
+                trail.write_claim(&credentials.user, "password");
+            }
+            User::Proving(_) => trail.write_claim("", "password"),
+            User::Bearing(_) => trail.write_claim("", "token"),
+            User::NotAsked | User::Silent | User::Refused(_) | User::Unbelieved(_) => {}
+        }
+    }
 }
 
 impl Authenticator {
-    /// As the settings have it. Reads the file of users.
+    /// As the settings have it. Reads the files of users and of rights.
     pub fn from_config(auth: &config::Auth) -> Result<Self, Error> {
-        let mode = match (&auth.proxy_header, &auth.htpasswd) {
+        let mut ways = Ways { gateways: auth.gateway_key.is_some(), ..Ways::default() };
+        match (&auth.proxy_header, &auth.htpasswd) {
             (Some(header), file) => {
                 if file.is_some() {
                     tracing::warn!("auth.htpasswd is not used, because auth.proxy_header is set");
                 }
-                Mode::Proxy(parse_header(header)?)
+                ways.proxy = Some(parse_header(header)?);
             }
-            (None, Some(path)) => Mode::Passwords(Arc::new(Logins::open(path)?)),
-            (None, None) => Mode::Off,
-        };
-        Ok(Authenticator { mode: Arc::new(mode), proxies: Arc::new(Proxies::from_config(auth)?) })
+            (None, Some(path)) => ways.passwords = Some(Arc::new(Logins::open(path)?)),
+            (None, None) => {}
+        }
+        let (proxies, rights) = (Arc::new(Proxies::from_config(auth)?), Source::from_config(auth)?);
+        let vouching = Vouching::open(auth.gateway_key.as_deref())?;
+        Ok(Authenticator { ways: Arc::new(ways), proxies, rights, vouching })
     }
 
-    /// Reads the file of users again at every SIGHUP until shutdown.
+    /// Callers may prove who they are by tokens of these kinds, too.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Vec<Arc<dyn Bearers>>) -> Self {
+        let ways = Ways { tokens, ..Ways::clone(&self.ways) };
+        Authenticator { ways: Arc::new(ways), ..self }
+    }
+
+    /// Whether ports ask for client certificates: then that is a way, too, and where it is the only one, callers need it.
+    #[must_use]
+    pub fn with_certificates(self, are_asked_for: bool) -> Self {
+        let ways = Ways { certificates: are_asked_for, ..Ways::clone(&self.ways) };
+        Authenticator { ways: Arc::new(ways), ..self }
+    }
+
+    /// Reads the files of users and of rights again at every SIGHUP until shutdown.
     pub fn start(&self, shutdown: CancellationToken, tasks: &TaskTracker) -> std::io::Result<()> {
-        if !matches!(*self.mode, Mode::Passwords(_)) {
+        if self.ways.passwords.is_none() && !self.rights.is_somewhere() {
             return Ok(());
         }
         let mut hangup = signal(SignalKind::hangup())?;
@@ -89,31 +156,30 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Reads the file of users again, if there is one.
+    /// Reads the files of users and of rights again, if there are any.
     pub async fn reload(&self) {
-        let mode = Arc::clone(&self.mode);
-        let reading = tokio::task::spawn_blocking(move || match &*mode {
-            Mode::Passwords(logins) => logins.reload(),
-            Mode::Off | Mode::Proxy(_) => {}
+        let authenticator = self.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            if let Some(logins) = &authenticator.ways.passwords {
+                logins.reload();
+            }
+            authenticator.rights.reload();
         });
         if let Err(error) = reading.await {
-            tracing::error!(%error, "the file of users could not be read again");
+            tracing::error!(%error, "the files of users and of rights could not be read again");
         }
     }
 
     /// The header in which a proxy names the user, if one does.
     pub fn user_header(&self) -> Option<HeaderName> {
-        match &*self.mode {
-            Mode::Proxy(header) => Some(header.clone()),
-            Mode::Off | Mode::Passwords(_) => None,
-        }
+        self.ways.proxy.clone()
     }
 
     /// Whether somebody of this name could log in, as far as is known here.
     pub async fn may_know(&self, user: &str) -> bool {
-        match &*self.mode {
-            Mode::Passwords(logins) => logins.know(user).await,
-            Mode::Off | Mode::Proxy(_) => true,
+        match &self.ways.passwords {
+            Some(logins) => logins.know(user).await,
+            None => true,
         }
     }
 
@@ -122,43 +188,114 @@ impl Authenticator {
         self.check(self.read(&request)).await
     }
 
+    /// What a caller may do.
+    pub async fn grants(&self, caller: Identity) -> Grants {
+        match self.rights.table().await {
+            Some(table) => Grants::new(caller, table),
+            None => Grants::everything_for(caller),
+        }
+    }
+
     /// What the request says of its caller.
     pub(super) fn read<B>(&self, request: &Request<B>) -> Claim {
         let (peer, headers) = (peer(request.extensions()), request.headers());
-        let is_open = OPEN.iter().any(|prefix| request.uri().path().starts_with(prefix));
-        let user = match &*self.mode {
-            _ if is_open => User::NotAsked,
-            Mode::Off => User::NotAsked,
-            Mode::Passwords(_) => {
-                Credentials::read(headers).map_or(User::Missing("a user name and a password are needed"), User::Proving)
-            }
-            Mode::Proxy(_) if !self.proxies.trust(peer) => {
-                User::Missing("only a trusted proxy can say who the user is, and the call does not come from one")
-            }
-            Mode::Proxy(header) => {
-                let mut values = headers.get_all(header).iter();
-                let name = values.next().and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-                // Of two names, one may have been sent by the client.
-                match (name.filter(|name| is_user_name(name)), values.next()) {
-                    (Some(name), None) => User::Named(name.to_owned()),
-                    _ => User::Missing("the proxy names no user, or one that cannot be"),
-                }
-            }
+        let address = self.proxies.client(peer, headers);
+        if is_open(request.uri().path()) {
+            return Claim { address, user: User::NotAsked };
+        }
+        let known = match self.vouching.known(request, &self.proxies) {
+            Ok(known) => known,
+            Err(failure) => return Claim { address, user: User::Unbelieved(failure) },
         };
-        Claim { address: self.proxies.client(peer, headers), user }
+        let is_nobody_asked = self.ways.are_none() && !self.rights.is_somewhere();
+        let user = match known.user {
+            Some(user) => User::Named(user, "certificate"),
+            None if is_nobody_asked => User::NotAsked,
+            None => self.user(peer, headers),
+        };
+        Claim { address: known.address, user }
+    }
+
+    /// Whoever a proxy names has been asked by it. Of the others, what they say themselves counts.
+    fn user(&self, peer: Option<Peer>, headers: &HeaderMap) -> User {
+        match Proof::read(headers) {
+            Proof::Token(token) if !self.ways.tokens.is_empty() => User::Bearing(token),
+            proof => match &self.ways.proxy {
+                Some(header) => self.user_of_proxy(header, peer, headers),
+                None => match proof {
+                    Proof::Nothing => User::Silent,
+                    Proof::Password(credentials) => User::Proving(credentials),
+                    Proof::Odd | Proof::Token(_) => User::Refused(NEEDED),
+                },
+            },
+        }
+    }
+
+    fn user_of_proxy(&self, header: &HeaderName, peer: Option<Peer>, headers: &HeaderMap) -> User {
+        if !self.proxies.trust(peer) {
+            return User::Refused("only a trusted proxy can say who the user is, and the call does not come from one");
+        }
+        let mut values = headers.get_all(header).iter();
+        let name = values.next().and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+        // Of two names, one may have been sent by the client.
+        match (name.filter(|name| is_user_name(name)), values.next()) {
+            (Some(name), None) => User::Named(name.to_owned(), "proxy"),
+            _ => User::Refused("the proxy names no user, or one that cannot be"),
+        }
     }
 
     /// Who the caller is; or why that is not known, after a while where a password was wrong too often.
     pub(super) async fn check(&self, claim: Claim) -> Result<Identity, Failure> {
         let Claim { address, user } = claim;
-        let user = match (user, &*self.mode) {
-            (User::NotAsked, _) => None,
-            (User::Named(user), _) => Some(user),
-            (User::Proving(credentials), Mode::Passwords(logins)) => Some(logins.check(credentials, address).await?),
-            (User::Proving(_), Mode::Off | Mode::Proxy(_)) => return Err(unauthenticated("passwords are not taken")),
-            (User::Missing(problem), _) => return Err(unauthenticated(problem)),
-        };
-        Ok(Identity { user, address })
+        let identity = Identity { address, ..Identity::default() };
+        let named = |user| Identity { user: Some(user), ..identity.clone() };
+        match user {
+            User::NotAsked => Ok(identity),
+            User::Named(user, _) => Ok(named(user)),
+            User::Bearing(token) => match self.bearer(token.as_str()).await {
+                Some(proven) => Ok(proven?.identity(address)),
+                None => Err(unauthenticated("the token is not known")),
+            },
+            User::Proving(credentials) => {
+                if let Some(identity) = self.token_as_password(&credentials, address).await {
+                    return identity;
+                }
+                match &self.ways.passwords {
+                    Some(logins) => Ok(named(logins.check(credentials, address).await?)),
+                    None => Err(unauthenticated("passwords are not taken")),
+                }
+            }
+            User::Silent if self.rights.table().await.is_some_and(|table| table.has_anonymous()) => Ok(identity),
+            User::Silent => Err(unauthenticated(NEEDED)),
+            User::Refused(problem) => Err(unauthenticated(problem)),
+            User::Unbelieved(failure) => Err(failure),
+        }
+    }
+
+    async fn bearer(&self, token: &str) -> Option<Result<Proven, Failure>> {
+        for kind in &self.ways.tokens {
+            if let Some(outcome) = kind.check(token).await {
+                return Some(outcome);
+            }
+        }
+        None
+    }
+
+    /// A token in the place of the password, for clients that know no tokens.
+    async fn token_as_password(
+        &self,
+        credentials: &Credentials,
+        address: Option<IpAddr>,
+    ) -> Option<Result<Identity, Failure>> {
+        let password = std::str::from_utf8(credentials.password.as_bytes()).ok()?;
+        let proven = self.bearer(password).await?;
+        Some(proven.and_then(|proven| {
+            if proven.user == credentials.user {
+                Ok(proven.identity(address))
+            } else {
+                Err(unauthenticated("the token is another user's"))
+            }
+        }))
     }
 }
 
@@ -171,7 +308,7 @@ pub(super) fn parse_header(name: &str) -> Result<HeaderName, Error> {
         return Err(refuse("is reserved by gRPC"));
     }
     let taken = ["authorization", "x-forwarded-for", "x-request-id", "te", "content-type", "user-agent", "host"];
-    if taken.contains(&text) {
+    if taken.contains(&text) || header == VOUCHED_IDENTITY {
         return Err(refuse("has another meaning"));
     }
     Ok(header)
@@ -184,7 +321,7 @@ mod tests {
     #[test]
     fn a_header_that_cannot_name_a_user_is_an_error_that_names_the_setting() {
         assert_eq!(parse_header("X-Remote-User").unwrap(), "x-remote-user");
-        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For"] {
+        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For", "X-Steward-Identity"] {
             let error = parse_header(odd).unwrap_err();
             assert!(error.to_string().contains("auth.proxy_header"), "{error}");
         }

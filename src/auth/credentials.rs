@@ -1,4 +1,4 @@
-//! What a caller brings along to prove who they are: a name and a password, as HTTP's Basic scheme has them.
+//! What a caller brings along to prove who they are: a name and a password, or a token, as HTTP's schemes have them.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-/// The longest header that is looked at.
-const MAX_HEADER_BYTES: usize = 8 * 1024;
-/// The longest password that is looked at.
-const MAX_PASSWORD_BYTES: usize = 1024;
+/// The longest header that is looked at: tokens of issuers can be long.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// The longest password that is looked at: it may be a token.
+const MAX_PASSWORD_BYTES: usize = 8 * 1024;
 
 // Some clients leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -42,36 +42,75 @@ pub(super) struct Credentials {
     pub(super) password: Password,
 }
 
-impl Credentials {
-    #[cfg(test)]
-    pub(super) fn new(user: &str, password: &str) -> Self {
-        Credentials { user: user.to_owned(), password: Password(password.as_bytes().to_vec()) }
-    }
+/// A token of its bearer. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Token(String);
 
-    /// The credentials of a request; `None` when there are none, several, empty ones, or ones that make no sense.
-    pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
+impl Token {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token(…)")
+    }
+}
+
+/// What a request brings along to prove who sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Nothing; also an empty name with an empty password, which restic sends when it was given none.
+    Nothing,
+    /// Several headers, or one that makes no sense.
+    Odd,
+    /// HTTP's Basic scheme.
+    Password(Credentials),
+    /// HTTP's Bearer scheme.
+    Token(Token),
+}
+
+impl Proof {
+    /// That of a request.
+    pub(super) fn read(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return None };
-        Self::parse(value)
+        match (values.next(), values.next()) {
+            (None, _) => Proof::Nothing,
+            (Some(value), None) => Self::parse(value).unwrap_or(Proof::Odd),
+            (Some(_), Some(_)) => Proof::Odd,
+        }
     }
 
     fn parse(value: &HeaderValue) -> Option<Self> {
         if value.len() > MAX_HEADER_BYTES {
             return None;
         }
-        let (scheme, encoded) = value.to_str().ok()?.trim().split_once(' ')?;
+        let (scheme, rest) = value.to_str().ok()?.trim().split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Proof::Token(Token(rest.trim().to_owned())));
+        }
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = BASE64.decode(encoded.trim()).ok()?;
+        let decoded = BASE64.decode(rest.trim()).ok()?;
+        if decoded == b":" {
+            return Some(Proof::Nothing);
+        }
         let colon = decoded.iter().position(|byte| *byte == b':')?;
         let (user, password) = (&decoded[..colon], &decoded[colon + 1..]);
-        // restic sends `Basic Og==`, an empty name and an empty password, when it was given none.
         if user.is_empty() || password.len() > MAX_PASSWORD_BYTES {
             return None;
         }
         let user = std::str::from_utf8(user).ok()?.to_owned();
-        Some(Credentials { user, password: Password(password.to_vec()) })
+        Some(Proof::Password(Credentials { user, password: Password(password.to_vec()) }))
+    }
+}
+
+#[cfg(test)]
+impl Credentials {
+    pub(super) fn new(user: &str, password: &str) -> Self {
+        Credentials { user: user.to_owned(), password: Password(password.as_bytes().to_vec()) }
     }
 }
 
@@ -81,8 +120,15 @@ mod tests {
 
     use super::*;
 
+    fn proof(value: &str) -> Proof {
+        Proof::read(&HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())]))
+    }
+
     fn read(value: &str) -> Option<Credentials> {
-        Credentials::read(&HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())]))
+        match proof(value) {
+            Proof::Password(credentials) => Some(credentials),
+            Proof::Nothing | Proof::Odd | Proof::Token(_) => None,
+        }
     }
 
     #[test]
@@ -94,11 +140,11 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_no_credentials() {
-        for odd in
-            ["", "Basic", "Basic ", "Basic Og==", "Basic OnB3", "Basic !!!!", "Basic YWI=", "Bearer YTpi", "YTpi"]
-        {
-            assert_eq!(read(odd), None, "{odd:?}");
+        for odd in ["", "Basic", "Basic ", "Basic OnB3", "Basic !!!!", "Basic YWI=", "Digest YTpi", "Bearer", "YTpi"] {
+            assert_eq!(proof(odd), Proof::Odd, "{odd:?}");
         }
+        assert_eq!(proof("Basic Og=="), Proof::Nothing, "restic without a name and a password");
+        assert_eq!(Proof::read(&HeaderMap::new()), Proof::Nothing);
         assert_eq!(read("Basic /zpi"), None, "a name that is not UTF-8");
         let long = |length| read(&format!("Basic {}", BASE64.encode(format!("a:{}", "b".repeat(length)))));
         assert!(long(MAX_PASSWORD_BYTES).is_some());
@@ -106,7 +152,14 @@ mod tests {
         let mut twice = HeaderMap::new();
         twice.append(AUTHORIZATION, "Basic YTpi".parse().unwrap());
         twice.append(AUTHORIZATION, "Basic YTpi".parse().unwrap());
-        assert_eq!(Credentials::read(&twice), None, "two headers");
+        assert_eq!(Proof::read(&twice), Proof::Odd, "two headers");
+    }
+
+    #[test]
+    fn a_token_is_read_and_not_shown() {
+        let Proof::Token(token) = proof("bearer  geheim") else { panic!("no token") };
+        assert_eq!(token.as_str(), "geheim");
+        assert!(!format!("{token:?}").contains("geheim"));
     }
 
     #[test]

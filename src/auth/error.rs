@@ -6,9 +6,11 @@ use std::path::PathBuf;
 /// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file of users cannot be read.
-    #[error("configuration: auth.htpasswd: cannot read {path}: {cause}", path = path.display())]
-    Users {
+    /// A file of users or of rights cannot be read.
+    #[error("configuration: {setting}: cannot read {path}: {cause}", path = path.display())]
+    File {
+        /// Which setting names it.
+        setting: &'static str,
         /// Which file.
         path: PathBuf,
         /// What the system said.
@@ -30,6 +32,17 @@ pub enum Error {
         /// Which.
         entry: String,
     },
+    /// The keys that gateways sign with cannot be used.
+    #[error("configuration: auth.gateway_key: {path}: {problem}", path = path.display())]
+    GatewayKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The table of rights makes no sense.
+    #[error("configuration: auth.rights: {0}")]
+    Rights(String),
     /// The system has no randomness.
     #[error("cannot get random bytes: {0}")]
     Random(#[from] getrandom::Error),

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,6 +15,7 @@ use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq as _;
 
 use super::credentials::Password;
+use super::fresh_file::Content;
 use super::user_name::is_user_name;
 
 /// What `htpasswd` allows at most. Each step doubles the time of a login; beyond it takes minutes.
@@ -155,6 +158,23 @@ fn parse_line(line: &[u8]) -> Result<Option<(String, Hash)>, &'static str> {
     // Apache allows further fields.
     let hash = rest.split(':').next().unwrap_or_default();
     Ok(Some((user.to_owned(), Hash::parse(hash)?)))
+}
+
+impl Content for Users {
+    const SETTING: &'static str = "auth.htpasswd";
+    const NAME: &'static str = "file of users";
+
+    /// Lines that make no sense are told and left out: the others can log in all the same.
+    fn parse(path: &Path, content: &[u8]) -> io::Result<Self> {
+        let (users, remarks) = Users::parse(content);
+        for remark in remarks {
+            tracing::warn!(path = %path.display(), line = remark.number, "the file of users: {}", remark.problem);
+        }
+        if users.len() == 0 {
+            tracing::warn!(path = %path.display(), "the file of users has none: nobody can log in");
+        }
+        Ok(users)
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,21 @@
-//! Asks every call who its caller is, before any service sees it.
+//! Asks every call who its caller is and whether the caller may make it, before any service sees it.
 
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use steward_gateway::CallerNote;
+use steward_proto::access;
+use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::{Authenticator, refusal};
+use super::gate::{self, Passage};
+use super::rights::Grants;
+use super::vouch::VOUCHED_IDENTITY;
+use super::{Authenticator, Trail, refusal};
 
-/// Lets only those calls through whose caller is known, or need not be.
+/// Lets only those calls through whose caller is known and may make them, or need not be asked.
 #[derive(Clone, Debug)]
 pub struct AuthLayer {
     authenticator: Authenticator,
@@ -31,7 +36,9 @@ impl<S> Layer<S> for AuthLayer {
     }
 }
 
-/// A service whose requests have an [`Identity`] among their extensions.
+/// A service whose requests have an [`Identity`](super::Identity) and [`Grants`] among their extensions.
+///
+/// Its answers have the identity and a [`Passage`].
 #[derive(Clone, Debug)]
 pub struct Authenticated<S> {
     inner: S,
@@ -55,24 +62,53 @@ where
         let claim = self.authenticator.read(&request);
         // What nobody behind has, nobody behind can tell.
         request.headers_mut().remove(AUTHORIZATION);
+        request.headers_mut().remove(VOUCHED_IDENTITY);
         let note = request.extensions().get::<CallerNote>().cloned().unwrap_or_default();
         // Known even of those who are refused, so that the log does not name the proxy for them.
         note.write_address(claim.address());
+        let trail = request.extensions().get::<Trail>().cloned().unwrap_or_default();
+        claim.leave(&trail);
         let authenticator = self.authenticator.clone();
         // The one that is ready has to be the one that is called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            match authenticator.check(claim).await {
-                Ok(identity) => {
-                    note.write_user(identity.user.clone());
-                    request.extensions_mut().insert(identity);
-                    inner.call(request).await
+            let identity = match authenticator.check(claim).await {
+                Ok(identity) => identity,
+                Err(failure) => return Ok(refusal::status(failure).into_http()),
+            };
+            note.write_user(identity.user.clone());
+            trail.write_user(identity.user.as_deref());
+            let mut passage = Passage::default();
+            let grants = authenticator.grants(identity).await.with_trail(trail);
+            let mut response = if grants.are_everything() {
+                passage.access = access::find(request.uri().path());
+                inner.call(with(request, &grants)).await?
+            } else {
+                match gate::pass(request, &grants, &mut passage).await {
+                    Ok(request) => {
+                        let response = inner.call(with(request, &grants)).await?;
+                        let is_answer = !response.headers().contains_key(Status::GRPC_STATUS);
+                        match gate::hold_back(&passage, &grants) {
+                            Err(status) if is_answer => status.into_http(),
+                            Ok(()) | Err(_) => response,
+                        }
+                    }
+                    Err(status) => status.into_http(),
                 }
-                Err(failure) => Ok(refusal::status(failure).into_http()),
-            }
+            };
+            response.extensions_mut().insert(grants.caller().clone());
+            response.extensions_mut().insert(passage);
+            Ok(response)
         })
     }
+}
+
+/// Services find out who calls, and what the caller may do.
+fn with(mut request: http::Request<Body>, grants: &Grants) -> http::Request<Body> {
+    request.extensions_mut().insert(grants.caller().clone());
+    request.extensions_mut().insert(grants.clone());
+    request
 }
 
 #[cfg(test)]

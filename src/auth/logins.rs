@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 use super::Error;
 use super::attempts::{Attempt, Attempts, TooMany};
 use super::credentials::Credentials;
+use super::fresh_file::FreshFile;
 use super::htpasswd::Users;
 use super::refusal::{too_many, unauthenticated};
-use super::user_file::UserFile;
 use super::verify::{Overloaded, Verifier};
 use crate::error::{Category, Failure};
 
@@ -25,7 +25,7 @@ const LOGGED_CHARS: usize = 64;
 
 /// The users, who was right, and who was wrong.
 pub(super) struct Logins {
-    file: Arc<UserFile>,
+    file: Arc<FreshFile<Users>>,
     verifier: Verifier,
     attempts: Mutex<Attempts>,
     waiting: Semaphore,
@@ -35,7 +35,7 @@ impl Logins {
     /// Of the users in this file.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         Ok(Logins {
-            file: Arc::new(UserFile::open(path, Instant::now())?),
+            file: Arc::new(FreshFile::open(path, Instant::now())?),
             verifier: Verifier::new()?,
             attempts: Mutex::default(),
             waiting: Semaphore::new(MAX_WAITING),
@@ -49,7 +49,7 @@ impl Logins {
 
     /// Whether there is such a user.
     pub(super) async fn know(&self, user: &str) -> bool {
-        self.file.users(Instant::now()).await.find(user).is_some()
+        self.file.content(Instant::now()).await.find(user).is_some()
     }
 
     /// Returns the user whose credentials they are. Who was wrong too often waits for the answer.
@@ -59,7 +59,7 @@ impl Logins {
         address: Option<IpAddr>,
     ) -> Result<String, Failure> {
         let now = Instant::now();
-        let users = self.file.users(now).await;
+        let users = self.file.content(now).await;
         if self.verifier.recall(&users, &credentials, now) {
             return Ok(credentials.user);
         }
@@ -129,7 +129,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "alice:$2y$04$CCCCCCCCCCCCCCCCCCCCC.4K7lyz.nKATbsiu/RcZjqWyDNnj87qG").unwrap();
         let logins = Arc::new(Logins::open(file.path()).unwrap());
-        let users = logins.file.users(Instant::now()).await;
+        let users = logins.file.content(Instant::now()).await;
         let (right, wrong) = (Credentials::new("alice", "secret"), Credentials::new("bob", "wrong"));
         for credentials in [&right, &wrong, &wrong, &wrong, &wrong, &wrong] {
             let mut given_up = Box::pin(logins.check(credentials.clone(), None));

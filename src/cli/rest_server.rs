@@ -123,6 +123,9 @@ fn path_or_nothing() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
+/// What users may do where no table of rights says more.
+const USERS_MAY: &str = "* restic * admin";
+
 /// In Go, a flag that is empty is one that was not given.
 fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
@@ -180,6 +183,10 @@ impl RestServerArgs {
                 Some(header) => auth.proxy_header = Some(header),
                 None if auth.is_asked_for() => {}
                 None => auth.htpasswd = Some(file.unwrap_or_else(|| path.join(".htpasswd"))),
+            }
+            if !auth.has_rights() {
+                // As with rest-server: whoever has signed in may do what its flags leave to them.
+                USERS_MAY.clone_into(&mut auth.rights);
             }
         }
         if !self.trusted_proxy.is_empty() {

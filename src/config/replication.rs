@@ -40,8 +40,7 @@ pub struct Replication {
     pub only_allowed_targets: bool,
     /// The zone of times without one and of cron expressions. Empty: that of the machine.
     pub time_zone: String,
-    /// The file with the key that stored passwords are encrypted with. Without it: `secrets.key` in the data directory,
-    /// made at the first start.
+    /// An older name of `secrets.key_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
 }

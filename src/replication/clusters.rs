@@ -13,6 +13,7 @@ use super::task_validate::{self as validate, MAX_USERNAME_BYTES};
 use super::tasks::when;
 use super::url::TargetUrl;
 use super::{keys, pieces};
+use crate::secrets::expect_generation;
 use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
@@ -62,6 +63,7 @@ impl Replication {
         let checked = self.ping_if_wanted(spec, url).await?;
         let (checked, id) = (&checked, &self.new_execution_id());
         let decided = self.decide("a cluster", |mut tx| async move {
+            expect_generation(&mut tx).await?;
             let name = &checked.spec.name;
             if tx.bytes(&keys::cluster_name(name)).await?.is_some() {
                 return Err(Error::ClusterExists(name.clone()));
@@ -94,6 +96,7 @@ impl Replication {
         let (spec, url) = self.check_cluster(spec)?;
         let checked = &self.ping_if_wanted(spec, url).await?;
         let decided = self.decide("a cluster", |mut tx| async move {
+            expect_generation(&mut tx).await?;
             let name = &checked.spec.name;
             let missing = || Error::ClusterNotFound(name.clone());
             let id = tx.bytes(&keys::cluster_name(name)).await?.ok_or_else(missing)?;
@@ -312,7 +315,7 @@ impl Replication {
             None => before.sealed_secret_key.clone(),
             Some("") => bytes::Bytes::new(),
             Some(secret) => {
-                let sealed = self.secrets.seal(&format!("{SECRET_KEY} {}", before.id), secret);
+                let sealed = self.secrets.seal(&secret_key_context(&before.id), secret);
                 sealed.map_err(|error| Error::Internal(format!("a key cannot be encrypted: {error}")))?.into()
             }
         };
@@ -363,6 +366,11 @@ impl Tx<'_> {
 /// All names: the center has the first key, beside its name.
 fn all_names() -> KeyRange {
     KeyRange::prefix(&Key::table(Table::ClusterName)).after(&keys::cluster_center())
+}
+
+/// Whose the key is that is kept for clients.
+pub(super) fn secret_key_context(id: &str) -> String {
+    format!("{SECRET_KEY} {id}")
 }
 
 fn shortened(mut text: String) -> String {

@@ -8,7 +8,7 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
-use crate::auth::Identity;
+use crate::auth::{Grants, Identity};
 
 /// A service in this process, its type forgotten.
 pub type LocalChannel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
@@ -28,6 +28,7 @@ where
 {
     let called = services.map_request(|mut request: http::Request<Body>| {
         request.extensions_mut().insert(Identity::default());
+        request.extensions_mut().insert(Grants::everything());
         request
     });
     BoxCloneSyncService::new(called.map_err(|never| match never {}))

@@ -19,7 +19,10 @@ pub(super) enum Owner<'a> {
 
 impl Owner<'_> {
     fn context(self, url: &TargetUrl) -> String {
-        let place = url.place();
+        self.context_at(&url.place())
+    }
+
+    pub(super) fn context_at(self, place: &str) -> String {
         match self {
             Owner::Task(key) => format!("task {key} at {place}"),
             Owner::Cluster(id) => format!("cluster {id} at {place}"),

@@ -18,8 +18,8 @@ use crate::glob::is_glob;
 const MAX_FULL_NAME_BYTES: usize = 256;
 const MAX_REMOTE_NAME_BYTES: usize = 100;
 
-/// A task that is as it has to be.
-#[derive(Clone, Debug)]
+/// A task that is as it has to be. It cannot be shown: it has a password.
+#[derive(Clone)]
 pub(super) struct Checked {
     pub(super) task: TaskId,
     /// Without its password.

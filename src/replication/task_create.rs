@@ -15,6 +15,7 @@ use super::task_check::{Answered, Checked, type_of};
 use super::task_validate::{Plan, Purpose};
 use super::tasks::{new_config_id, plan_of};
 use super::{keys, pieces};
+use crate::secrets::expect_generation;
 use crate::store::tx::Tx;
 use crate::store::{Key, KeyRange, Table};
 
@@ -153,6 +154,7 @@ impl Replication {
     /// Writes the records of all. Answers which configs nothing refers to any more.
     async fn write_records(&self, all: &[Prepared], purpose: Purpose, user: &str) -> Result<Vec<String>, Error> {
         let decided = self.decide("tasks", |mut tx| async move {
+            expect_generation(&mut tx).await?;
             let (mut replaced, mut room) = (Vec::new(), None);
             for one in all {
                 let task = &one.checked.task;

@@ -58,6 +58,21 @@ fn invalid(problem: impl Into<String>) -> Error {
 impl TargetUrl {
     /// Reads a URL, and says whether this server goes there as far as that can be told without asking for its address.
     pub(super) fn parse(text: &str, policy: &AddressPolicy, private: PrivateTargets) -> Result<Self, Error> {
+        let url = Self::read(text)?;
+        let host = &*url.host;
+        let is_local_allowed = private == PrivateTargets::Allowed;
+        let may_be_short = policy.names(host) || (is_local_allowed && host.eq_ignore_ascii_case("localhost"));
+        check_host(host, may_be_short)?;
+        policy.check_host(host).map_err(|forbidden| Error::TargetForbidden(forbidden.0))?;
+        Ok(url)
+    }
+
+    /// The place of a URL that was taken once, wherever this server goes now.
+    pub(super) fn place_of(text: &str) -> Option<String> {
+        Self::read(text).ok().map(|url| url.place())
+    }
+
+    fn read(text: &str) -> Result<Self, Error> {
         if text.len() > MAX_BYTES {
             return Err(invalid(format!("has {} bytes; the limit is {MAX_BYTES}", text.len())));
         }
@@ -78,10 +93,6 @@ impl TargetUrl {
             return Err(invalid("has a path that goes up"));
         }
         let (host, port) = split_port(authority)?;
-        let is_local_allowed = private == PrivateTargets::Allowed;
-        let may_be_short = policy.names(host) || (is_local_allowed && host.eq_ignore_ascii_case("localhost"));
-        check_host(host, may_be_short)?;
-        policy.check_host(host).map_err(|forbidden| Error::TargetForbidden(forbidden.0))?;
         Ok(TargetUrl { scheme, host: host.to_owned(), port, path: path.to_owned() })
     }
 

@@ -3,13 +3,22 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// How long the file may be, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
+/// How many keys it may have. More come together only when rotations fail again and again.
+const MAX_KEYS: usize = 64;
+
+/// A key by chance.
+pub(super) fn new_key() -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)?;
+    Ok(key)
+}
 
 /// The keys of a file, which is made if it is not there.
 pub(super) fn open(path: &Path) -> io::Result<Vec<[u8; 32]>> {
@@ -21,6 +30,26 @@ pub(super) fn open(path: &Path) -> io::Result<Vec<[u8; 32]>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The keys of a file that has to be there.
+pub(super) fn read_again(path: &Path) -> io::Result<Vec<[u8; 32]>> {
+    read(File::open(path)?)
+}
+
+/// Puts these keys in the place of those that the file has. Returns once that survives a power loss; before, it has
+/// all that it had, or these.
+pub(super) fn replace(path: &Path, keys: &[[u8; 32]]) -> io::Result<()> {
+    if keys.len() > MAX_KEYS {
+        return Err(invalid(format!("it has {} keys, of which at least one could not be done without", MAX_KEYS)));
+    }
+    let (new, directory) = beside(path)?;
+    let replaced = write(&new, keys).and_then(|()| fs::rename(&new, path));
+    if replaced.is_err() {
+        fs::remove_file(&new).ok();
+    }
+    replaced?;
+    File::open(directory)?.sync_all()
 }
 
 fn invalid(problem: String) -> io::Error {
@@ -49,11 +78,8 @@ fn key(number: usize, line: &str) -> io::Result<[u8; 32]> {
 
 /// Makes the file: whole, or not at all. One that appears at this moment stays as it is.
 fn create(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut name = path.file_name().ok_or_else(|| invalid("it has no name".to_owned()))?.to_owned();
-    name.push(format!(".{}.new", uuid::Uuid::new_v4().simple()));
-    let new = directory.join(name);
-    let made = write(&new).and_then(|()| match fs::hard_link(&new, path) {
+    let (new, directory) = beside(path)?;
+    let made = write(&new, &[new_key()?]).and_then(|()| match fs::hard_link(&new, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         Ok(()) | Err(_) => Ok(()),
     });
@@ -63,11 +89,18 @@ fn create(path: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-fn write(path: &Path) -> io::Result<()> {
-    let mut key = [0; 32];
-    getrandom::fill(&mut key)?;
+/// A name that no file has, in the directory of this one.
+fn beside(path: &Path) -> io::Result<(PathBuf, &Path)> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = path.file_name().ok_or_else(|| invalid("it has no name".to_owned()))?.to_owned();
+    name.push(format!(".{}.new", uuid::Uuid::new_v4().simple()));
+    Ok((directory.join(name), directory))
+}
+
+fn write(path: &Path, keys: &[[u8; 32]]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{}", STANDARD.encode(key))?;
+    let lines: String = keys.iter().map(|key| STANDARD.encode(key) + "\n").collect();
+    file.write_all(lines.as_bytes())?;
     file.sync_all()
 }
 
@@ -92,6 +125,21 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(open(&path).unwrap(), keys, "the second start finds the same key");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else stays");
+    }
+
+    #[test]
+    fn keys_are_replaced_whole_and_for_the_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secrets.key");
+        let [first] = open(&path).unwrap()[..] else { panic!("one key") };
+        replace(&path, &[[7; 32], first]).unwrap();
+        assert_eq!(read_again(&path).unwrap(), [[7; 32], first]);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else stays");
+        assert!(replace(&path, &[[1; 32]; MAX_KEYS + 1]).is_err());
+        assert_eq!(read_again(&path).unwrap().len(), 2, "what fails changes nothing");
+        fs::remove_file(&path).unwrap();
+        assert!(read_again(&path).is_err(), "a file that is gone is not made anew");
     }
 
     #[test]

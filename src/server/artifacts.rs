@@ -13,7 +13,7 @@ use crate::blob::{Blobs, Sharing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::replication::{ClusterServer, Replication, ReplicationServer, local_channel};
-use crate::secrets::Secrets;
+use crate::secrets::{Holder, SecretServer, Secrets};
 use crate::store::Store;
 
 /// The services of artifacts and replication.
@@ -22,12 +22,15 @@ pub(super) struct Servers {
     pub(super) artifacts: ArtifactServer,
     pub(super) replication: ReplicationServer,
     pub(super) clusters: ClusterServer,
+    /// The secrets that replication stores.
+    pub(super) secrets: SecretServer,
 }
 
 /// The artifacts in `store` and their replication, at work. The directory of their bytes is theirs while the second lives.
 pub(super) async fn start(
     config: &Config,
     store: Arc<dyn Store>,
+    secrets: &Secrets,
     shutdown: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<(Servers, DataDir), BoxError> {
@@ -52,12 +55,17 @@ pub(super) async fn start(
     artifacts.start_files();
     let artifacts = ArtifactServer::new(artifacts);
 
-    let key_file = config.replication.key_file.clone().unwrap_or_else(|| config.store.data.join("secrets.key"));
-    let secrets = Secrets::open(&key_file).map_err(|error| format!("the key file {}: {error}", key_file.display()))?;
     let local = local_channel(Routes::new(super::grpc::artifact_service(artifacts.clone())).prepare());
     let settings = config.replication.settings(&config.server);
-    let replication = Replication::new(store, local, clock, secrets, settings, shutdown.clone(), tasks.clone());
+    let replication =
+        Replication::new(Arc::clone(&store), local, clock, secrets.clone(), settings, shutdown.clone(), tasks.clone());
     replication.start();
-    let clusters = ClusterServer::new(replication.clone());
-    Ok((Servers { artifacts, replication: ReplicationServer::new(replication), clusters }, taken))
+    let holders: Vec<Arc<dyn Holder>> = vec![Arc::new(replication.clone())];
+    let servers = Servers {
+        artifacts,
+        clusters: ClusterServer::new(replication.clone()),
+        replication: ReplicationServer::new(replication),
+        secrets: SecretServer::new(secrets.clone(), store, holders, tasks.clone()),
+    };
+    Ok((servers, taken))
 }

@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Table {
+    /// How often the key of stored secrets was changed.
+    SecretGeneration = 0x08,
     /// Heads of locks, by name.
     Lock = 0x10,
     /// Shared and semaphore holders, by lock digest and owner digest.
@@ -147,6 +149,8 @@ pub enum Table {
     ReplicaBlobSession = 0x7b,
     /// Runs whose records have to be swept, by id, and deleted tasks, by key.
     ReplicaDeletedExecution = 0x7c,
+    /// Tokens by which programs sign in, by id.
+    Token = 0x80,
 }
 
 /// A key: at most [`super::MAX_KEY_BYTES`], compared as bytes. Also used as a prefix of keys.

@@ -11,6 +11,7 @@ use steward_proto::replication::v1::get_cluster_request::Which;
 
 use super::Copies;
 use super::config::some_text;
+use super::secret::Secret;
 use crate::envelope::{
     Answered, Asked, Body, Code, LocalTimes, Paging, Path, Query, Refusal, all, null_as_default, read_json,
 };
@@ -28,13 +29,13 @@ struct Spec {
     #[serde(default)]
     username: Option<String>,
     #[serde(default)]
-    password: Option<String>,
+    password: Option<Secret>,
     #[serde(default)]
     app_id: Option<String>,
     #[serde(default)]
     access_key: Option<String>,
     #[serde(default)]
-    secret_key: Option<String>,
+    secret_key: Option<Secret>,
     #[serde(default)]
     r#type: Option<ClusterType>,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -83,11 +84,11 @@ impl From<Spec> for pb::ClusterSpec {
             r#type: spec.r#type.map_or(pb::ClusterType::Standalone, Into::into).into(),
             url: spec.url,
             username: spec.username.unwrap_or_default(),
-            password: spec.password,
+            password: spec.password.map(Secret::reveal),
             certificate: spec.certificate.unwrap_or_default(),
             app_id: spec.app_id.unwrap_or_default(),
             access_key: spec.access_key.unwrap_or_default(),
-            secret_key: spec.secret_key,
+            secret_key: spec.secret_key.map(Secret::reveal),
             detect_type: detect_type.into(),
             ping: spec.ping,
             udp_port: spec.udp_port.unwrap_or_default(),

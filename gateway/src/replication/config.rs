@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use steward_proto::replication::v1 as pb;
 use steward_proto::replication::v1::target::Target;
 
+use super::secret::Secret;
 use super::setting::{Setting, ShownSetting};
 use crate::envelope::{Code, LocalTimes, Refusal, never_null, null_as_default};
 
@@ -34,7 +35,7 @@ pub(super) struct TargetFields {
     cluster_id: Option<String>,
     registry: Option<String>,
     username: Option<String>,
-    password: Option<String>,
+    password: Option<Secret>,
     certificate: Option<String>,
     remote_project_id: Option<String>,
     remote_repo_name: Option<String>,
@@ -101,7 +102,7 @@ impl TargetFields {
             (true, false) => Target::Registry(pb::RegistryTarget {
                 registry,
                 username: self.username.unwrap_or_default(),
-                password: self.password,
+                password: self.password.map(Secret::reveal),
                 certificate: self.certificate.unwrap_or_default(),
             }),
             _ => return Err(Refusal::new(&Code::PARAMETER_INVALID, "registry")),

@@ -9,7 +9,7 @@ use http::request::Parts;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request};
 
-use crate::peer::{CallerNote, Peer};
+use crate::peer::{CallerNote, ClientUser, Peer};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -35,6 +35,7 @@ pub(crate) struct Caller {
     request_id: RequestId,
     metadata: MetadataMap,
     peer: Option<Peer>,
+    client_user: Option<ClientUser>,
     note: Option<CallerNote>,
 }
 
@@ -49,6 +50,9 @@ impl Caller {
         // Only services in this process see it; to others, the connection is the gateway's.
         if let Some(peer) = self.peer {
             extensions.insert(peer);
+        }
+        if let Some(user) = &self.client_user {
+            extensions.insert(user.clone());
         }
         if let Some(note) = &self.note {
             extensions.insert(note.clone());
@@ -80,9 +84,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         if let Some(hops) = join(&parts.headers, &FORWARDED_FOR) {
             forwarded.insert(FORWARDED_FOR, hops);
         }
+        let metadata = MetadataMap::from_headers(forwarded);
         let peer = parts.extensions.get().copied();
-        let note = parts.extensions.get().cloned();
-        Ok(Self { request_id: RequestId(request_id), metadata: MetadataMap::from_headers(forwarded), peer, note })
+        let (client_user, note) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
+        Ok(Self { request_id: RequestId(request_id), metadata, peer, client_user, note })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The file of users, read again when it changes.
+//! Files of users and of rights, read again when they change.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
@@ -10,25 +10,35 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::Error;
-use super::htpasswd::Users;
 
-/// How often a login looks whether the file has changed.
+/// How often a call looks whether the file has changed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a changed file has to stay as it is until it is read: whoever writes it may be half-way.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
-/// A file that is longer is none of users.
+/// A file that is longer is not what it should be.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The users as the file had them when it was last read. A file that cannot be read changes nothing.
+/// What a file is read for.
+pub(super) trait Content: Sized + Send + Sync + 'static {
+    /// The setting that names the file.
+    const SETTING: &'static str;
+    /// What it is, for the log.
+    const NAME: &'static str;
+
+    /// What it says; or what is wrong with it.
+    fn parse(path: &Path, content: &[u8]) -> io::Result<Self>;
+}
+
+/// What a file said when it was last read. A file that cannot be read changes nothing.
 #[derive(Debug)]
-pub(super) struct UserFile {
+pub(super) struct FreshFile<T> {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<State<T>>,
 }
 
 #[derive(Debug)]
-struct State {
-    users: Arc<Users>,
+struct State<T> {
+    content: Arc<T>,
     stamp: Stamp,
     check_time: Instant,
     is_broken: bool,
@@ -44,16 +54,17 @@ struct Stamp {
     modified: (i64, i64),
 }
 
-impl UserFile {
+impl<T: Content> FreshFile<T> {
     /// Reads the file for the first time.
     pub(super) fn open(path: &Path, now: Instant) -> Result<Self, Error> {
-        let (users, stamp) = read(path).map_err(|cause| Error::Users { path: path.to_owned(), cause })?;
-        let state = State { users: Arc::new(users), stamp, check_time: now, is_broken: false };
-        Ok(UserFile { path: path.to_owned(), state: Mutex::new(state) })
+        let unreadable = |cause| Error::File { setting: T::SETTING, path: path.to_owned(), cause };
+        let (content, stamp) = read(path).map_err(unreadable)?;
+        let state = State { content: Arc::new(content), stamp, check_time: now, is_broken: false };
+        Ok(FreshFile { path: path.to_owned(), state: Mutex::new(state) })
     }
 
-    /// The users as of some seconds ago.
-    pub(super) async fn users(self: &Arc<Self>, now: Instant) -> Arc<Users> {
+    /// What it said some seconds ago.
+    pub(super) async fn content(self: &Arc<Self>, now: Instant) -> Arc<T> {
         let is_due = {
             let mut state = self.state.lock();
             let is_due = now >= state.check_time + CHECK_INTERVAL;
@@ -67,16 +78,16 @@ impl UserFile {
             // A panic in there would change nothing, as any other failure to read.
             let _ = tokio::task::spawn_blocking(move || file.refresh()).await;
         }
-        Arc::clone(&self.state.lock().users)
+        Arc::clone(&self.state.lock().content)
     }
 
     /// Reads the file again, changed or not. Blocks.
     pub(super) fn reload(&self) {
         match read(&self.path) {
-            Ok((users, stamp)) => {
-                tracing::info!(path = %self.path.display(), users = users.len(), "the file of users was read again");
+            Ok((content, stamp)) => {
+                tracing::info!(path = %self.path.display(), "the {} was read again", T::NAME);
                 let mut state = self.state.lock();
-                (state.users, state.stamp, state.is_broken) = (Arc::new(users), stamp, false);
+                (state.content, state.stamp, state.is_broken) = (Arc::new(content), stamp, false);
             }
             Err(error) => self.keep(&error),
         }
@@ -104,7 +115,8 @@ impl UserFile {
     fn keep(&self, error: &io::Error) {
         let was_broken = std::mem::replace(&mut self.state.lock().is_broken, true);
         if !was_broken {
-            tracing::error!(path = %self.path.display(), %error, "the file of users cannot be read; its old users stay");
+            let path = self.path.display();
+            tracing::error!(%path, %error, "the {} cannot be read; what it said before holds on", T::NAME);
         }
     }
 }
@@ -121,7 +133,7 @@ impl Stamp {
     }
 }
 
-fn read(path: &Path) -> io::Result<(Users, Stamp)> {
+fn read<T: Content>(path: &Path) -> io::Result<(T, Stamp)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -131,25 +143,19 @@ fn read(path: &Path) -> io::Result<(Users, Stamp)> {
     if file.take(MAX_BYTES + 1).read_to_end(&mut content)? as u64 > MAX_BYTES {
         return Err(io::Error::other("longer than 16 MiB"));
     }
-    let (users, remarks) = Users::parse(&content);
-    for remark in remarks {
-        tracing::warn!(path = %path.display(), line = remark.number, "the file of users: {}", remark.problem);
-    }
-    if users.len() == 0 {
-        tracing::warn!(path = %path.display(), "the file of users has none: nobody can log in");
-    }
-    Ok((users, Stamp::of(&metadata)))
+    Ok((T::parse(path, &content)?, Stamp::of(&metadata)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::htpasswd::Users;
 
     const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
     struct Fixture {
         directory: tempfile::TempDir,
-        file: Arc<UserFile>,
+        file: Arc<FreshFile<Users>>,
         now: Instant,
     }
 
@@ -159,7 +165,7 @@ mod tests {
             let path = directory.path().join("users");
             fs::write(&path, format!("old:{SHA}\n")).unwrap();
             let now = Instant::now();
-            Fixture { file: Arc::new(UserFile::open(&path, now).unwrap()), directory, now }
+            Fixture { file: Arc::new(FreshFile::open(&path, now).unwrap()), directory, now }
         }
 
         fn path(&self) -> PathBuf {
@@ -169,7 +175,7 @@ mod tests {
         /// Whether the user is known at the next check.
         async fn knows(&mut self, user: &str) -> bool {
             self.now += CHECK_INTERVAL;
-            self.file.users(self.now).await.find(user).is_some()
+            self.file.content(self.now).await.find(user).is_some()
         }
     }
 
@@ -177,7 +183,7 @@ mod tests {
     async fn a_changed_file_is_read_again_at_the_next_check() {
         let mut fixture = Fixture::new();
         fs::write(fixture.path(), format!("new:{SHA}\n")).unwrap();
-        assert!(fixture.file.users(fixture.now).await.find("old").is_some(), "not checked yet");
+        assert!(fixture.file.content(fixture.now).await.find("old").is_some(), "not checked yet");
         assert!(fixture.knows("new").await && !fixture.knows("old").await);
         let other = fixture.directory.path().join("other");
         fs::write(&other, format!("own:{SHA}\n")).unwrap();
@@ -211,12 +217,12 @@ mod tests {
         let fixture = Fixture::new();
         fs::write(fixture.path(), format!("new:{SHA}\n")).unwrap();
         fixture.file.reload();
-        assert!(fixture.file.users(fixture.now).await.find("new").is_some());
+        assert!(fixture.file.content(fixture.now).await.find("new").is_some());
     }
 
     #[test]
     fn a_missing_file_at_the_start_is_an_error_with_its_path() {
-        let error = UserFile::open(Path::new("/nowhere/users"), Instant::now()).unwrap_err();
+        let error = FreshFile::<Users>::open(Path::new("/nowhere/users"), Instant::now()).unwrap_err();
         assert!(error.to_string().contains("auth.htpasswd: cannot read /nowhere/users"), "{error}");
     }
 }

@@ -1,0 +1,93 @@
+//! Texts of a message that nobody has decoded yet.
+
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+/// A message is damaged, or has a field twice that may be there once: which of both counts would be a matter of opinion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message is damaged, or a field is in it twice")]
+pub(super) struct Malformed;
+
+/// The text of a field; nothing when it is not there. The numbers are those of the fields that it is in and its own.
+pub(super) fn text<'a>(message: &'a [u8], numbers: &[u32]) -> Result<&'a str, Malformed> {
+    let mut part = message;
+    for number in numbers {
+        part = only(part, *number)?;
+    }
+    std::str::from_utf8(part).map_err(|_| Malformed)
+}
+
+/// The bytes of the only field of a number; nothing when it is not there. All of the message is looked at.
+fn only(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
+    let mut rest = message;
+    let mut found = None;
+    while !rest.is_empty() {
+        let (tag, wire_type) = decode_key(&mut rest).map_err(|_| Malformed)?;
+        if tag != number {
+            skip_field(wire_type, tag, &mut rest, DecodeContext::default()).map_err(|_| Malformed)?;
+            continue;
+        }
+        if wire_type != WireType::LengthDelimited {
+            return Err(Malformed);
+        }
+        let length = decode_varint(&mut rest).ok().and_then(|length| usize::try_from(length).ok()).ok_or(Malformed)?;
+        let (value, after) = rest.split_at_checked(length).ok_or(Malformed)?;
+        rest = after;
+        if found.replace(value).is_some() {
+            return Err(Malformed);
+        }
+    }
+    Ok(found.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost::Message as _;
+    use steward_proto::lock::v1::{AcquireRequest, LockKey};
+
+    use super::*;
+
+    fn request(r#type: &str, resource_id: &str, owner: &str) -> AcquireRequest {
+        let key = LockKey { r#type: r#type.to_owned(), resource_id: resource_id.to_owned() };
+        AcquireRequest { key: Some(key), owner: owner.to_owned(), permits: 7, ..AcquireRequest::default() }
+    }
+
+    #[test]
+    fn texts_are_found_by_their_numbers() {
+        let message = request("pull", "sha256:a", "node").encode_to_vec();
+        assert_eq!(text(&message, &[1, 1]), Ok("pull"));
+        assert_eq!(text(&message, &[1, 2]), Ok("sha256:a"));
+        assert_eq!(text(&message, &[2]), Ok("node"));
+        assert_eq!(text(&message, &[100]), Ok(""));
+        assert_eq!(text(&[], &[1, 2]), Ok(""));
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_or_is_no_text_is_refused() {
+        let twice = [request("pull", "a", "").encode_to_vec(), request("pull", "b", "").encode_to_vec()].concat();
+        assert_eq!(text(&twice, &[1, 2]), Err(Malformed));
+        let permits = AcquireRequest { permits: 7, ..AcquireRequest::default() }.encode_to_vec();
+        assert_eq!(text(&permits, &[u32::from(permits[0] >> 3)]), Err(Malformed), "a number");
+        assert_eq!(text(&[0x0a, 0x05, b'a'], &[1]), Err(Malformed), "too short");
+        assert_eq!(text(&[0x0a, 0x01, 0xff], &[1]), Err(Malformed), "not UTF-8");
+    }
+
+    proptest! {
+        #[test]
+        fn what_it_finds_is_what_the_service_decodes(
+            name in ".{0,12}", id in ".{0,12}", owner in ".{0,12}", at in 0_usize..64, byte: u8,
+        ) {
+            let mut message = request(&name, &id, &owner).encode_to_vec();
+            // Damaged, too, in every way that still decodes.
+            if let Some(place) = message.get_mut(at) {
+                *place = byte;
+            }
+            if let (Ok(decoded), Ok(found), Ok(acting)) =
+                (AcquireRequest::decode(&*message), text(&message, &[1, 2]), text(&message, &[2]))
+            {
+                prop_assert_eq!(found, decoded.key.unwrap_or_default().resource_id);
+                prop_assert_eq!(acting, decoded.owner);
+            }
+        }
+    }
+}

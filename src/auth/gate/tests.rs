@@ -1,0 +1,93 @@
+use std::sync::Arc;
+
+use prost::Message;
+use steward_proto::artifact::v1::{ImageName, MountBlobRequest};
+use steward_proto::lock::v1::{AcquireRequest, ListRequest, LockKey};
+use tonic::Code;
+
+use super::*;
+use crate::auth::Identity;
+use crate::auth::rights::Table;
+
+const ACQUIRE: &str = "/steward.lock.v1.LockService/Acquire";
+const LIST: &str = "/steward.lock.v1.LockService/List";
+const MOUNT: &str = "/steward.artifact.v1.ArtifactService/MountBlob";
+
+fn grants(table: &str) -> Grants {
+    let caller = Identity { user: Some("a".to_owned()), ..Identity::default() };
+    Grants::new(caller, Arc::new(Table::parse(table).unwrap()))
+}
+
+fn call(path: &str, message: &impl Message) -> http::Request<Body> {
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let body = http_body_util::Full::from([&[0][..], &length, &message].concat());
+    http::Request::post(path).body(Body::new(body)).unwrap()
+}
+
+fn acquire(resource_id: &str, owner: &str) -> http::Request<Body> {
+    let key = LockKey { r#type: "pull".to_owned(), resource_id: resource_id.to_owned() };
+    call(ACQUIRE, &AcquireRequest { key: Some(key), owner: owner.to_owned(), ..AcquireRequest::default() })
+}
+
+async fn passed(table: &str, request: http::Request<Body>) -> (Code, Passage) {
+    let mut passage = Passage::default();
+    let outcome = pass(request, &grants(table), &mut passage).await;
+    (outcome.map_or_else(|status| status.code(), |_| Code::Ok), passage)
+}
+
+#[tokio::test]
+async fn a_call_passes_when_its_caller_has_the_right_for_its_resource_and_its_name() {
+    for (table, resource, owner, code) in [
+        ("a lock pull/x write", "x", "a", Code::Ok),
+        ("a lock pull/x write", "x", "", Code::Ok),
+        ("a lock pull/x write", "y", "a", Code::PermissionDenied),
+        ("a lock pull/x read", "x", "a", Code::PermissionDenied),
+        ("a volume pull/x write", "x", "a", Code::PermissionDenied),
+        ("a lock pull/x write", "x", "b", Code::PermissionDenied),
+        ("a lock pull/x write as b", "x", "b", Code::Ok),
+        ("", "x", "a", Code::PermissionDenied),
+    ] {
+        let (outcome, passage) = passed(table, acquire(resource, owner)).await;
+        assert_eq!(outcome, code, "{table} {resource} {owner}");
+        assert_eq!(passage.resource, format!("pull/{resource}"));
+        assert_eq!(passage.acting_as, owner);
+    }
+}
+
+#[tokio::test]
+async fn all_that_a_method_needs_has_to_be_allowed() {
+    let image = |repository: &str| {
+        Some(ImageName { project: "p".to_owned(), repository: repository.to_owned(), image: String::new() })
+    };
+    let request =
+        || call(MOUNT, &MountBlobRequest { name: image("to"), from: image("from"), ..MountBlobRequest::default() });
+    assert_eq!(passed("a artifact p/to write", request()).await.0, Code::PermissionDenied);
+    assert_eq!(passed("a artifact p/to write\na artifact p/from read", request()).await.0, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_service_that_asks_itself_is_called_for_those_who_have_the_right_for_something() {
+    let list = || call(LIST, &ListRequest::default());
+    assert_eq!(passed("a lock pull/x read", list()).await.0, Code::Ok);
+    assert_eq!(passed("a lock pull/x append", list()).await.0, Code::PermissionDenied);
+    let (_, passage) = passed("a lock pull/x read", list()).await;
+    let grants = grants("a lock pull/x read");
+    assert_eq!(hold_back(&passage, &grants).unwrap_err().code(), Code::Internal, "nobody has asked");
+    let mut request = tonic::Request::new(());
+    request.extensions_mut().insert(grants.clone());
+    Grants::of(&request).unwrap();
+    hold_back(&passage, &grants).unwrap();
+}
+
+#[tokio::test]
+async fn what_nobody_has_declared_is_refused() {
+    let everything = "a * * admin";
+    for (path, code) in [
+        ("/steward.lock.v1.LockService/Steal", Code::Unimplemented),
+        ("/another.Service/Call", Code::Unimplemented),
+        ("/grpc.health.v1.Health/Check", Code::Ok),
+    ] {
+        assert_eq!(passed(everything, call(path, &ListRequest::default())).await.0, code, "{path}");
+    }
+}

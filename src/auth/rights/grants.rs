@@ -1,0 +1,204 @@
+//! What one caller may do: the one place where a right is given or refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tonic::{Request, Status};
+
+use super::kinds::{Area, Right, area_name, right_name};
+use super::table::{Question, Table};
+use crate::auth::{Identity, Trail};
+use crate::error::{Category, Failure};
+
+/// What the caller of a request may do: an extension of the request.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    caller: Identity,
+    /// `None`: nobody is asked, and everybody may do everything.
+    table: Option<Arc<Table>>,
+    /// Whether the service has looked at them.
+    taken: Arc<AtomicBool>,
+    /// Where it is noted what the call is about.
+    trail: Trail,
+}
+
+/// Why a right was given or refused, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether it was given.
+    pub is_allowed: bool,
+    /// In words.
+    pub text: String,
+}
+
+impl Grants {
+    /// Everything, for the server itself.
+    pub fn everything() -> Self {
+        Grants::everything_for(Identity::default())
+    }
+
+    /// Everything, for a caller where there is no table; of one with a token, what that is for.
+    pub fn everything_for(caller: Identity) -> Self {
+        Grants { caller, table: None, taken: Arc::default(), trail: Trail::default() }
+    }
+
+    /// Those of a caller, by a table.
+    pub fn new(caller: Identity, table: Arc<Table>) -> Self {
+        Grants { caller, table: Some(table), taken: Arc::default(), trail: Trail::default() }
+    }
+
+    /// The same, which note the first resource that is asked for.
+    #[must_use]
+    pub(in crate::auth) fn with_trail(self, trail: Trail) -> Self {
+        Grants { trail, ..self }
+    }
+
+    /// Those of the caller of a request. A service that declares that it asks by itself has to take them from here:
+    /// an answer of one that has not is held back.
+    pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        let Some(grants) = request.extensions().get::<Grants>() else {
+            // Without them everything would be allowed, so nobody gets here by a way that asks nobody.
+            let problem = "a call has not passed the check of rights";
+            return Err(Failure::new(Category::Internal, "INTERNAL", problem).into());
+        };
+        grants.taken.store(true, Ordering::Relaxed);
+        Ok(grants.clone())
+    }
+
+    /// Whether a service has taken them.
+    pub(in crate::auth) fn are_taken(&self) -> bool {
+        self.are_everything() || self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Who the caller is.
+    pub fn caller(&self) -> &Identity {
+        &self.caller
+    }
+
+    /// Whether nothing has to be asked, so that a list need not be looked through.
+    pub fn are_everything(&self) -> bool {
+        self.table.is_none() && self.caller.scopes.is_none()
+    }
+
+    /// Whether the caller has a right for a resource.
+    pub fn allow(&self, area: Area, right: Right, resource: &str) -> bool {
+        self.decide(Question { area, right, resource: Some(resource.trim_matches('/')), acting_as: None })
+    }
+
+    /// The same, for a caller who says to be `name`, or nobody in particular.
+    pub fn allow_as(&self, area: Area, right: Right, resource: &str, name: &str) -> bool {
+        self.decide(Question { area, right, resource: Some(resource.trim_matches('/')), acting_as: Some(name) })
+    }
+
+    /// Whether the caller has a right for any resource at all, and may act as `name` with it.
+    pub fn allow_any(&self, area: Area, right: Right, name: &str) -> bool {
+        self.decide(Question { area, right, resource: None, acting_as: Some(name) })
+    }
+
+    /// The same as [`Grants::allow`], with the refusal for the caller.
+    pub fn require(&self, area: Area, right: Right, resource: &str) -> Result<(), Failure> {
+        self.require_as(area, right, resource, "")
+    }
+
+    /// The same as [`Grants::allow_as`], with the refusal for the caller.
+    pub fn require_as(&self, area: Area, right: Right, resource: &str, name: &str) -> Result<(), Failure> {
+        if self.allow_as(area, right, resource, name) { Ok(()) } else { Err(self.refusal(area, right, resource, name)) }
+    }
+
+    /// Says to the caller that it may not do something. It says the same whether there is such a resource or not.
+    pub fn refusal(&self, area: Area, right: Right, resource: &str, name: &str) -> Failure {
+        let Some(user) = &self.caller.user else {
+            return Failure::new(Category::Unauthenticated, "UNAUTHENTICATED", "a user name and a password are needed");
+        };
+        let (area, right) = (area_name(area), right_name(right));
+        let on = if resource.is_empty() { String::new() } else { format!(" for {resource:?}") };
+        let acting = if name.is_empty() || name == user { String::new() } else { format!(" as {name:?}") };
+        let message = format!("{user} has no right to {right} in the area {area}{on}{acting}");
+        Failure::new(Category::PermissionDenied, "PERMISSION_DENIED", message).with("area", area).with("right", right)
+    }
+
+    fn decide(&self, question: Question<'_>) -> bool {
+        self.trail.write_resource(question.resource.unwrap_or_default());
+        let is_allowed = match &self.table {
+            None => true,
+            Some(_) if question.right == Right::Unspecified => self.caller.user.is_some(),
+            Some(table) => table.rule(&self.caller, question).is_some(),
+        };
+        is_allowed && self.is_in_scope(question)
+    }
+
+    fn is_in_scope(&self, question: Question<'_>) -> bool {
+        let Question { area, right, resource, .. } = question;
+        let user = self.caller.user.as_deref();
+        right == Right::Unspecified
+            || self.caller.scopes.as_ref().is_none_or(|scopes| scopes.give(area, right, resource, user))
+    }
+
+    /// Why the caller has a right for a resource, or has not.
+    pub fn explain(&self, area: Area, right: Right, resource: &str, name: &str) -> Explanation {
+        let resource = resource.trim_matches('/');
+        let question = Question { area, right, resource: Some(resource), acting_as: Some(name) };
+        let rule = match &self.table {
+            None => Some("allowed because there is no table of rights".to_owned()),
+            Some(table) => table.rule(&self.caller, question).map(|rule| format!("allowed by {rule}")),
+        };
+        match rule {
+            Some(text) if self.is_in_scope(question) => Explanation { is_allowed: true, text },
+            Some(text) => {
+                Explanation { is_allowed: false, text: format!("{text}, but not by the scopes of the token") }
+            }
+            None => Explanation { is_allowed: false, text: "no rule of the table allows it".to_owned() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::rights::Scopes;
+
+    fn grants(user: &str, scopes: Option<&[&str]>) -> Grants {
+        let table = Table::parse("a lock pull write as n-*\na restic {user} admin").unwrap();
+        let scopes = scopes.map(|scopes| Arc::new(Scopes::parse(scopes).unwrap()));
+        let user = (!user.is_empty()).then(|| user.to_owned());
+        Grants::new(Identity { user, scopes, ..Identity::default() }, Arc::new(table))
+    }
+
+    #[test]
+    fn nothing_is_allowed_that_no_rule_allows() {
+        let a = grants("a", None);
+        assert!(a.allow(Area::Lock, Right::Write, "/pull/x/") && a.allow_as(Area::Lock, Right::Write, "pull/x", "n-1"));
+        assert!(!a.allow(Area::Lock, Right::Read, "pull/x") && !a.allow_as(Area::Lock, Right::Write, "pull/x", "m"));
+        assert!(a.allow_any(Area::Restic, Right::Read, "") && !a.allow_any(Area::Volume, Right::Read, ""));
+        assert!(!a.allow(Area::Restic, Right::Read, ""), "the area as a whole");
+        assert!(Grants::everything().allow(Area::Admin, Right::Admin, ""));
+    }
+
+    #[test]
+    fn scopes_narrow_and_never_widen() {
+        let token = grants("a", Some(&["lock:pull/x:write", "volume:*:admin"]));
+        assert!(token.allow(Area::Lock, Right::Write, "pull/x"));
+        assert!(!token.allow(Area::Lock, Right::Write, "pull/y") && !token.allow(Area::Volume, Right::Read, "v"));
+        let identity = Identity { scopes: token.caller.scopes.clone(), ..Identity::default() };
+        assert!(!Grants::everything_for(identity).allow(Area::Restic, Right::Read, "x"), "where there is no table");
+        assert!(!grants("a", Some(&[])).allow(Area::Lock, Right::Write, "pull/x"));
+        let text = token.explain(Area::Lock, Right::Write, "pull/y", "").text;
+        assert_eq!(text, "allowed by line 1: a lock:pull:write as n-*, but not by the scopes of the token");
+    }
+
+    #[test]
+    fn who_has_not_signed_in_is_told_to_and_others_are_told_what_they_lack() {
+        let refused = |grants: &Grants| Status::from(grants.require(Area::Volume, Right::Read, "v").unwrap_err());
+        assert_eq!(refused(&grants("", None)).code(), tonic::Code::Unauthenticated);
+        let status = refused(&grants("a", None));
+        assert_eq!(status.code(), tonic::Code::PermissionDenied);
+        assert_eq!(status.message(), "a has no right to read in the area volume for \"v\"");
+    }
+
+    #[test]
+    fn to_have_signed_in_is_enough_where_no_right_is_named() {
+        assert!(grants("b", None).allow(Area::Admin, Right::Unspecified, ""));
+        assert!(grants("a", Some(&[])).allow(Area::Admin, Right::Unspecified, ""));
+        assert!(!grants("", None).allow(Area::Admin, Right::Unspecified, ""));
+    }
+}

@@ -1,0 +1,149 @@
+//! Patterns of resources and of those as whom somebody acts.
+
+use std::fmt;
+
+/// The longest pattern, in bytes.
+const MAX_BYTES: usize = 1024;
+/// Stands for the name of the caller.
+const USER: &str = "{user}";
+
+/// A pattern: `*` stands for any characters, slashes too, and `{user}` for the caller. It also covers everything that is
+/// below what it stands for: `a/b` covers `a/b/c`. The pattern `/` covers everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// Without slashes at its ends.
+    text: String,
+}
+
+impl Pattern {
+    /// Reads a pattern. The error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("a pattern is missing".to_owned());
+        }
+        if text.len() > MAX_BYTES {
+            return Err(format!("a pattern is longer than {MAX_BYTES} bytes"));
+        }
+        if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+            return Err(format!("the pattern {text:?} has a space or a control character in it"));
+        }
+        if text.replace(USER, "").contains(['{', '}']) {
+            return Err(format!("the pattern {text:?} has braces, and only {USER} is known"));
+        }
+        Ok(Pattern { text: text.trim_matches('/').to_owned() })
+    }
+
+    /// Whether it covers a resource, which has no slashes at its ends, when `user` asks. Without a user, nothing is
+    /// covered by a pattern with `{user}` in it.
+    pub(super) fn covers(&self, resource: &str, user: Option<&str>) -> bool {
+        if self.text.is_empty() {
+            return true;
+        }
+        if !self.text.contains(USER) {
+            return covers(self.text.as_bytes(), resource.as_bytes());
+        }
+        user.is_some_and(|user| covers(self.text.replace(USER, user).as_bytes(), resource.as_bytes()))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.text.is_empty() { "/" } else { &self.text })
+    }
+}
+
+/// Whether a pattern stands for all of a text or for something that it is below.
+///
+/// Only the last `*` is ever tried again: what was found for those before it can stay, because they take the least that
+/// they can. So it takes at most the product of both lengths.
+fn covers(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut seen) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    loop {
+        let is_whole = at == pattern.len();
+        if is_whole && (seen == text.len() || text[seen] == b'/') {
+            return true;
+        }
+        if !is_whole && pattern[at] == b'*' {
+            at += 1;
+            retry = Some((at, seen));
+        } else if !is_whole && seen < text.len() && pattern[at] == text[seen] {
+            at += 1;
+            seen += 1;
+        } else {
+            match &mut retry {
+                Some((after, from)) if *from < text.len() => {
+                    *from += 1;
+                    (at, seen) = (*after, *from);
+                }
+                Some(_) | None => return false,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn covered(pattern: &str, resource: &str) -> bool {
+        Pattern::parse(pattern).unwrap().covers(resource, Some("alice"))
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_stands_for_and_what_is_below() {
+        for (pattern, resource) in [
+            ("*", ""),
+            ("/", ""),
+            ("/", "a/b"),
+            ("*", "a/b"),
+            ("a", "a"),
+            ("a", "a/b/c"),
+            ("/a/", "a"),
+            ("a*", "abc/d"),
+            ("a*c", "a/b/c"),
+            ("a*c", "abc/d"),
+            ("*/b", "a/b"),
+            ("*b*b", "abab"),
+            ("{user}", "alice/x"),
+            ("home-{user}/*", "home-alice/x"),
+            ("pull/sha256:*", "pull/sha256:00"),
+        ] {
+            assert!(covered(pattern, resource), "{pattern} {resource}");
+        }
+        for (pattern, resource) in [
+            ("a", ""),
+            ("a", "ab"),
+            ("a", "b/a"),
+            ("a/b", "a"),
+            ("a/*", "a"),
+            ("*b", "abc"),
+            ("{user}", "alicex"),
+            ("{user}", "bob"),
+            ("{user}/*", "{user}/x"),
+        ] {
+            assert!(!covered(pattern, resource), "{pattern} {resource}");
+        }
+        assert!(!Pattern::parse("{user}").unwrap().covers("", None));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for odd in ["", "a b", "a\n", "{group}", "a}", "{use", &"a".repeat(MAX_BYTES + 1)] {
+            assert!(Pattern::parse(odd).is_err(), "{odd:?}");
+        }
+        assert_eq!(Pattern::parse("//").unwrap().to_string(), "/");
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_a_regular_expression(pattern in "[ab/*]{1,8}", resource in "[ab/]{0,10}") {
+            let trimmed = pattern.trim_matches('/');
+            let resource = resource.trim_matches('/');
+            let expression = regex::Regex::new(&format!("^{}(/.*)?$", trimmed.replace('*', ".*"))).unwrap();
+            prop_assert_eq!(covered(&pattern, resource), trimmed.is_empty() || expression.is_match(resource));
+        }
+    }
+}

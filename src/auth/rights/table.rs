@@ -1,0 +1,190 @@
+//! The table of rights: who may do what.
+//!
+//! ```text
+//! # who     area      resources     rights
+//! @ops    = alice, bob
+//! @ops      *         *             admin
+//! node-7    lock      pull/*        read,write   as node-7
+//! carol     restic    {user}/*      read,append
+//! *         artifact  public/*      read
+//! anonymous artifact  public/*      read
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use super::kinds::{Area, Right};
+use super::pattern::Pattern;
+use super::scope::Scope;
+use crate::auth::{Identity, is_user_name};
+
+/// How many rules there may be.
+const MAX_RULES: usize = 10_000;
+/// Whoever has signed in.
+const ANYBODY: &str = "*";
+/// Whoever has not.
+const ANONYMOUS: &str = "anonymous";
+
+/// Whom a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    User(String),
+    Group(String),
+    Anybody,
+    Anonymous,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    line: usize,
+    who: Who,
+    scope: Scope,
+    /// As whom they may act; none: only as themselves.
+    identities: Vec<Pattern>,
+}
+
+/// What is asked of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question<'a> {
+    pub(super) area: Area,
+    pub(super) right: Right,
+    /// None: any at all.
+    pub(super) resource: Option<&'a str>,
+    /// As whom the caller acts, if not as itself.
+    pub(super) acting_as: Option<&'a str>,
+}
+
+/// All rules, found by whom they are about, and the groups that users are in.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    rules: HashMap<Who, Vec<Rule>>,
+    count: usize,
+    groups: HashSet<String>,
+    groups_of: HashMap<String, Vec<String>>,
+}
+
+impl Table {
+    /// Reads a table. The error names the line that is wrong, and says why.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut table = Table::default();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if !line.is_empty() {
+                table.read(index + 1, line).map_err(|problem| format!("line {}: {problem}", index + 1))?;
+            }
+        }
+        Ok(table)
+    }
+
+    fn read(&mut self, number: usize, line: &str) -> Result<(), String> {
+        if let Some((name, members)) = line.split_once('=') {
+            return self.read_group(name.trim(), members);
+        }
+        if self.count >= MAX_RULES {
+            return Err(format!("there are more than {MAX_RULES} rules"));
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (who, area, resources, rights, identities) = match words[..] {
+            [who, area, resources, rights] => (who, area, resources, rights, ""),
+            [who, area, resources, rights, "as", identities] => (who, area, resources, rights, identities),
+            _ => return Err("a rule is `who area resources rights`, perhaps with `as` and names after it".to_owned()),
+        };
+        let identities = identities.split(',').filter(|pattern| !pattern.is_empty()).map(Pattern::parse);
+        let identities = identities.collect::<Result<_, _>>()?;
+        let (who, scope) = (Who::parse(who)?, Scope::of(area, resources, rights)?);
+        self.rules.entry(who.clone()).or_default().push(Rule { line: number, who, scope, identities });
+        self.count += 1;
+        Ok(())
+    }
+
+    fn read_group(&mut self, name: &str, members: &str) -> Result<(), String> {
+        let Who::Group(name) = Who::parse(name)? else { return Err("the name of a group begins with @".to_owned()) };
+        if !self.groups.insert(name.clone()) {
+            return Err(format!("the group @{name} is there twice"));
+        }
+        for member in members.split([',', ' ', '\t']).filter(|member| !member.is_empty()) {
+            if !is_user_name(member) {
+                return Err(format!("nobody can be called {member:?}"));
+            }
+            self.groups_of.entry(member.to_owned()).or_default().push(name.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether anything is allowed to those who have not signed in.
+    pub(in crate::auth) fn has_anonymous(&self) -> bool {
+        self.rules.contains_key(&Who::Anonymous)
+    }
+
+    /// Whether nobody may do anything.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The first rule that allows it.
+    pub(super) fn rule(&self, caller: &Identity, question: Question<'_>) -> Option<&Rule> {
+        let allows = |rule: &&Rule| {
+            rule.scope.gives(question.area, question.right, question.resource, caller.user.as_deref())
+                && rule.lets_act_as(question.acting_as, caller)
+        };
+        let found = self.whos(caller).filter_map(|who| self.rules.get(&who)?.iter().find(allows));
+        found.min_by_key(|rule| rule.line)
+    }
+
+    /// All that rules can call the caller.
+    fn whos<'a>(&'a self, caller: &'a Identity) -> impl Iterator<Item = Who> + use<'a> {
+        let (user, own) = match &caller.user {
+            Some(user) => (Who::User(user.clone()), self.groups_of.get(user).map(Vec::as_slice)),
+            None => (Who::Anonymous, None),
+        };
+        let groups = own.unwrap_or_default().iter().chain(caller.groups.iter().filter(|_| caller.user.is_some()));
+        let anybody = caller.user.is_some().then_some(Who::Anybody);
+        std::iter::once(user).chain(groups.cloned().map(Who::Group)).chain(anybody)
+    }
+}
+
+impl Rule {
+    /// Who may do everything with something may do it as anybody.
+    fn lets_act_as(&self, name: Option<&str>, caller: &Identity) -> bool {
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return true };
+        let user = caller.user.as_deref();
+        user == Some(name)
+            || self.scope.rights.include(Right::Admin)
+            || self.identities.iter().any(|pattern| pattern.covers(name, user))
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}: {} {}", self.line, self.who, self.scope)?;
+        let identities: Vec<String> = self.identities.iter().map(ToString::to_string).collect();
+        if identities.is_empty() { Ok(()) } else { write!(formatter, " as {}", identities.join(",")) }
+    }
+}
+
+impl Who {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (name, who): (&str, fn(String) -> Who) = match text.strip_prefix('@') {
+            Some(group) => (group, Who::Group),
+            None if text == ANYBODY => return Ok(Who::Anybody),
+            None if text == ANONYMOUS => return Ok(Who::Anonymous),
+            None => (text, Who::User),
+        };
+        if is_user_name(name) { Ok(who(name.to_owned())) } else { Err(format!("nobody can be called {text:?}")) }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::User(name) => formatter.write_str(name),
+            Who::Group(name) => write!(formatter, "@{name}"),
+            Who::Anybody => formatter.write_str(ANYBODY),
+            Who::Anonymous => formatter.write_str(ANONYMOUS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+use super::*;
+
+const TABLE: &str = "
+@ops = alice, bob
+@ops      *         *          admin
+node-7    lock      pull/*     read,write  as node-7,spare-*
+carol     restic    {user}     read,append   # her own
+*         artifact  public/*   read
+anonymous artifact  public/a   read
+";
+
+fn caller(user: &str, groups: &[&str]) -> Identity {
+    let user = (!user.is_empty()).then(|| user.to_owned());
+    Identity { user, groups: groups.iter().map(ToString::to_string).collect(), ..Identity::default() }
+}
+
+fn may(caller: &Identity, area: Area, right: Right, resource: &str, acting_as: &str) -> bool {
+    let question = Question { area, right, resource: Some(resource), acting_as: Some(acting_as) };
+    Table::parse(TABLE).unwrap().rule(caller, question).is_some()
+}
+
+#[test]
+fn a_rule_is_for_a_user_a_group_anybody_or_the_anonymous() {
+    for (user, groups, area, right, resource, is_allowed) in [
+        ("alice", &[][..], Area::Volume, Right::Admin, "x", true),
+        ("carol", &[], Area::Restic, Right::Append, "carol/laptop", true),
+        ("carol", &[], Area::Restic, Right::Write, "carol/laptop", false),
+        ("carol", &[], Area::Restic, Right::Read, "node-7", false),
+        ("carol", &["ops"], Area::Restic, Right::Write, "node-7", true),
+        ("carol", &[], Area::Artifact, Right::Read, "public/x", true),
+        ("anonymous", &[], Area::Lock, Right::Read, "pull/a", false),
+        ("", &[], Area::Artifact, Right::Read, "public/a", true),
+        ("", &[], Area::Artifact, Right::Read, "public/x", false),
+        ("dave", &[], Area::Lock, Right::Read, "pull/a", false),
+    ] {
+        let allowed = may(&caller(user, groups), area, right, resource, "");
+        assert_eq!(allowed, is_allowed, "{user} {area:?} {right:?} {resource}");
+    }
+}
+
+#[test]
+fn one_acts_as_oneself_or_as_the_rule_says() {
+    let node = caller("node-7", &[]);
+    for (name, is_allowed) in [("", true), ("node-7", true), ("spare-1", true), ("node-8", false), ("Node-7", false)] {
+        assert_eq!(may(&node, Area::Lock, Right::Write, "pull/a", name), is_allowed, "{name}");
+    }
+    assert!(may(&caller("alice", &[]), Area::Lock, Right::Write, "pull/a", "node-7"), "who may do all, as anybody");
+}
+
+#[test]
+fn a_wrong_line_is_named() {
+    for (table, problem) in [
+        ("\nalice lock *", "line 2: a rule is"),
+        ("alice lock * fly", "line 1: \"fly\" is no right"),
+        ("alice house * read", "line 1: \"house\" is no area"),
+        ("a/b lock * read", "line 1: nobody can be called \"a/b\""),
+        ("@a = x\n@a = y", "line 2: the group @a is there twice"),
+        ("a = x", "line 1: the name of a group"),
+        ("@a = x/y", "line 1: nobody can be called \"x/y\""),
+        ("alice lock * read as {x}", "line 1: the pattern"),
+        ("alice lock * read is b", "line 1: a rule is"),
+    ] {
+        let error = Table::parse(table).unwrap_err();
+        assert!(error.starts_with(problem), "{error}");
+    }
+    assert!(Table::parse("# nothing\n\n").unwrap().is_empty());
+    assert!(Table::parse(&"a lock * read\n".repeat(MAX_RULES + 1)).is_err());
+}
