@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(problem(|limits| limits.memory = 1), Some("limits.memory"));
         assert_eq!(problem(|limits| limits.memory = 0), None);
         assert_eq!(problem(|limits| limits.wait = Duration::from_secs(601)), Some("limits.wait"));
-        let user = |name: &str, user: UserLimits| problem(|limits| drop(limits.users.insert(name.to_owned(), user)));
+        let user = |name: &str, user: UserLimits| problem(|limits| limits.users = [(name.to_owned(), user)].into());
         assert_eq!(user("alice", UserLimits::default()), None);
         assert_eq!(user("a/b", UserLimits::default()), Some("limits.users"));
         let many = UserLimits { concurrent: Some(2_000_000), ..UserLimits::default() };

@@ -201,7 +201,9 @@ mod tests {
     fn single_users_may_have_more_or_less() {
         let limits = limits(|config| {
             (config.concurrent, config.requests_per_second, config.burst) = (2, 1, 5);
-            let own = |name: &str, own| drop(config.users.insert(name.to_owned(), own));
+            let own = |name: &str, own| {
+                config.users.insert(name.to_owned(), own);
+            };
             let mut own = own;
             own("more", UserLimits { concurrent: Some(4), ..UserLimits::default() });
             let unlimited = UserLimits { concurrent: Some(0), requests_per_second: Some(0), ..UserLimits::default() };

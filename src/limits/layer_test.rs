@@ -49,7 +49,7 @@ fn whole(bytes: Bytes) -> Body {
 
 fn request(user: &str, body: Body) -> http::Request<Body> {
     let mut request = http::Request::new(body);
-    request.extensions_mut().insert(Identity { user: Some(user.to_owned()), address: None });
+    request.extensions_mut().insert(Identity { user: Some(user.to_owned()), ..Identity::default() });
     request
 }
 

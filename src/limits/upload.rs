@@ -84,7 +84,7 @@ impl http_body::Body for Upload {
                     let more = frame.data_ref().map_or(0, |bytes| this.framing.accept(bytes));
                     this.next = Some(Next { frame, own: more, memory: more });
                 }
-                other => return other,
+                Poll::Ready(ended) => return Poll::Ready(ended),
             }
         }
         let Some(next) = &mut this.next else { return Poll::Pending };
