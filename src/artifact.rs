@@ -48,6 +48,7 @@ mod referrers;
 mod repositories;
 mod service;
 mod settings;
+mod sight;
 mod sweep;
 mod tags;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! - `caller` tells services who sends a message.
 //! - `layer` is in front of every service; `authenticator` is what it asks.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
-//! - `bearer` is what kinds of tokens have in common.
+//! - `bearer` is what kinds of tokens have in common; `registry_token` is one of them, for clients of images.
 //! - `credentials` reads what a request brings along, `origin` where it comes from, and which proxies are believed.
 //! - `htpasswd` is the format of the file of users, `fresh_file` reads files again when they change.
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
@@ -30,6 +30,7 @@ mod logins;
 pub mod oidc;
 mod origin;
 mod refusal;
+mod registry_token;
 mod relay;
 pub mod rights;
 mod user_name;
@@ -44,6 +45,7 @@ pub use self::caller::message_and_user;
 pub use self::error::Error;
 pub use self::gate::Passage;
 pub use self::layer::{AuthLayer, Authenticated};
+pub use self::registry_token::{RegistryTokenServer, RegistryTokens};
 pub use self::relay::Relay;
 pub use self::rights::Grants;
 pub use self::user_name::is_user_name;

@@ -49,9 +49,14 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
     let oidc = config.auth.oidc.as_ref().map(|oidc| Oidc::open(oidc, Arc::new(SystemClock::default()))).transpose()?;
-    let tokens = oidc.iter().map(|oidc| Arc::new(oidc.clone()) as Arc<dyn Bearers>).collect();
-    let authenticator = Authenticator::from_config(&config.auth)?.with_tokens(tokens);
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
+    let secrets = open_secrets(&config)?;
+    let mut tokens: Vec<Arc<dyn Bearers>> = Vec::new();
+    if config.auth.is_asked_for() {
+        tokens.push(Arc::new(artifacts::registry_tokens(&secrets)));
+    }
+    tokens.extend(oidc.iter().map(|oidc| Arc::new(oidc.clone()) as Arc<dyn Bearers>));
+    let authenticator = Authenticator::from_config(&config.auth)?.with_tokens(tokens);
     let store = open_store(&config, &data).await?;
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
@@ -66,9 +71,9 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
     // The directories of blobs and of volumes are ours to the end.
-    let secrets = open_secrets(&config)?;
     let (copied, _blobs) =
-        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &shutdown, &tasks).await?;
+        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &authenticator, &shutdown, &tasks)
+            .await?;
     let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;

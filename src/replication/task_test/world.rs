@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic_types::StatusExt as _;
 
+use crate::replication::access::Maker;
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Category, Failure};
 use crate::replication::error::Error;
@@ -176,7 +177,7 @@ impl World {
 
     /// Creates tasks in `p/img`.
     pub(super) async fn create(&self, configs: Vec<Config>) -> Result<Vec<Task>, Error> {
-        self.replication.create_tasks("p", "img", configs, "ann").await
+        self.replication.create_tasks("p", "img", configs, &Maker::named("ann")).await
     }
 
     pub(super) async fn create_one(&self, config: Config) -> Result<Task, Error> {
