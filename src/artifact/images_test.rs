@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use steward_proto::artifact::v1::RepositoryType;
 
-use super::sight::Sight;
 use super::error::Error;
 use super::image_name::ImageName;
 use super::image_testing::{World, name, put};
 use super::keys;
 use super::reference::Reference;
+use super::sight::Sight;
 use crate::blob::{Algorithm, Digest};
 use crate::store::Table;
 
@@ -149,7 +149,10 @@ async fn images_are_listed_in_the_order_of_their_whole_names() {
         }
     }
     assert_eq!(found, all);
-    assert_eq!(world.artifacts.list_images("a/r/x-zzz", 1, &Sight::everything()).await.unwrap(), (vec!["a/r/x/y".to_owned()], true));
+    assert_eq!(
+        world.artifacts.list_images("a/r/x-zzz", 1, &Sight::everything()).await.unwrap(),
+        (vec!["a/r/x/y".to_owned()], true)
+    );
     assert_eq!(world.artifacts.list_images("z", 1, &Sight::everything()).await.unwrap(), (Vec::new(), false));
 }
 

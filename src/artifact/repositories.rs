@@ -260,7 +260,11 @@ mod tests {
         }
         let list = async |name_prefix: &str, holds| {
             let which = WhichRepositories { project: "p1".to_owned(), name_prefix: name_prefix.to_owned(), holds };
-            let part = world.artifacts.list_repositories(&which, &world.page(10, ""), &Sight::everything()).await.expect("a page");
+            let part = world
+                .artifacts
+                .list_repositories(&which, &world.page(10, ""), &Sight::everything())
+                .await
+                .expect("a page");
             assert_eq!(part.total, part.items.len() as u64);
             part.items.into_iter().map(|record| record.name).collect::<Vec<_>>()
         };

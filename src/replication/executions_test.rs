@@ -94,7 +94,10 @@ async fn runs_and_results_are_listed_in_pages() {
     let lines = api::ListLogLinesRequest { execution_id: ids[2].clone(), ..Default::default() };
     assert!(server.replication.list_log(&lines).await.unwrap().total >= 2);
     let nonsense = api::ListExecutionsRequest { page_token: "nonsense".into(), ..Default::default() };
-    assert!(matches!(server.replication.list_executions(&nonsense, &Grants::everything()).await, Err(Error::Invalid { .. })));
+    assert!(matches!(
+        server.replication.list_executions(&nonsense, &Grants::everything()).await,
+        Err(Error::Invalid { .. })
+    ));
     server.stop().await;
 }
 
@@ -165,7 +168,11 @@ async fn old_runs_are_forgotten_but_for_the_latest_of_each_task() {
     assert!(matches!(old, Err(Error::ExecutionNotFound(_))), "{old:?}");
     assert!(server.replication.show_execution(&ids[1]).await.is_ok());
     assert!(world.store.get(&keys::execution_deleted(&ids[0])).await.unwrap().is_some());
-    let all = server.replication.list_executions(&api::ListExecutionsRequest::default(), &Grants::everything()).await.unwrap();
+    let all = server
+        .replication
+        .list_executions(&api::ListExecutionsRequest::default(), &Grants::everything())
+        .await
+        .unwrap();
     assert_eq!(all.total, 1);
     server.stop().await;
 }

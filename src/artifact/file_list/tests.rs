@@ -115,10 +115,12 @@ async fn what_is_not_there_cannot_be_listed_but_a_repository_may_be_empty() {
     assert!(list(&world, &which("/", Depth::All, true, ""), 10).await.is_empty());
     world.put("/a", b"x").await;
     for folder in ["/none", "/a"] {
-        let refused = world.artifacts.list_files(&which(folder, Depth::All, true, ""), &world.page(1, ""), &all()).await;
+        let refused =
+            world.artifacts.list_files(&which(folder, Depth::All, true, ""), &world.page(1, ""), &all()).await;
         assert!(matches!(refused, Err(Error::FileNotFound(_))), "{folder}");
     }
     let elsewhere = super::super::paging::Place { last: "/a".to_owned(), total: 1 }.token();
-    let refused = world.artifacts.list_files(&which("/b", Depth::All, true, ""), &world.page(1, &elsewhere), &all()).await;
+    let refused =
+        world.artifacts.list_files(&which("/b", Depth::All, true, ""), &world.page(1, &elsewhere), &all()).await;
     assert!(matches!(refused, Err(Error::Invalid { field: "page_token", .. })));
 }

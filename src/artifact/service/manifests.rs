@@ -5,8 +5,8 @@ use super::image_convert::{self as convert, Checks, both, image_name, page, page
 use crate::artifact::error::Error;
 use crate::artifact::manifest_put::PutManifest;
 use crate::artifact::reference::{Reference, parse_digest, parse_tag};
-use crate::artifact::tags::OnlyIf;
 use crate::artifact::sight::Sight;
+use crate::artifact::tags::OnlyIf;
 use steward_proto::artifact::v1 as api;
 
 /// How many tags one push may have beside its reference.

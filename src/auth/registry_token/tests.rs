@@ -52,7 +52,8 @@ fn user(name: &str, scopes: Option<&[&str]>) -> Identity {
 #[tokio::test]
 async fn a_token_is_for_what_was_asked_and_is_allowed() {
     let world = World::new();
-    let asked = [("team/img/app", "pull,push"), ("public/img/x", "pull,push"), ("other/img/x", "pull"), ("team/*", "*")];
+    let asked =
+        [("team/img/app", "pull,push"), ("public/img/x", "pull,push"), ("other/img/x", "pull"), ("team/*", "*")];
     let issued = world.ask(user("a", None), &asked).await.unwrap();
     let granted: Vec<String> =
         issued.granted.iter().map(|scope| format!("{} {}", scope.name, scope.actions.join(","))).collect();

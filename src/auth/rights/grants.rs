@@ -192,7 +192,10 @@ mod tests {
         ] {
             assert_eq!(grants.allow_within(Area::Lock, Right::Write, resource), expected, "{resource}");
         }
-        assert!(!token.allow_within(Area::Lock, Right::Read, "pull") && Grants::everything().allow_within(Area::Lock, Right::Admin, "x"));
+        assert!(
+            !token.allow_within(Area::Lock, Right::Read, "pull")
+                && Grants::everything().allow_within(Area::Lock, Right::Admin, "x")
+        );
     }
 
     #[test]

@@ -4,8 +4,8 @@ use steward_proto::replication::v1::{Config, ExecutionStatus, ReplicaType};
 
 use super::world::{World, config, id, package, refusal};
 use crate::auth::Grants;
-use crate::replication::access::Maker;
 use crate::engine::Engine as _;
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::keys;
 use crate::replication::queue::Cause;

@@ -3,8 +3,8 @@
 use steward_proto::replication::v1::{self as api, Config, ExecutionStatus, schedule::When};
 
 use super::world::{World, config, id, scheduled};
-use crate::replication::access::Maker;
 use crate::engine::Engine as _;
+use crate::replication::access::Maker;
 use crate::replication::queue::Cause;
 use crate::replication::schedule_engine::ScheduleEngine;
 

@@ -3,8 +3,8 @@
 use steward_proto::replication::v1::{self as api, Config, ReplicaObjectType, ReplicaType, schedule, target};
 
 use super::world::{World, cluster, config, package, path, refusal, registry, scheduled};
-use crate::replication::access::Maker;
 use crate::clock::Clock as _;
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::settings::{PrivateTargets, Settings};
 use crate::replication::target::TargetError;

@@ -22,9 +22,9 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic_types::StatusExt as _;
 
-use crate::replication::access::Maker;
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Category, Failure};
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::keys;
 use crate::replication::local::{LocalChannel, local_channel};
