@@ -2,6 +2,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod check;
 mod duration;
 mod gateway;
@@ -10,6 +11,7 @@ mod oidc;
 mod replication;
 mod restic;
 mod secrets;
+mod tls;
 mod transcode;
 mod volumes;
 
@@ -19,15 +21,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::access::{Auth, Tls, TlsVersion};
+pub use self::access::{Auth, CertificateName};
 pub use self::artifacts::Artifacts;
+pub use self::audit::{Audit, OnFailure, Wait};
 pub use self::check::Error;
-pub use self::gateway::{AbsentSuccess, Gateway};
+pub use self::gateway::{AbsentSuccess, Gateway, Upstream};
 pub use self::listen::Listen;
 pub use self::oidc::{Oidc, TokenAlgorithm};
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
 pub use self::secrets::Secrets;
+pub use self::tls::{ClientCertificates, Port, PortTls, Tls, TlsPorts, TlsVersion};
 pub use self::transcode::{ListShape, PathStyle, Transcode};
 pub use self::volumes::{Messages, Volumes};
 use crate::lock;
@@ -54,7 +58,9 @@ pub struct Config {
     pub replication: Replication,
     /// Who callers are.
     pub auth: Auth,
-    /// The certificate of the HTTP ports.
+    /// Who changed what.
+    pub audit: Audit,
+    /// TLS, on all ports.
     pub tls: Tls,
     /// Stored secrets.
     pub secrets: Secrets,
@@ -80,10 +86,11 @@ pub struct Server {
     /// The longest a call without a stream or a wait may take.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
-    /// How many connections each HTTP port may have; one address of another machine, a quarter of them. When there are
+    /// How many connections each port but that of NBD may have; one address of another machine, a quarter of them. When there are
     /// as many, further ones wait. No more than the limit of open files allows.
     pub max_connections: usize,
-    /// Let anybody read the metrics of the HTTP port although callers are asked who they are.
+    /// Let anybody read the metrics of the HTTP port although callers are asked who they are; with a gateway on its own,
+    /// others than this machine and those who show a certificate.
     pub open_metrics: bool,
 }
 

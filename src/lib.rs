@@ -3,6 +3,7 @@
 //! `docs/architecture.md` has the picture; each module says what it is in its first lines.
 
 pub mod artifact;
+pub mod audit;
 pub mod auth;
 pub mod blob;
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+mod tls_client;
 pub mod transcode;
 pub mod volume;
 pub mod worker;

@@ -11,7 +11,7 @@ use http::request::Parts;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request};
 
-use crate::peer::{CallerNote, Peer};
+use crate::peer::{CallerNote, ClientUser, Peer};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -37,6 +37,7 @@ pub(crate) struct Caller {
     request_id: RequestId,
     metadata: MetadataMap,
     peer: Option<Peer>,
+    client_user: Option<ClientUser>,
     note: Option<CallerNote>,
 }
 
@@ -69,6 +70,9 @@ impl Caller {
         if let Some(peer) = self.peer {
             extensions.insert(peer);
         }
+        if let Some(user) = &self.client_user {
+            extensions.insert(user.clone());
+        }
         if let Some(note) = &self.note {
             extensions.insert(note.clone());
         }
@@ -99,9 +103,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         if let Some(hops) = join(&parts.headers, &FORWARDED_FOR) {
             forwarded.insert(FORWARDED_FOR, hops);
         }
+        let metadata = MetadataMap::from_headers(forwarded);
         let peer = parts.extensions.get().copied();
-        let note = parts.extensions.get().cloned();
-        Ok(Self { request_id: RequestId(request_id), metadata: MetadataMap::from_headers(forwarded), peer, note })
+        let (client_user, note) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
+        Ok(Self { request_id: RequestId(request_id), metadata, peer, client_user, note })
     }
 }
 

@@ -7,7 +7,7 @@ use tonic::{Request, Status};
 
 use super::kinds::{Area, Right, area_name, right_name};
 use super::table::{Question, Table};
-use crate::auth::Identity;
+use crate::auth::{Identity, Trail};
 use crate::error::{Category, Failure};
 
 /// What the caller of a request may do: an extension of the request.
@@ -18,6 +18,8 @@ pub struct Grants {
     table: Option<Arc<Table>>,
     /// Whether the service has looked at them.
     taken: Arc<AtomicBool>,
+    /// Where it is noted what the call is about.
+    trail: Trail,
 }
 
 /// Why a right was given or refused, for people.
@@ -37,12 +39,18 @@ impl Grants {
 
     /// Everything, for a caller where there is no table; of one with a token, what that is for.
     pub fn everything_for(caller: Identity) -> Self {
-        Grants { caller, table: None, taken: Arc::default() }
+        Grants { caller, table: None, taken: Arc::default(), trail: Trail::default() }
     }
 
     /// Those of a caller, by a table.
     pub fn new(caller: Identity, table: Arc<Table>) -> Self {
-        Grants { caller, table: Some(table), taken: Arc::default() }
+        Grants { caller, table: Some(table), taken: Arc::default(), trail: Trail::default() }
+    }
+
+    /// The same, which note the first resource that is asked for.
+    #[must_use]
+    pub(in crate::auth) fn with_trail(self, trail: Trail) -> Self {
+        Grants { trail, ..self }
     }
 
     /// Those of the caller of a request. A service that declares that it asks by itself has to take them from here:
@@ -123,6 +131,7 @@ impl Grants {
     }
 
     fn decide(&self, question: Question<'_>) -> bool {
+        self.trail.write_resource(question.resource.unwrap_or_default());
         let is_allowed = match &self.table {
             None => true,
             Some(_) if question.right == Right::Unspecified => self.caller.user.is_some(),

@@ -105,7 +105,7 @@ impl Scopes {
         self.list.iter()
     }
 
-    pub(super) fn give(&self, area: Area, right: Right, resource: Option<&str>, user: Option<&str>) -> bool {
+    pub(in crate::auth) fn give(&self, area: Area, right: Right, resource: Option<&str>, user: Option<&str>) -> bool {
         self.list.iter().any(|scope| scope.gives(area, right, resource, user))
     }
 

@@ -34,8 +34,8 @@ impl Peers {
     }
 }
 
-/// A subscriber has at least 2^64 addresses of IPv6.
-fn network(address: IpAddr) -> IpAddr {
+/// What counts as one: a subscriber has at least 2^64 addresses of IPv6.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
