@@ -14,6 +14,7 @@ mod grpcurl;
 mod layout;
 mod oras;
 mod registry;
+mod rights;
 mod sessions;
 mod skopeo;
 mod tool;

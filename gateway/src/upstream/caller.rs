@@ -46,9 +46,9 @@ impl Caller {
         &self.request_id
     }
 
-    /// Whether a service in this process has found out who it is.
+    /// Whether it is known who it is: by a client certificate, or because a service in this process has found it out.
     pub(crate) fn is_known(&self) -> bool {
-        self.note.as_ref().is_some_and(|note| note.user().is_some())
+        self.client_user.is_some() || self.note.as_ref().is_some_and(|note| note.user().is_some())
     }
 
     /// The same caller, who has said its name and its password otherwise than in a header.
