@@ -113,7 +113,8 @@ async fn an_update_applies_everything_and_the_rest_stays() {
 async fn a_password_is_kept_for_its_place_and_never_told() {
     let world = World::new();
     let with = |url: &str, password| Config { target: registry(url, password), ..config("mirror") };
-    let update = |config| world.replication.update_task(config, &Maker::default());
+    let nobody = Maker::default();
+    let update = |config| world.replication.update_task(config, &nobody);
     let password = async || {
         let (record, config) = world.replication.task_and_config(&id("mirror")).await.unwrap().unwrap();
         world.replication.task_password(&record, &config).unwrap()
@@ -140,7 +141,8 @@ async fn a_password_is_kept_for_its_place_and_never_told() {
 #[tokio::test]
 async fn a_task_that_runs_once_is_created_with_what_is_there() {
     let world = World::new();
-    let create = |config| world.replication.create_run_once(config, &Maker::named("ann"));
+    let ann = Maker::named("ann");
+    let create = |config| world.replication.create_run_once(config, &ann);
     let task = create(run_once("once")).await.expect("a task");
     let settings = task.config.clone().unwrap().settings.unwrap();
     assert_eq!(settings.conflict_strategy(), api::ConflictStrategy::Overwrite);

@@ -27,13 +27,13 @@ async fn base_tells_that_this_is_a_registry() {
     }
     assert!(fake.calls().is_empty());
     // Where users are asked for, only known ones get there.
-    let signed = [("authorization", "Basic YTpi")];
+    let signed = ["authorization: Basic YTpi"];
     assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &signed).await, base);
     assert_eq!(fake.calls(), ["list_images"]);
     // Others are asked, whatever strangers may see.
     let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[CHALLENGE]);
     assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &[]).await, stranger);
-    let host = [("host", "images.example:5000"), ("x-forwarded-proto", "https")];
+    let host = ["host: images.example:5000", "x-forwarded-proto: https"];
     let told = "www-authenticate: Bearer realm=\"https://images.example:5000/v2/auth\",service=\"steward\"";
     let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[told]);
     assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &host).await, stranger);
