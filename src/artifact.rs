@@ -37,6 +37,7 @@ mod manifests_test;
 mod measure;
 mod metadata;
 mod names;
+mod orphans;
 mod packages;
 #[cfg(test)]
 mod packages_test;

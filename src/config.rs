@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod duration;
 mod gateway;
+mod limits;
 mod listen;
 mod oidc;
 mod replication;
@@ -26,6 +27,7 @@ pub use self::artifacts::Artifacts;
 pub use self::audit::{Audit, OnFailure, Wait};
 pub use self::check::Error;
 pub use self::gateway::{AbsentSuccess, Gateway, Upstream};
+pub use self::limits::{Limits, UserLimits};
 pub use self::listen::Listen;
 pub use self::oidc::{Oidc, TokenAlgorithm};
 pub use self::replication::{Private, Replication};
@@ -62,6 +64,8 @@ pub struct Config {
     pub audit: Audit,
     /// TLS, on all ports.
     pub tls: Tls,
+    /// How much callers may ask.
+    pub limits: Limits,
     /// Stored secrets.
     pub secrets: Secrets,
     /// The translation of the legacy APIs.
@@ -86,8 +90,8 @@ pub struct Server {
     /// The longest a call without a stream or a wait may take.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
-    /// How many connections each port but that of NBD may have; one address of another machine, a quarter of them. When there are
-    /// as many, further ones wait. No more than the limit of open files allows.
+    /// How many connections all ports but that of NBD may have together, and each of them; one address of another
+    /// machine, a quarter of them. When there are as many, further ones wait. No more than the limit of open files allows.
     pub max_connections: usize,
     /// Let anybody read the metrics of the HTTP port although callers are asked who they are; with a gateway on its own,
     /// others than this machine and those who show a certificate.

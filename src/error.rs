@@ -1,6 +1,7 @@
 //! One form for every refusal: a category, a reason that programs read, and a message that people read.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -65,12 +66,20 @@ pub struct Failure {
     message: String,
     metadata: HashMap<String, String>,
     violations: Vec<FieldViolation>,
+    retry_delay: Option<Duration>,
 }
 
 impl Failure {
     /// A refusal for `reason`, a word in capitals that never changes its meaning.
     pub fn new(category: Category, reason: &'static str, message: impl Into<String>) -> Self {
-        Failure { category, reason, message: message.into(), metadata: HashMap::new(), violations: Vec::new() }
+        Failure {
+            category,
+            reason,
+            message: message.into(),
+            metadata: HashMap::new(),
+            violations: Vec::new(),
+            retry_delay: None,
+        }
     }
 
     /// All that is wrong with the fields of a request.
@@ -86,6 +95,12 @@ impl Failure {
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.metadata.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn retry_after(self, delay: Duration) -> Self {
+        Failure { retry_delay: Some(delay), ..self }
     }
 }
 
@@ -115,6 +130,9 @@ impl From<Failure> for tonic::Status {
         let mut details = ErrorDetails::with_error_info(failure.reason, DOMAIN, failure.metadata);
         if !failure.violations.is_empty() {
             details.set_bad_request(failure.violations);
+        }
+        if failure.retry_delay.is_some() {
+            details.set_retry_info(failure.retry_delay);
         }
         tonic::Status::with_error_details(failure.category.code(), failure.message, details)
     }

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod error;
 mod fields;
 mod glob;
+pub mod limits;
 mod listener;
 pub mod lock;
 pub mod replication;

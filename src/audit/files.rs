@@ -61,6 +61,11 @@ impl Files {
         self.segments.read().front().map_or(1, |segment| segment.first)
     }
 
+    /// How many files there are.
+    pub(super) fn count(&self) -> usize {
+        self.segments.read().len()
+    }
+
     /// The number of the next entry.
     pub(super) fn next(&self) -> io::Result<u64> {
         self.newest().next()

@@ -55,7 +55,7 @@ fn entries_are_numbered_without_holes_and_read_in_both_directions() {
     let (directory, files) = log(MUCH);
     let text = "x".repeat(500);
     for group in 0..100 {
-        let mut entries: Vec<_> = (0..group % 7 + 1).map(|_| entry(1, &text)).collect();
+        let mut entries: Vec<_> = (0..=group % 7).map(|_| entry(1, &text)).collect();
         files.append(&mut entries).unwrap();
     }
     let count = files.next().unwrap();

@@ -49,7 +49,9 @@ mod tests {
 
     fn framed(entries: &[AuditEntry]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        entries.iter().for_each(|entry| push(entry, &mut bytes));
+        for entry in entries {
+            push(entry, &mut bytes);
+        }
         bytes
     }
 

@@ -70,7 +70,7 @@ impl AuditServer {
         Ok(api::ListEntriesResponse { entries: found.entries, next_page_token })
     }
 
-    async fn watch(&self, request: api::WatchEntriesRequest) -> Result<WatchStream, Failure> {
+    fn watch(&self, request: api::WatchEntriesRequest) -> Result<WatchStream, Failure> {
         let log = self.audit.log()?;
         let mut fields = Fields::default();
         let backlog = usize::try_from(request.backlog).ok().filter(|backlog| *backlog <= MAX_BACKLOG);
@@ -127,6 +127,6 @@ impl AuditService for AuditServer {
         &self,
         request: Request<api::WatchEntriesRequest>,
     ) -> Result<Response<Self::WatchEntriesStream>, Status> {
-        Ok(Response::new(self.watch(request.into_inner()).await?))
+        Ok(Response::new(self.watch(request.into_inner())?))
     }
 }

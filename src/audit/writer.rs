@@ -164,7 +164,7 @@ impl Shared {
     /// Writes until it is closed and nothing is left.
     fn run(&self) {
         let mut group = Group::default();
-        let mut trimmed = None::<Instant>;
+        let (mut trimmed, mut count) = (None::<Instant>, 0);
         loop {
             if group.entries.is_empty() && !self.fill(&mut group) {
                 break;
@@ -172,11 +172,14 @@ impl Shared {
             if !group.entries.is_empty() && !self.write(&mut group) && !self.rest() {
                 break;
             }
-            if trimmed.is_none_or(|trimmed| trimmed.elapsed() >= self.trim_interval) {
+            // A further file may be one too many.
+            let is_due = trimmed.is_none_or(|trimmed| trimmed.elapsed() >= self.trim_interval);
+            if is_due || self.files.count() > count {
                 trimmed = Some(Instant::now());
                 if let Err(error) = self.files.trim(self.clock.now()) {
                     tracing::warn!(%error, "old entries of the audit log cannot be removed");
                 }
+                count = self.files.count();
             }
         }
         if let Err(error) = self.files.sync() {

@@ -31,8 +31,8 @@ fn alternative_name(certificate: &X509Certificate<'_>, kind: CertificateName) ->
     let names = certificate.subject_alternative_name().map_err(|_| "its alternative names cannot be read")?;
     let names = names.into_iter().flat_map(|names| &names.value.general_names);
     let mut names = names.filter_map(|name| match (kind, name) {
-        (CertificateName::Dns, GeneralName::DNSName(name)) => Some(*name),
-        (CertificateName::Email, GeneralName::RFC822Name(name)) => Some(*name),
+        (CertificateName::Dns, GeneralName::DNSName(name))
+        | (CertificateName::Email, GeneralName::RFC822Name(name)) => Some(*name),
         (CertificateName::Uri, GeneralName::URI(uri)) => Some(user_of_uri(uri)),
         _ => None,
     });

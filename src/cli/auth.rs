@@ -37,6 +37,6 @@ pub async fn run(args: AuthArgs) -> ExitCode {
         AuthCommand::Check(args) => check::run(args, server, &mut console).await,
         AuthCommand::Whoami => whoami::run(server, &mut console).await,
     };
-    let exit = exit.and_then(|exit| Ok(console.flush().map(|()| exit)?));
+    let exit = exit.and_then(|exit| console.flush().map(|()| exit));
     exit.unwrap_or_else(|error| error::report(&error)).into()
 }

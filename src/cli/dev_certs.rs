@@ -21,7 +21,7 @@ pub struct DevCertsArgs {
     /// Where the files go. None of them may be there yet.
     #[arg(value_name = "DIR", default_value = "certs")]
     directory: PathBuf,
-    /// A further name or address of the server. [always: localhost, 127.0.0.1, ::1]
+    /// A further name or address of the server. Always: `localhost`, `127.0.0.1`, `::1`.
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
     /// Somebody who gets a client certificate; can be given several times.
@@ -74,13 +74,15 @@ fn instructions(directory: &Path, users: &[String]) -> String {
     };
     let of = directory.join("users").join(user).display().to_string();
     let (client_cert, client_key) = (format!("{of}/client-cert.pem"), format!("{of}/client-key.pem"));
-    text += &format!("client_ca = {ca:?}\nclients = \"optional\"\n\n# clients, as {user}\n");
-    text += &format!("curl --cacert {ca} --cert {client_cert} --key {client_key} https://localhost:8080/healthz\n");
-    text += &format!(
-        "steward lock list --server https://localhost:50051 --ca {ca} --cert {client_cert} --key {client_key}\n"
-    );
-    text += &format!("grpcurl -cacert {ca} -cert {client_cert} -key {client_key} localhost:50051 list\n");
-    text + &format!("nbdinfo 'nbds://localhost/PATH?tls-certificates={of}'\n")
+    let identity = format!("--cert {client_cert} --key {client_key}");
+    text.extend([
+        format!("client_ca = {ca:?}\nclients = \"optional\"\n\n# clients, as {user}\n"),
+        format!("curl --cacert {ca} {identity} https://localhost:8080/healthz\n"),
+        format!("steward lock list --server https://localhost:50051 --ca {ca} {identity}\n"),
+        format!("grpcurl -cacert {ca} -cert {client_cert} -key {client_key} localhost:50051 list\n"),
+        format!("nbdinfo 'nbds://localhost/PATH?tls-certificates={of}'\n"),
+    ]);
+    text
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ impl fmt::Debug for Secret {
 
 /// Reads the first line of a file.
 // Once, while the command line is read: the file may be a pipe.
+#[expect(clippy::needless_pass_by_value, reason = "clap gives it so")]
 pub(super) fn read_secret(path: PathBuf) -> io::Result<Secret> {
     first_line(&path)
 }

@@ -43,6 +43,6 @@ pub async fn run(args: TokenArgs) -> ExitCode {
         TokenCommand::List(args) => list::run(args, server, &mut console).await,
         TokenCommand::Revoke(args) => revoke::run(args, server, &mut console).await,
     };
-    let exit = done.and_then(|()| Ok(console.flush()?)).map(|()| Exit::DONE);
+    let exit = done.and_then(|()| console.flush()).map(|()| Exit::DONE);
     exit.unwrap_or_else(|error| error::report(&error)).into()
 }

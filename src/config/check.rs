@@ -111,6 +111,7 @@ impl Config {
             self.gateway.upstream.problem(),
             self.auth.oidc.as_ref().and_then(Oidc::problem),
             self.audit.problem(),
+            self.limits.problem(),
         ];
         if let Some((setting, problem)) = problems.into_iter().flatten().next() {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });

@@ -9,6 +9,7 @@ use steward_proto::store::v1::{ReplicaTaskKeyRecord, ReplicaTaskRecord};
 
 use super::access::Maker;
 use super::error::Error;
+use super::local_calls::YOUNG_US;
 use super::parts::Replication;
 use super::passwords::Owner;
 use super::queue::TaskId;
@@ -29,6 +30,8 @@ const MAX_SHOWN: usize = 128;
 struct Prepared {
     checked: Checked,
     config_id: String,
+    /// Where the changes begin that it follows, if it is one that begins to.
+    since_stamp: u64,
 }
 
 impl Replication {
@@ -103,13 +106,14 @@ impl Replication {
             return Ok(Vec::new());
         }
         let mut prepared = Vec::with_capacity(checked.len());
+        let since_stamp = self.since_stamp(&checked).await?;
         for checked in checked {
             if checked.config.encoded_len() > pieces::MAX_BYTES {
                 let problem = format!("task {:?} has more than {} bytes", checked.task.name, pieces::MAX_BYTES);
                 return Err(Error::invalid("configs", problem));
             }
             let config_id = new_config_id(&checked.config, self.now_us());
-            prepared.push(Prepared { checked, config_id });
+            prepared.push(Prepared { checked, config_id, since_stamp });
         }
         for one in &prepared {
             self.write_config(one).await?;
@@ -132,6 +136,16 @@ impl Replication {
             tasks.push(self.get_task(&one.checked.task).await?);
         }
         Ok(tasks)
+    }
+
+    /// Where the changes begin that tasks of one repository follow: none is before that is committed from here on.
+    async fn since_stamp(&self, all: &[Checked]) -> Result<u64, Error> {
+        let follows = |one: &&Checked| one.replica_type.is_none_or(|kind| kind == ReplicaType::RealTime);
+        let Some(one) = all.iter().find(follows) else { return Ok(self.now_us()) };
+        Ok(match self.settled_stamp(&one.task).await? {
+            Some(stamp) => stamp,
+            None => self.now_us().saturating_sub(YOUNG_US),
+        })
     }
 
     async fn write_config(&self, one: &Prepared) -> Result<(), Error> {
@@ -231,7 +245,7 @@ impl Replication {
             record.next_us = checked.plan.next_us(&self.settings.time_zone, now_us);
         }
         if is_new || has_changed_type {
-            record.change_stamp = now_us;
+            record.change_stamp = one.since_stamp;
             (record.undone_stamp, record.undone_all) = (None, false);
         }
         Ok(record)

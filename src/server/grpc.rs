@@ -35,6 +35,7 @@ use super::{artifacts, methods};
 use crate::artifact::ArtifactServer;
 use crate::audit::{Audit, AuditLayer, AuditServer};
 use crate::auth::{AuthLayer, AuthServer, Authenticator};
+use crate::limits::{LimitLayer, Limits};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
@@ -134,12 +135,13 @@ pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection
 }
 
 /// What every call passes, over the network or in process: a request id, a measurement, the audit, a deadline, the
-/// question who the caller is.
+/// question who the caller is, and what that caller may take up.
 pub(super) fn around<S>(
     service: S,
     timeout: Duration,
     authenticator: Authenticator,
     audit: Audit,
+    limits: Limits,
 ) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = S::Error, Future: Send> + Clone
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
@@ -153,6 +155,7 @@ where
         .layer(AuditLayer::new(audit, methods::subject))
         .layer(TimeoutLayer::new(timeout))
         .layer(AuthLayer::new(authenticator))
+        .layer(LimitLayer::new(limits))
         .service(service)
 }
 

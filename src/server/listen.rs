@@ -3,7 +3,7 @@
 //! - `socket` is where connections come from.
 //! - `tls` is the certificates, read again when they change; `handshakes` bounds how many shake hands at a time.
 //! - `connections` accepts them, and ends each when it is quiet for too long or the server stops.
-//! - `peers` counts them by address.
+//! - `peers` counts them, and by address.
 //! - `activity` knows whether a connection is quiet.
 //! - `stream` is its bytes.
 //! - `requests` is what each request passes before the routes.
@@ -27,6 +27,7 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::peers::Peers;
 pub(super) use self::socket::Socket;
 pub(super) use self::tls::{PortTls, Tls};
 use super::access_log::AccessLog;
@@ -97,6 +98,8 @@ pub(super) struct Common {
     pub(super) access_log: Option<AccessLog>,
     /// What a connection may take up.
     pub(super) limits: Limits,
+    /// The connections that there are.
+    pub(super) peers: Peers,
     /// When to stop.
     pub(super) shutdown: CancellationToken,
 }
@@ -112,8 +115,9 @@ impl Common {
         if let Some(log) = &access_log {
             tasks.spawn(log.clone().reopen_on_signal(shutdown.clone()));
         }
-        let limits = Limits::new(open_files::connections(config.server.max_connections));
-        Ok(Common { tls, access_log, limits, shutdown: shutdown.clone() })
+        let connections = open_files::connections(config.server.max_connections);
+        let (limits, peers) = (Limits::new(connections), Peers::new(connections));
+        Ok(Common { tls, access_log, limits, peers, shutdown: shutdown.clone() })
     }
 
     /// Clients of the port speak TLS.

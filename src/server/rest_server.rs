@@ -13,6 +13,7 @@ use super::{advice, grpc, http, open_files, repositories, stop};
 use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::config::{Config, Listen, Port};
+use crate::limits::Limits;
 use crate::telemetry;
 
 /// What rest-server can be told that is no setting of Steward.
@@ -43,8 +44,9 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     share(&socket, &config)?;
 
     let services = Routes::new(grpc::object_service(objects));
-    let in_process =
-        grpc::around(services.prepare(), config.server.request_timeout, authenticator.clone(), Audit::off());
+    let limits = Limits::from_config(&config.limits);
+    let timeout = config.server.request_timeout;
+    let in_process = grpc::around(services.prepare(), timeout, authenticator.clone(), Audit::off(), limits);
     let choices = gateway_options(&config, authenticator.user_header());
     let routes = steward_gateway::restic_router(in_process, choices, shutdown.clone());
     let router = http::restic_router(routes, metrics, options.metrics, Some(authenticator));

@@ -22,10 +22,11 @@ use crate::auth::oidc::Oidc;
 use crate::auth::{AuthServer, Authenticator, Bearers, Relay, Tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, Port};
+use crate::limits::Limits;
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::secrets::Secrets;
 use crate::store::Store;
-use crate::store::journal::Limits;
+use crate::store::journal;
 use crate::store::sled::{self, SledStore};
 use crate::volume::{VolumeServer, nbd};
 use crate::{engine, telemetry};
@@ -84,8 +85,10 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let operators = grpc::Operators { auth: AuthServer::new(authenticator.clone(), tokens), audit: audit_server };
     let volume_server = VolumeServer::new(catalog);
     let areas = grpc::areas(lock_server, object_server, farm_server, volume_server, copied, operators);
+    let limits = Limits::from_config(&config.limits);
     let timeout = config.server.request_timeout;
-    let in_process = grpc::around(areas.clone().prepare(), timeout, authenticator.clone(), audit.clone());
+    let prepared = areas.clone().prepare();
+    let in_process = grpc::around(prepared, timeout, authenticator.clone(), audit.clone(), limits.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(in_process, options, shutdown.clone());
@@ -102,7 +105,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
 
     let mut servers = Servers::new();
     let services = serving_services(areas, &shutdown, &tasks).await?;
-    let services = grpc::around(services.prepare(), timeout, authenticator.clone(), audit.clone());
+    let services = grpc::around(services.prepare(), timeout, authenticator.clone(), audit.clone(), limits);
     servers.spawn(listen::serve(Port::Grpc, grpc_socket, grpc::router(services), common.clone()));
     servers.spawn(listen::serve(Port::Http, http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
@@ -175,7 +178,7 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
 pub(super) type Servers = JoinSet<Result<(), BoxError>>;
 
 async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, BoxError> {
-    let history = Limits { revisions: config.store.history, bytes: config.store.history_bytes };
+    let history = journal::Limits { revisions: config.store.history, bytes: config.store.history_bytes };
     let options = sled::Options { cache_bytes: config.store.cache_bytes, history };
     let path = data.path().to_owned();
     let opened = tokio::task::spawn_blocking(move || sled::open(&path, options));

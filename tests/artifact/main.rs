@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod conditions;
 mod conformance;
 mod crane;
 mod curl;

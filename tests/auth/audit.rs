@@ -321,7 +321,7 @@ async fn no_secret_gets_into_the_files() {
 async fn volumes_over_nbd_are_entries() {
     let Some(nbdinfo) = program::find("nbdinfo", "volumes_over_nbd_are_entries") else { return };
     let server = Server::start().await;
-    let create = ["volume", "create", "/disk", "--size", "1M", "--server", &server.grpc_url()];
+    let create = ["volume", "create", "/disk", "--size", "1G", "--server", &server.grpc_url()];
     let output = run(Command::new(STEWARD).args(create)).await;
     assert!(output.status.success(), "{output:?}");
     for name in ["disk", "nothing"] {

@@ -12,6 +12,7 @@ mod floods;
 mod gateway;
 mod http2;
 mod issuer;
+mod limits;
 mod oidc;
 mod overheard;
 mod reload;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use steward_gateway::Chunks;
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::put_file_request::Part;
@@ -35,7 +36,7 @@ impl ArtifactServer {
         self.artifacts.may_put(&put).await.map_err(status)?;
         let mut receiving = self.artifacts.receive(put.place.path.as_str());
         if let Some(mut chunks) = direct {
-            while let Some(chunk) = chunks.recv().await {
+            while let Some(chunk) = chunks.next().await {
                 receiving.accept(chunk).await.map_err(status)?;
             }
         }

@@ -30,7 +30,7 @@ impl ArtifactServer {
         let reference = Reference::parse("reference", &request.reference);
         let (name, reference) = both(image_name(request.name), reference)?;
         if request.without_content {
-            let manifest = self.artifacts.look_up_manifest(&name, &reference).await?;
+            let manifest = self.artifacts.look_up_whole(&name, &reference).await?;
             return Ok(api::GetManifestResponse {
                 manifest: Some(convert::manifest(manifest)),
                 ..api::GetManifestResponse::default()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use steward_gateway::Chunks;
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::write_upload_request::Part as WritePart;
@@ -62,7 +63,7 @@ impl ArtifactServer {
         let offset = start.offset.map(|offset| unsigned("start.offset", offset)).transpose().map_err(status)?;
         let mut writing = self.artifacts.write_upload(&place, id, offset).await.map_err(status)?;
         if let Some(mut chunks) = direct {
-            while let Some(chunk) = chunks.recv().await {
+            while let Some(chunk) = chunks.next().await {
                 writing.accept(chunk).await.map_err(status)?;
             }
         }

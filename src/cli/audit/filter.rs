@@ -23,7 +23,7 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "AREA")]
     area: Option<String>,
 
-    /// Only of this method, or of this service: LockService/Acquire, LockService.
+    /// Only of this method, or of this service: `LockService/Acquire`, `LockService`.
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
 

@@ -37,6 +37,7 @@ fn home(profiles: &str) -> TempDir {
     home
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "so the tests read as the calls do")]
 fn address(text: &str) -> Option<Address> {
     Some(Address::parse(text).unwrap())
 }

@@ -67,7 +67,7 @@ impl ObjectServer {
         let size = start.size.map(|size| convert::bytes("start.size", size)).transpose().map_err(status)?;
         let mut upload = self.repositories.begin_upload(user, &path, object, size).await.map_err(status)?;
         if let Some(mut chunks) = direct {
-            while let Some(chunk) = chunks.recv().await {
+            while let Some(chunk) = chunks.next().await {
                 upload.accept(chunk).await.map_err(status)?;
             }
         }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::handshakes::Places;
-use super::peers::Peers;
+use super::peers::{Peers, Room};
 use super::requests::Requests;
 use super::socket::{Io, Socket};
 use super::stream::Stream;
@@ -86,7 +86,7 @@ impl Serving {
 pub(super) async fn accept(port: Port, socket: Socket, router: Router, common: Common) {
     let (name, serving) = (port.name(), Serving::new(port, router, &common));
     let mut connections = JoinSet::new();
-    let peers = Peers::default();
+    let peers = &common.peers;
     let (mut warned, mut warned_of_one) = (None, None);
     let gauge = metrics::gauge!("steward_http_connections", "port" => name);
     loop {
@@ -99,9 +99,10 @@ pub(super) async fn accept(port: Port, socket: Socket, router: Router, common: C
                         warn_of_one(name, peer, &mut warned_of_one);
                         continue;
                     };
+                    let Some(room) = room(peers, name, &mut warned, &common.shutdown).await else { break };
                     let serving = serving.clone();
                     connections.spawn(async move {
-                        let _place = place;
+                        let _held = (place, room);
                         serving.serve(io, peer).await;
                     });
                     if connections.len() == common.limits.connections {
@@ -123,6 +124,15 @@ pub(super) async fn accept(port: Port, socket: Socket, router: Router, common: C
     while let Some(ended) = connections.join_next().await {
         report(ended);
     }
+}
+
+/// Room for a connection that has come. Meanwhile nobody else is accepted at this port: there is none for them either.
+async fn room(peers: &Peers, name: &str, warned: &mut Option<Instant>, shutdown: &CancellationToken) -> Option<Room> {
+    if let Some(room) = peers.room() {
+        return Some(room);
+    }
+    warn_of_limit(name, warned);
+    shutdown.run_until_cancelled(peers.next_room()).await.flatten()
 }
 
 fn warn_of_limit(name: &str, warned: &mut Option<Instant>) {

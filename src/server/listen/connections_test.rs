@@ -22,6 +22,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::sync::CancellationToken;
 
+use super::peers::Peers;
 use super::{Common, Limits, Socket, Tls, serve};
 use crate::config::{self, Config, TlsVersion};
 
@@ -47,7 +48,8 @@ async fn start(listen: &str, tls: Option<Tls>, limits: Limits) -> Port {
         .route("/", get(|Extension(Peer(peer)): Extension<Peer>| async move { format!("{peer:?}") }))
         .route("/slow", get(slow))
         .route("/endless", get(async || Body::from_stream(repeat_with(|| Ok::<_, Infallible>(vec![0; 65536])))));
-    let common = Common { tls, access_log: None, limits, shutdown: shutdown.clone() };
+    let peers = Peers::new(limits.connections);
+    let common = Common { tls, access_log: None, limits, peers, shutdown: shutdown.clone() };
     let address = socket.address();
     let ended =
         tokio::spawn(async move { serve(config::Port::Http, socket, router, common).await.expect("it serves") });

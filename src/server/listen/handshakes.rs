@@ -127,6 +127,7 @@ mod tests {
         Arc::new(Waiting { limit, state: Mutex::default() })
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "so the tests read as the calls do")]
     fn at(address: &str) -> Option<IpAddr> {
         Some(address.parse().expect("an address"))
     }

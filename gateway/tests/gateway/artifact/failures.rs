@@ -157,6 +157,17 @@ async fn some_refusals_say_what_to_do_next() {
 }
 
 #[tokio::test]
+async fn a_manifest_that_is_damaged_is_none_for_who_asks_whether_it_has_to_be_pushed() {
+    let damaged = refusal(Code::DataLoss, "DATA_DAMAGED", "secret");
+    let router = Fake::default().refusing("*", damaged).router();
+    let path = "/v2/p1/img/nginx/manifests/1.1";
+    let expected = error(404, "MANIFEST_UNKNOWN", "manifest 1.1 is damaged");
+    let (head, _) = expected.split_once('{').unwrap();
+    assert_eq!(ask(&router, "HEAD", path, &[]).await.split('{').next(), Some(head));
+    assert_eq!(ask(&router, "GET", path, &[]).await, error(500, "UNKNOWN", "internal error"));
+}
+
+#[tokio::test]
 async fn failures_without_a_reason_of_ours_tell_nothing() {
     for (status, expected) in [
         (Status::not_found("secret"), error(404, "NAME_UNKNOWN", "not found")),
