@@ -49,6 +49,7 @@ mod referrers;
 mod repositories;
 mod service;
 mod settings;
+mod sight;
 mod sweep;
 mod tags;
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! - `layer` is in front of every service; `authenticator` is what it asks.
 //! - `certificate` is whom a client certificate names.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
-//! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself.
+//! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself; `registry_token` has
+//!   those for clients of images.
 //! - `service` is the gRPC face of tokens and rights.
 //! - `credentials` reads what a request brings along, `origin` where it comes from, and which proxies are believed.
 //! - `htpasswd` is the format of the file of users, `fresh_file` reads files again when they change.
@@ -34,6 +35,7 @@ mod logins;
 pub mod oidc;
 mod origin;
 mod refusal;
+mod registry_token;
 mod relay;
 pub mod rights;
 mod service;
@@ -53,6 +55,7 @@ pub use self::certificate::user_of_certificate;
 pub use self::error::Error;
 pub use self::gate::Passage;
 pub use self::layer::{AuthLayer, Authenticated};
+pub use self::registry_token::{RegistryTokenServer, RegistryTokens};
 pub use self::relay::Relay;
 pub use self::rights::Grants;
 pub use self::service::AuthServer;

@@ -99,6 +99,9 @@ impl Replication {
             Ok(_) | Err(Error::TaskNotFound(_)) => return Ok(End::failed("the task was deleted")),
             Err(error) => return Err(error),
         };
+        if let Some(reason) = self.is_refused(&job.record, &job.config).await? {
+            return Ok(End::failed(&reason));
+        }
         let selection = match Selection::of(&job.config) {
             Ok(selection) => selection,
             Err(problem) => return Ok(End::failed(&format!("the constraints of the task: {problem}"))),

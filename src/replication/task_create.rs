@@ -7,6 +7,7 @@ use prost::Message as _;
 use steward_proto::replication::v1::{Config, ReplicaType, Task};
 use steward_proto::store::v1::{ReplicaTaskKeyRecord, ReplicaTaskRecord};
 
+use super::access::Maker;
 use super::error::Error;
 use super::local_calls::YOUNG_US;
 use super::parts::Replication;
@@ -40,7 +41,7 @@ impl Replication {
         project: &str,
         repository: &str,
         configs: Vec<Config>,
-        user: &str,
+        maker: &Maker,
     ) -> Result<Vec<Task>, Error> {
         self.check_repository(project, repository).await?;
         if configs.len() > MAX_CONFIGS {
@@ -61,22 +62,22 @@ impl Replication {
                 }
             }
         }
-        self.store_tasks(checked, Purpose::Create, user).await
+        self.store_tasks(checked, Purpose::Create, maker).await
     }
 
     /// Creates a task that runs when it is told to, or changes it.
-    pub(super) async fn create_run_once(&self, config: Config, user: &str) -> Result<Task, Error> {
+    pub(super) async fn create_run_once(&self, config: Config, maker: &Maker) -> Result<Task, Error> {
         let task = task_of(&config);
         self.check_repository(&task.project, &task.repository).await?;
         let before = self.named(&task).await?;
         may_run_once(before.as_ref())?;
         let mut answered = Answered::default();
         let checked = self.check_task(task, config, Purpose::CreateRunOnce, before.as_ref(), &mut answered).await?;
-        self.store_task(checked, Purpose::CreateRunOnce, user).await
+        self.store_task(checked, Purpose::CreateRunOnce, maker).await
     }
 
     /// Changes a task.
-    pub(super) async fn update_task(&self, config: Config, user: &str) -> Result<Task, Error> {
+    pub(super) async fn update_task(&self, config: Config, maker: &Maker) -> Result<Task, Error> {
         let task = task_of(&config);
         let Some(before) = self.named(&task).await? else { return Err(self.missing(&task).await) };
         self.check_repository(&task.project, &task.repository).await?;
@@ -86,7 +87,7 @@ impl Replication {
         }
         let mut answered = Answered::default();
         let checked = self.check_task(task, config, Purpose::Update, Some(&before), &mut answered).await?;
-        self.store_task(checked, Purpose::Update, user).await
+        self.store_task(checked, Purpose::Update, maker).await
     }
 
     /// The task of a name that is one; others are refused later, in their turn.
@@ -95,12 +96,12 @@ impl Replication {
         if is_sane { self.task_record(task).await } else { Ok(None) }
     }
 
-    async fn store_task(&self, checked: Checked, purpose: Purpose, user: &str) -> Result<Task, Error> {
-        let mut tasks = self.store_tasks(vec![checked], purpose, user).await?;
+    async fn store_task(&self, checked: Checked, purpose: Purpose, maker: &Maker) -> Result<Task, Error> {
+        let mut tasks = self.store_tasks(vec![checked], purpose, maker).await?;
         tasks.pop().ok_or_else(|| Error::Internal("a task was stored, and is not there".to_owned()))
     }
 
-    async fn store_tasks(&self, checked: Vec<Checked>, purpose: Purpose, user: &str) -> Result<Vec<Task>, Error> {
+    async fn store_tasks(&self, checked: Vec<Checked>, purpose: Purpose, maker: &Maker) -> Result<Vec<Task>, Error> {
         if checked.is_empty() {
             return Ok(Vec::new());
         }
@@ -117,7 +118,7 @@ impl Replication {
         for one in &prepared {
             self.write_config(one).await?;
         }
-        let replaced = self.write_records(&prepared, purpose, user).await;
+        let replaced = self.write_records(&prepared, purpose, maker).await;
         let unused = match &replaced {
             Ok(before) => before.clone(),
             // A commit of which nobody knows whether it was made leaves the sweep to find out.
@@ -166,7 +167,7 @@ impl Replication {
     }
 
     /// Writes the records of all. Answers which configs nothing refers to any more.
-    async fn write_records(&self, all: &[Prepared], purpose: Purpose, user: &str) -> Result<Vec<String>, Error> {
+    async fn write_records(&self, all: &[Prepared], purpose: Purpose, maker: &Maker) -> Result<Vec<String>, Error> {
         let decided = self.decide("tasks", |mut tx| async move {
             expect_generation(&mut tx).await?;
             let (mut replaced, mut room) = (Vec::new(), None);
@@ -188,7 +189,7 @@ impl Replication {
                 if purpose == Purpose::CreateRunOnce {
                     may_run_once(before.as_ref())?;
                 }
-                let record = self.record(one, before, purpose, user)?;
+                let record = self.record(one, before, purpose, maker)?;
                 let ReplicaTaskRecord { project, repository, name, .. } = record.clone();
                 tx.put(keys::task_key(&record.key), &ReplicaTaskKeyRecord { project, repository, name });
                 tx.put(task.key(), &record);
@@ -210,11 +211,11 @@ impl Replication {
         one: &Prepared,
         before: Option<ReplicaTaskRecord>,
         purpose: Purpose,
-        user: &str,
+        maker: &Maker,
     ) -> Result<ReplicaTaskRecord, Error> {
         let (now_us, checked) = (self.now_us(), &one.checked);
         let is_new = before.is_none();
-        let mut record = before.unwrap_or_else(|| new_record(checked, user, now_us));
+        let mut record = before.unwrap_or_else(|| new_record(checked, maker, now_us));
         let (former_type, former_plan, was_enabled) = (record.replica_type, plan_of(&record), record.enabled);
         if purpose == Purpose::Update {
             record.enabled = checked.config.enabled.unwrap_or(record.enabled);
@@ -228,6 +229,8 @@ impl Replication {
             None => bytes::Bytes::new(),
         };
         record.config.clone_from(&one.config_id);
+        record.maker.clone_from(&maker.user);
+        record.maker_groups.clone_from(&maker.groups);
         record.modify_us = now_us;
         follow(&mut record, &checked.config);
         let is_scheduled = type_of(&record) == Some(ReplicaType::Scheduled);
@@ -258,11 +261,12 @@ fn may_run_once(before: Option<&ReplicaTaskRecord>) -> Result<(), Error> {
     }
 }
 
-fn task_of(config: &Config) -> TaskId {
+/// The task of a config.
+pub(super) fn task_of(config: &Config) -> TaskId {
     TaskId { project: config.project.clone(), repository: config.repository.clone(), name: config.name.clone() }
 }
 
-fn new_record(checked: &Checked, user: &str, now_us: u64) -> ReplicaTaskRecord {
+fn new_record(checked: &Checked, maker: &Maker, now_us: u64) -> ReplicaTaskRecord {
     ReplicaTaskRecord {
         key: uuid::Uuid::new_v4().simple().to_string(),
         project: checked.task.project.clone(),
@@ -271,7 +275,7 @@ fn new_record(checked: &Checked, user: &str, now_us: u64) -> ReplicaTaskRecord {
         replica_type: checked.replica_type.unwrap_or_default().into(),
         enabled: checked.config.enabled.unwrap_or(true),
         create_us: now_us,
-        created_by: user.to_owned(),
+        created_by: maker.user.clone(),
         ..ReplicaTaskRecord::default()
     }
 }

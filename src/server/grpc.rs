@@ -7,6 +7,7 @@ use axum::Router;
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
 use steward_proto::audit::v1::audit_service_server::AuditServiceServer;
+use steward_proto::auth::v1::registry_token_service_server::RegistryTokenServiceServer;
 use steward_proto::auth::v1::rights_service_server::RightsServiceServer;
 use steward_proto::auth::v1::secret_service_server::SecretServiceServer;
 use steward_proto::auth::v1::token_service_server::TokenServiceServer;
@@ -51,6 +52,7 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// The services whose health is told by name.
 pub(super) const SERVICES: &[&str] = &[
     "steward.artifact.v1.ArtifactService",
+    "steward.auth.v1.RegistryTokenService",
     "steward.auth.v1.RightsService",
     "steward.auth.v1.TokenService",
     "steward.auth.v1.SecretService",
@@ -101,6 +103,7 @@ pub(super) fn areas(
         .add_service(artifact_service(copied.artifacts))
         .add_service(ReplicationServiceServer::new(copied.replication).max_decoding_message_size(MAX_CHUNK_BYTES))
         .add_service(ClusterServiceServer::new(copied.clusters).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(RegistryTokenServiceServer::new(copied.tokens).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(TokenServiceServer::new(operators.auth.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(RightsServiceServer::new(operators.auth).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(SecretServiceServer::new(copied.secrets).max_decoding_message_size(MAX_REQUEST_BYTES))

@@ -29,6 +29,7 @@ fn artifact_options(config: &Config) -> ArtifactOptions {
         time_zone: config.replication.zone().unwrap_or(TimeZone::UTC),
         max_blob_bytes: config.artifacts.max_blob_bytes,
         asks_for_users: config.asks_for_users(),
+        is_secure: config.tls.cert.is_some(),
     }
 }
 

@@ -39,12 +39,14 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let metrics = telemetry::start_metrics()?;
     let oidc = config.auth.oidc.as_ref().map(|oidc| Oidc::open(oidc, Arc::new(SystemClock::default()))).transpose()?;
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
+    let secrets = open_secrets(&config)?;
     let store = open_store(&config, &data).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let tokens = Tokens::open(Arc::clone(&store) as Arc<dyn Store>, clock).await?;
     let mut bearers: Vec<Arc<dyn Bearers>> = Vec::new();
     if config.auth.is_asked_for() || config.tls.asks_for_certificates() {
         bearers.push(Arc::clone(&tokens) as Arc<dyn Bearers>);
+        bearers.push(Arc::new(artifacts::registry_tokens(&secrets)));
     }
     bearers.extend(oidc.iter().map(|oidc| Arc::new(oidc.clone()) as Arc<dyn Bearers>));
     let authenticator = Authenticator::from_config(&config.auth)?
@@ -64,9 +66,9 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
     // The directories of blobs and of volumes are ours to the end.
-    let secrets = open_secrets(&config)?;
     let (copied, _blobs) =
-        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &shutdown, &tasks).await?;
+        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &authenticator, &shutdown, &tasks)
+            .await?;
     let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;

@@ -15,6 +15,7 @@ mod grpcurl;
 mod layout;
 mod oras;
 mod registry;
+mod rights;
 mod sessions;
 mod skopeo;
 mod tool;

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 
 use axum::extract::FromRequestParts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use tonic::metadata::MetadataMap;
@@ -42,6 +44,23 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn request_id(&self) -> &RequestId {
         &self.request_id
+    }
+
+    /// Whether it is known who it is: by a client certificate, or because a service in this process has found it out.
+    pub(crate) fn is_known(&self) -> bool {
+        self.client_user.is_some() || self.note.as_ref().is_some_and(|note| note.user().is_some())
+    }
+
+    /// The same caller, who has said its name and its password otherwise than in a header.
+    pub(crate) fn with_password(mut self, user: &str, password: &str) -> Self {
+        let credentials = STANDARD.encode(format!("{user}:{password}"));
+        if let Ok(mut value) = HeaderValue::try_from(format!("Basic {credentials}")) {
+            value.set_sensitive(true);
+            let mut headers = std::mem::take(&mut self.metadata).into_headers();
+            headers.insert(AUTHORIZATION, value);
+            self.metadata = MetadataMap::from_headers(headers);
+        }
+        self
     }
 
     /// Wraps a message into a request of this caller.

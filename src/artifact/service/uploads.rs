@@ -14,6 +14,7 @@ use super::blobs::{blob, parse_digest, signed, unsigned};
 use super::{ArtifactServer, status};
 use crate::artifact::error::Error;
 use crate::artifact::place::Place;
+use crate::artifact::sight::Sight;
 use crate::artifact::upload_write::Writing;
 use crate::artifact::uploads::Started;
 
@@ -25,12 +26,18 @@ impl ArtifactServer {
         &self,
         request: api::StartUploadRequest,
         user: &str,
+        sight: &Sight,
     ) -> Result<api::StartUploadResponse, Error> {
         let place = Place::parse("target", request.target)?;
         let size = unsigned("size", request.size)?;
         let digest = Some(request.digest).filter(|digest| !digest.is_empty());
         let digest = digest.map(|digest| parse_digest("digest", &digest)).transpose()?;
-        let started = self.artifacts.start_upload(&place, digest.as_ref(), size, user).await?;
+        // Bytes that others have are given to those who may read them.
+        let started = if sight.is_unbounded() {
+            self.artifacts.start_upload(&place, digest.as_ref(), size, user).await?
+        } else {
+            self.artifacts.start_own_upload(&place, digest.as_ref(), size, user).await?
+        };
         Ok(match (started, digest) {
             (Started::Upload(id, record), _) => {
                 api::StartUploadResponse { upload: Some(self.upload(id, &record)), blob: None }

@@ -95,6 +95,19 @@ impl Grants {
         self.decide(Question { area, right, resource: None, acting_as: Some(name) })
     }
 
+    /// Whether the caller has a right for a resource, or for something below it.
+    pub fn allow_within(&self, area: Area, right: Right, resource: &str) -> bool {
+        let (resource, user) = (resource.trim_matches('/'), self.caller.user.as_deref());
+        let in_table = self.table.as_ref().is_none_or(|table| table.reaches_into(&self.caller, area, right, resource));
+        let scopes = self.caller.scopes.as_ref();
+        in_table && scopes.is_none_or(|scopes| scopes.give_within(area, right, resource, user))
+    }
+
+    /// The same as [`Grants::allow_within`], with the refusal for the caller.
+    pub fn require_within(&self, area: Area, right: Right, resource: &str) -> Result<(), Failure> {
+        if self.allow_within(area, right, resource) { Ok(()) } else { Err(self.refusal(area, right, resource, "")) }
+    }
+
     /// The same as [`Grants::allow`], with the refusal for the caller.
     pub fn require(&self, area: Area, right: Right, resource: &str) -> Result<(), Failure> {
         self.require_as(area, right, resource, "")
@@ -172,6 +185,26 @@ mod tests {
         assert!(a.allow_any(Area::Restic, Right::Read, "") && !a.allow_any(Area::Volume, Right::Read, ""));
         assert!(!a.allow(Area::Restic, Right::Read, ""), "the area as a whole");
         assert!(Grants::everything().allow(Area::Admin, Right::Admin, ""));
+    }
+
+    #[test]
+    fn a_right_within_a_resource_is_one_for_it_or_for_something_below() {
+        let token = grants("a", Some(&["lock:pull/x/y:write"]));
+        for (grants, resource, expected) in [
+            (&grants("a", None), "", true),
+            (&grants("a", None), "pull", true),
+            (&grants("a", None), "pull/x", true),
+            (&grants("a", None), "push", false),
+            (&grants("b", None), "pull", false),
+            (&token, "pull/x", true),
+            (&token, "pull/z", false),
+        ] {
+            assert_eq!(grants.allow_within(Area::Lock, Right::Write, resource), expected, "{resource}");
+        }
+        assert!(
+            !token.allow_within(Area::Lock, Right::Read, "pull")
+                && Grants::everything().allow_within(Area::Lock, Right::Admin, "x")
+        );
     }
 
     #[test]

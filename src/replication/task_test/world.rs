@@ -24,6 +24,7 @@ use tonic_types::StatusExt as _;
 
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Category, Failure};
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::keys;
 use crate::replication::local::{LocalChannel, local_channel};
@@ -188,7 +189,7 @@ impl World {
 
     /// Creates tasks in `p/img`.
     pub(super) async fn create(&self, configs: Vec<Config>) -> Result<Vec<Task>, Error> {
-        self.replication.create_tasks("p", "img", configs, "ann").await
+        self.replication.create_tasks("p", "img", configs, &Maker::named("ann")).await
     }
 
     pub(super) async fn create_one(&self, config: Config) -> Result<Task, Error> {

@@ -27,8 +27,16 @@ async fn base_tells_that_this_is_a_registry() {
     }
     assert!(fake.calls().is_empty());
     // Where users are asked for, only known ones get there.
-    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &[]).await, base);
+    let signed = ["authorization: Basic YTpi"];
+    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &signed).await, base);
     assert_eq!(fake.calls(), ["list_images"]);
+    // Others are asked, whatever strangers may see.
+    let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[CHALLENGE]);
+    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &[]).await, stranger);
+    let host = ["host: images.example:5000", "x-forwarded-proto: https"];
+    let told = "www-authenticate: Bearer realm=\"https://images.example:5000/v2/auth\",service=\"steward\"";
+    let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[told]);
+    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &host).await, stranger);
     let bound = Fake::default().refusing("*", refusal(Code::PermissionDenied, "FORBIDDEN", "no"));
     assert_eq!(ask(&bound.router_with(asking()), "GET", "/v2/", &[]).await, base);
     let unknown = Fake::default().refusing("*", refusal(Code::Unauthenticated, "UNAUTHENTICATED", "who are you"));
@@ -47,7 +55,6 @@ async fn names_have_three_components_at_least() {
         ("POST", "/v2/library/nginx/blobs/uploads/", error(404, "NAME_UNKNOWN", short)),
         ("GET", "/v2/p1/img/Nginx/tags/list", error(400, "NAME_INVALID", bad)),
         ("GET", "/v2/p1/img//tags/list", error(400, "NAME_INVALID", bad)),
-        ("GET", "/v2/auth", error(404, "UNSUPPORTED", nothing)),
         ("GET", "/v2/p1/img/nginx", error(404, "UNSUPPORTED", nothing)),
     ] {
         assert_eq!(ask(&fake.router(), method, path, &[]).await, expected, "{method} {path}");
