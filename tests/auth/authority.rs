@@ -62,7 +62,7 @@ impl Authority {
 
     /// A client whose certificate is good.
     pub(crate) fn client(&self, user: &str) -> Identity {
-        self.sign(user, named(user))
+        self.sign(user, &named(user))
     }
 
     /// A client whose certificate was good until long ago.
@@ -70,10 +70,10 @@ impl Authority {
         let mut params = named(user);
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
-        self.sign(&format!("{user}-expired"), params)
+        self.sign(&format!("{user}-expired"), &params)
     }
 
-    fn sign(&self, directory: &str, params: CertificateParams) -> Identity {
+    fn sign(&self, directory: &str, params: &CertificateParams) -> Identity {
         let directory = self.path(directory);
         fs::create_dir_all(&directory).expect("a directory can be made");
         let key = KeyPair::generate().expect("a key");

@@ -67,7 +67,7 @@ async fn start_server(authority: &Authority) -> Server {
 async fn start_gateway(authority: &Authority, upstream: &str, with_key: bool, shown: Option<&Identity>) -> Gateway {
     let mut config = authority.section("clients = 'optional'");
     if with_key {
-        config.push_str(&format!("[auth]\ngateway_key = {:?}\n", gateway_key(authority)));
+        config.extend(["[auth]\n".to_owned(), format!("gateway_key = {:?}\n", gateway_key(authority))]);
     }
     let ca = authority.file("ca-cert.pem");
     let mut args = vec!["--upstream", upstream];
@@ -91,7 +91,7 @@ async fn ask(client: &Client, address: SocketAddr, method: &str, path: &str, hea
     let mut request =
         format!("{method} {path} HTTP/1.1\r\nHost: steward\r\nContent-Length: 0\r\nConnection: close\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request.extend([*name, ": ", *value, "\r\n"]);
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).await.expect("a request can be sent");

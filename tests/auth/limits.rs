@@ -38,8 +38,8 @@ fn basic(user: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:secret")))
 }
 
-fn key() -> Option<LockKey> {
-    Some(LockKey { r#type: "pull".to_owned(), resource_id: "sha256:a".to_owned() })
+fn key() -> LockKey {
+    LockKey { r#type: "pull".to_owned(), resource_id: "sha256:a".to_owned() }
 }
 
 fn request<M>(user: &str, message: M) -> Request<M> {
@@ -51,7 +51,7 @@ fn request<M>(user: &str, message: M) -> Request<M> {
 
 /// A stream that stays open.
 async fn watch(server: &Server, user: &str) -> Streaming<WatchResponse> {
-    let message = WatchRequest { key: key(), ..WatchRequest::default() };
+    let message = WatchRequest { key: Some(key()), ..WatchRequest::default() };
     let mut client = LockServiceClient::new(server.channel());
     let opened = within("a watch", client.watch(request(user, message))).await;
     opened.expect("it is opened").into_inner()
@@ -59,7 +59,7 @@ async fn watch(server: &Server, user: &str) -> Streaming<WatchResponse> {
 
 async fn get(server: &Server, user: &str) -> Result<(), Status> {
     let mut client = LockServiceClient::new(server.channel());
-    let message = GetRequest { key: key(), ..GetRequest::default() };
+    let message = GetRequest { key: Some(key()), ..GetRequest::default() };
     within("an answer", client.get(request(user, message))).await.map(|_| ())
 }
 
@@ -76,7 +76,7 @@ const PLAIN: &str = "Too Many Requests\n";
 const FARM: &str = r#"{"code":429,"message":"请求过多，请稍后重试"}"#;
 const RESTIC: &str = r#"{"error":"too many calls at a time of one user; try again later"}"#;
 const OCI: &str = r#"{"code":"TOOMANYREQUESTS","message":"too many calls at a time of one user; try again later""#;
-const ENVELOPE: &str = r#"System service is busy, please try again later"#;
+const ENVELOPE: &str = "System service is busy, please try again later";
 const VOLUMES: &str = r#""Code" : "-20""#;
 
 const fn route(method: &'static str, path: &'static str, body: &'static str, told: &'static str) -> Route {
@@ -230,7 +230,7 @@ async fn uploads_larger_than_the_bytes_that_may_be_under_way_pass_one_after_the_
     let stored = stream::iter(0..4u8).map(|number| async move {
         let bytes = vec![number; 5 * 1024 * 1024];
         let digest = <sha2::Sha256 as sha2::Digest>::digest(&bytes);
-        let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = digest.iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"));
         let path = format!("/data/{name}");
         let credentials = basic("alice");
         let headers = [("Authorization", credentials.as_str())];

@@ -59,9 +59,8 @@ impl Files {
     /// Rights for all clients, in one way or another; and for one more, perhaps.
     fn write_rights(&self, with_guest: bool) {
         let mut lines = String::from("# who area resource rights\n");
-        for number in 0..CLIENTS {
-            lines += &format!("{} lock * admin\n{} admin * read\n", client(number), client(number));
-        }
+        let client_lines = |number| format!("{0} lock * admin\n{0} admin * read\n", client(number));
+        lines.extend((0..CLIENTS).map(client_lines));
         if with_guest {
             lines += "guest lock * read\n";
         }
@@ -69,7 +68,8 @@ impl Files {
     }
 
     fn settings(&self) -> String {
-        format!("[auth]\nhtpasswd = {:?}\nrights_file = {:?}\n", self.users(), self.rights())
+        let (users, rights) = (self.users().display().to_string(), self.rights().display().to_string());
+        format!("[auth]\nhtpasswd = {users:?}\nrights_file = {rights:?}\n")
     }
 }
 
