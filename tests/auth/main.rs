@@ -13,6 +13,7 @@ mod gateway;
 mod http2;
 mod issuer;
 mod limits;
+mod matrix;
 mod oidc;
 mod overheard;
 mod reload;

@@ -22,7 +22,7 @@ pub(super) const PATH: &str = "/v2/auth";
 const MAX_FORM_BYTES: usize = 16 * 1024;
 
 #[derive(Serialize)]
-struct Token {
+struct Answer {
     token: String,
     access_token: String,
     expires_in: i64,
@@ -54,7 +54,7 @@ pub(super) async fn issue(mut asked: Asked, body: axum::body::Body) -> Result<Re
     };
     let issued_at = jiff::Timestamp::from_second(from.seconds).map(|time| time.to_string()).unwrap_or_default();
     let expires_in = until.seconds.saturating_sub(from.seconds);
-    let token = Token { token: issued.token.clone(), access_token: issued.token, expires_in, issued_at };
+    let token = Answer { token: issued.token.clone(), access_token: issued.token, expires_in, issued_at };
     let mut response = json("application/json", &token);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

@@ -150,7 +150,7 @@ impl Fake {
                 Some(Read::Start(start)) => {
                     received.start = Some(start);
                     while let Some(chunk) = match &mut direct {
-                        Some(chunks) => chunks.recv().await,
+                        Some(chunks) => chunks.next().await,
                         None => None,
                     } {
                         received.content.extend(chunk);

@@ -127,7 +127,7 @@ impl ObjectService for Fake {
                         Uploads::Stall => std::future::pending().await,
                     }
                     while let Some(chunk) = match &mut direct {
-                        Some(chunks) => chunks.recv().await,
+                        Some(chunks) => chunks.next().await,
                         None => None,
                     } {
                         note(&|received| received.take(&chunk));
