@@ -81,6 +81,11 @@ impl Failure {
         Failure { violations, ..Failure::new(Category::InvalidArgument, "INVALID_ARGUMENT", list.join("; ")) }
     }
 
+    /// What kind of refusal it is.
+    pub fn category(&self) -> Category {
+        self.category
+    }
+
     /// Adds a fact for programs.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
