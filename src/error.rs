@@ -91,6 +91,11 @@ impl Failure {
         failure
     }
 
+    /// What kind of refusal it is.
+    pub fn category(&self) -> Category {
+        self.category
+    }
+
     /// Adds a fact for programs.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -44,6 +44,7 @@ mod path;
 mod policies;
 mod policy_engine;
 mod progress;
+mod reach;
 mod retention;
 mod rollback;
 mod runner;

@@ -11,6 +11,7 @@ use super::index::{
 };
 use super::keys;
 use super::model::{LogId, LogRecord, TaskId, TaskRecord, VideoId, VideoRecord};
+use super::reach::Reach;
 use crate::clock::Timestamp;
 
 /// More rows than this are looked at on a thread of its own, so that no other request waits for it.
@@ -48,11 +49,17 @@ impl Farm {
         &self,
         filter: VideoFilter,
         page: PageOf<VideoSort>,
+        reach: &Reach,
     ) -> Result<Listed<(VideoId, VideoRecord)>, Error> {
         let rows = self.index.videos.read().len();
+        let reach = reach.clone();
         let picked = self
             .look(rows, move |index| {
-                let rows = index.videos.read().matching(&filter, page.sort);
+                let mut rows = index.videos.read().matching(&filter, page.sort);
+                if !reach.is_everything() {
+                    let mut sight = reach.sight();
+                    rows.retain(|row| sight.of_video(index, VideoId(row.number)));
+                }
                 pick(rows, page.order, page.start, page.size)
             })
             .await?;
@@ -69,14 +76,20 @@ impl Farm {
         &self,
         filter: TaskFilter,
         page: PageOf<TaskSort>,
+        reach: &Reach,
     ) -> Result<Listed<(TaskId, TaskRecord)>, Error> {
         // In the order of paths, that of all videos may have to be made first.
         let paths = if page.sort == TaskSort::Path { self.index.videos.read().len() } else { 0 };
         let rows = paths.max(self.index.tasks.read().len());
+        let reach = reach.clone();
         let picked = self
             .look(rows, move |index| {
                 let paths = (page.sort == TaskSort::Path).then(|| index.videos.read().path_ranks());
-                let rows = index.tasks.read().matching(&filter, page.sort, paths.as_deref());
+                let mut rows = index.tasks.read().matching(&filter, page.sort, paths.as_deref());
+                if !reach.is_everything() {
+                    let mut sight = reach.sight();
+                    rows.retain(|row| sight.of_task(index, TaskId(row.number)));
+                }
                 pick(rows, page.order, page.start, page.size)
             })
             .await?;
@@ -92,11 +105,20 @@ impl Farm {
         &self,
         filter: LogFilter,
         page: PageOf<LogSort>,
+        reach: &Reach,
     ) -> Result<Listed<(LogId, LogRecord)>, Error> {
         let rows = self.index.logs.read().len();
+        let reach = reach.clone();
         let picked = self
             .look(rows, move |index| {
-                let rows = index.logs.read().matching(&filter, page.sort);
+                let mut rows = index.logs.read().matching(&filter, page.sort);
+                if !reach.is_everything() {
+                    let mut sight = reach.sight();
+                    rows.retain(|row| {
+                        let task = index.logs.read().task_of(LogId(row.number));
+                        sight.of_task(index, task.unwrap_or(TaskId(0)))
+                    });
+                }
                 pick(rows, page.order, page.start, page.size)
             })
             .await?;

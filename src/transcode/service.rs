@@ -4,6 +4,7 @@ mod fields;
 mod libraries;
 mod logs;
 mod page;
+mod rights;
 mod session;
 mod tasks;
 mod transfers;
@@ -52,6 +53,16 @@ fn answer<T, E: Into<Failure>>(result: Result<T, E>) -> Result<Response<T>, Stat
 
 /// The steps of a watch as messages.
 fn stream<T: Send + 'static, M: 'static>(steps: Steps<T>, message: fn(T) -> M) -> Answers<M> {
+    seen(steps, |_| true, message)
+}
+
+/// The steps of a watch that the caller may see, as messages.
+fn seen<T: Send + 'static, M: 'static>(
+    steps: Steps<T>,
+    sees: impl Fn(&T) -> bool + Send + 'static,
+    message: fn(T) -> M,
+) -> Answers<M> {
     let steps = futures::stream::unfold(steps, |mut steps| async move { Some((steps.recv().await?, steps)) });
+    let steps = steps.filter(move |step| std::future::ready(step.as_ref().map_or(true, &sees)));
     steps.map(move |step| step.map(message).map_err(|error| Status::from(Failure::from(error)))).boxed()
 }

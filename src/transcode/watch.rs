@@ -11,6 +11,7 @@ use super::index::{LogFilter, LogSort, Start, TaskFilter};
 use super::lists::PageOf;
 use super::load::decode;
 use super::model::{LogId, LogLevel, LogRecord, TaskId, TaskRecord, TaskUuid, VideoId, VideoRecord, is_in_progress};
+use super::reach::Reach;
 use super::{keys, pace};
 use crate::store::{ChangeKind, ChangeSet, Key, Record, Revision, Table};
 
@@ -39,6 +40,7 @@ pub(crate) struct WatchTasks {
     pub(crate) filter: TaskFilter,
     pub(crate) task: Option<TaskUuid>,
     pub(crate) only_in_progress: bool,
+    pub(crate) reach: Reach,
     /// Resume behind this revision, without a snapshot.
     pub(crate) from: Option<Revision>,
 }
@@ -51,6 +53,7 @@ impl WatchTasks {
 
     fn is_of_subject(&self, task: &TaskRecord) -> bool {
         self.task.is_none_or(|uuid| uuid == TaskUuid::of(&task.uuid))
+            && (self.reach.is_everything() || self.reach.sees_task(task))
     }
 }
 
@@ -75,6 +78,7 @@ pub(crate) struct WatchLogs {
     pub(crate) levels: Vec<LogLevel>,
     pub(crate) task: Option<TaskUuid>,
     pub(crate) backlog: usize,
+    pub(crate) reach: Reach,
     pub(crate) from: Option<Revision>,
 }
 
@@ -198,7 +202,10 @@ impl Farm {
             let _ = sender.send(Ok(LogStep::BacklogEnd(from))).await;
             let mut changes = farm.store.watch(Key::table(Table::FarmLog), from);
             while let Some(set) = changes.next().await.transpose()? {
-                let logs: Vec<_> = puts::<LogRecord>(&set)?.into_iter().filter(|(_, log)| watch.wants(log)).collect();
+                let logs: Vec<_> = puts::<LogRecord>(&set)?
+                    .into_iter()
+                    .filter(|(_, log)| watch.wants(log) && farm.sees_log(&watch.reach, log))
+                    .collect();
                 let count = logs.len();
                 for (number, (id, log)) in logs.into_iter().enumerate() {
                     let revision = within(set.revision, number + 1 == count);
@@ -219,7 +226,7 @@ impl Farm {
         }
         let page =
             PageOf { sort: LogSort::Id, order: super::lists::DESCENDING, start: Start::Skip(0), size: watch.backlog };
-        let listed = self.list_logs(filter, page).await?;
+        let listed = self.list_logs(filter, page, &watch.reach).await?;
         for (id, log) in listed.rows.into_iter().rev() {
             let _ = sender.send(Ok(LogStep::Backlog(id, Box::new(log)))).await;
         }

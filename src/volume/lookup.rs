@@ -13,7 +13,9 @@ use super::namespace::{Found, ROOT_ID, TRASH_ID, User, Which, path_of};
 use super::operation;
 use super::path::{MAX_NAME_BYTES, VolumePath};
 use super::progress;
+use super::reach::Reach;
 use super::usage::Space;
+use crate::auth::rights::Right;
 use crate::store::key::KeyReader;
 use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Record, Revision};
@@ -60,15 +62,18 @@ pub struct VolumeFilter {
     pub owner: Option<String>,
     /// Also what is in the directories below; volumes alone.
     pub recursive: bool,
+    /// Those that the caller may know of.
+    pub reach: Reach,
 }
 
 impl VolumeFilter {
     fn is_empty(&self) -> bool {
-        self.labels.is_empty() && self.owner.is_none() && !self.recursive
+        self.labels.is_empty() && self.owner.is_none() && !self.recursive && self.reach.is_everything()
     }
 
-    fn matches(&self, record: &VolumeRecord) -> bool {
+    fn matches(&self, record: &VolumeRecord, path: &VolumePath) -> bool {
         !(self.recursive && record.is_directory)
+            && self.reach.sees(record, path)
             && self.owner.as_ref().is_none_or(|owner| *owner == record.owner)
             && self.labels.iter().all(|(label, value)| record.labels.get(label) == Some(value))
     }
@@ -120,7 +125,14 @@ impl Catalog {
         limit: usize,
         space: WithSpace,
     ) -> Result<VolumePage, Error> {
-        let directory = Tx::new(&*self.store).find(&Which::Path(directory.clone()), user).await?.directory()?;
+        let found = Tx::new(&*self.store).find(&Which::Path(directory.clone()), user).await;
+        let directory = match found.and_then(Found::directory) {
+            // Nor is it told what else is there.
+            Err(Error::NotADirectory(_)) if !filter.reach.has(Right::Read, directory.as_str()) => {
+                return Err(Error::NotFound(directory.to_string()));
+            }
+            found => found?,
+        };
         let mut walk = match &begin {
             // Who counts nothing need not look at what comes before.
             Begin::After(last) if filter.is_empty() => Walk::behind(self, &directory, last).await?,
@@ -133,7 +145,7 @@ impl Catalog {
                 // What is deleted is not among what there is, unless it is asked for.
                 walk.go_into(&entry).await?;
             }
-            if !filter.matches(&record) {
+            if !filter.matches(&record, &entry.path) {
                 continue;
             }
             seen += 1;
@@ -156,6 +168,11 @@ impl Catalog {
             }
         }
         self.store.settled().await?;
+        // Who sees nothing of a directory does not see that it is there.
+        let is_known = directory.record.id == ROOT_ID || directory.record.id == TRASH_ID;
+        if seen == 0 && !is_known && !filter.reach.sees(&directory.record, &directory.path) {
+            return Err(Error::NotFound(directory.path.to_string()));
+        }
         let total = if filter.is_empty() { directory.record.entry_count } else { seen };
         Ok(VolumePage { volumes, next, total })
     }

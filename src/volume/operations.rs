@@ -13,6 +13,8 @@ use super::keys;
 use super::namespace::{User, record_of};
 use super::operation::{State, Type, has_ended, is_active, kind, state, uuid_of};
 use super::progress;
+use super::reach::Reach;
+use crate::auth::rights::Right;
 use crate::store::tx;
 use crate::store::{Key, KeyRange, Table};
 
@@ -47,6 +49,8 @@ pub struct OperationFilter {
     pub owner: Option<String>,
     /// The one of this UUID.
     pub uuid: Option<Uuid>,
+    /// Of volumes that the caller may know of.
+    pub reach: Reach,
 }
 
 impl OperationFilter {
@@ -126,6 +130,10 @@ impl Catalog {
             let Some(record) = record.filter(|record| user.may_change(&record.owner) && filter.matches(record)) else {
                 continue;
             };
+            if !filter.reach.is_everything() && !filter.reach.has(Right::Read, &self.place_of_operation(&record).await?)
+            {
+                continue;
+            }
             let is_before = match start {
                 OperationStart::Skip(skip) => page.total < skip,
                 OperationStart::After(create_us, uuid) => place <= (create_us, uuid),

@@ -11,6 +11,8 @@ use super::keys;
 use super::namespace::{Found, User, Which, path_of, record_of};
 use super::operation::uuid_of;
 use super::path::VolumePath;
+use super::reach::Reach;
+use crate::auth::rights::Right;
 use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
@@ -66,6 +68,8 @@ pub struct SnapshotFilter {
     pub group: Option<String>,
     /// Also those that nobody named.
     pub with_hidden: bool,
+    /// Those of volumes that the caller may know of.
+    pub reach: Reach,
 }
 
 impl SnapshotFilter {
@@ -230,6 +234,11 @@ impl Catalog {
         for (_, uuid) in tx::scan(&*self.store, KeyRange::prefix(&prefix), usize::MAX).await? {
             let Some(record) = self.snapshot_of_index(&uuid).await? else { continue };
             if !user.may_change(&record.owner) || !filter.matches(&record) {
+                continue;
+            }
+            if !filter.reach.is_everything()
+                && !filter.reach.has(Right::Read, &self.place_of_id(record.volume_id).await?)
+            {
                 continue;
             }
             if total >= skip && page.len() < limit {

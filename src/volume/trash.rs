@@ -116,7 +116,7 @@ impl Catalog {
     }
 
     /// The volume in the trash that is meant by its id, its path there, or the path that it had.
-    async fn find_trashed(&self, user: &User, which: &Which) -> Result<VolumeRecord, Error> {
+    pub(super) async fn find_trashed(&self, user: &User, which: &Which) -> Result<VolumeRecord, Error> {
         let missing = || Error::NotFound(format!("{which} in the trash"));
         let path = match which {
             Which::Id(id) | Which::Both(id, _) => {

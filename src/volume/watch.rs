@@ -10,7 +10,9 @@ use super::catalog::Catalog;
 use super::error::Error;
 use super::lookup::ShownVolume;
 use super::namespace::{User, path_of};
+use super::reach::Reach;
 use super::snapshots::ShownSnapshot;
+use crate::auth::rights::Right;
 use crate::store::tx;
 use crate::store::{ChangeKind, Key, KeyRange, Revision, Table};
 
@@ -39,12 +41,23 @@ pub(crate) type Steps<T> = mpsc::Receiver<Result<Step<T>, Error>>;
 
 impl Catalog {
     /// Watches volumes and directories, from a revision on or from how they are.
-    pub(crate) fn watch_volumes(&self, from: Option<Revision>, permit: OwnedSemaphorePermit) -> Steps<ShownVolume> {
-        self.watch_table(Table::Volume, from, permit, |catalog, key, value, revision| async move {
-            let record = tx::decode(&key, &value)?;
-            // A directory on the way may be gone by now; then a later change tells of this volume too.
-            let Ok(path) = path_of(&*catalog.store, &record).await else { return Ok(None) };
-            catalog.show(record, revision, path).await.map(Some)
+    pub(crate) fn watch_volumes(
+        &self,
+        reach: Reach,
+        from: Option<Revision>,
+        permit: OwnedSemaphorePermit,
+    ) -> Steps<ShownVolume> {
+        self.watch_table(Table::Volume, from, permit, move |catalog, key, value, revision| {
+            let reach = reach.clone();
+            async move {
+                let record = tx::decode(&key, &value)?;
+                // A directory on the way may be gone by now; then a later change tells of this volume too.
+                let Ok(path) = path_of(&*catalog.store, &record).await else { return Ok(None) };
+                if !reach.sees(&record, &path) {
+                    return Ok(None);
+                }
+                catalog.show(record, revision, path).await.map(Some)
+            }
         })
     }
 
@@ -52,17 +65,19 @@ impl Catalog {
     pub(crate) fn watch_snapshots(
         &self,
         user: User,
+        reach: Reach,
         from: Option<Revision>,
         permit: OwnedSemaphorePermit,
     ) -> Steps<ShownSnapshot> {
         self.watch_table(Table::VolumeSnapshot, from, permit, move |catalog, key, value, _| {
-            let user = user.clone();
+            let (user, reach) = (user.clone(), reach.clone());
             async move {
                 let record: steward_proto::store::v1::VolumeSnapshotRecord = tx::decode(&key, &value)?;
                 if record.hidden || !user.may_change(&record.owner) {
                     return Ok(None);
                 }
-                Ok(catalog.show_snapshot(record).await.ok())
+                let shown = catalog.show_snapshot(record).await.ok();
+                Ok(shown.filter(|shown| reach.is_everything() || reach.has(Right::Read, shown.path.as_str())))
             }
         })
     }

@@ -16,6 +16,7 @@ mod logs;
 mod offline;
 mod registration;
 mod retention;
+mod rights;
 mod session;
 mod transitions;
 mod vocabulary;

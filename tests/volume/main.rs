@@ -21,6 +21,7 @@ mod policies;
 mod python_client;
 mod query;
 mod quotas;
+mod rights;
 mod scrub;
 mod tool;
 mod trash;

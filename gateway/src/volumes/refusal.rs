@@ -61,7 +61,7 @@ fn told(reason: &str, action: Action) -> Option<Code> {
     Some(match reason {
         "IS_DIRECTORY" if action == Action::CreateSnapshot => Code::Unsupported,
         "INVALID_ARGUMENT" | "INVALID_PATH" | "IS_DIRECTORY" => Code::InvalidArgument,
-        "INVALID_USER" | "TOO_MANY_ATTEMPTS" => Code::WrongUser,
+        "INVALID_USER" | "PERMISSION_DENIED" | "UNAUTHENTICATED" | "TOO_MANY_ATTEMPTS" => Code::WrongUser,
         "NOT_FOUND" if action == Action::CancelSnapshot => Code::NotCancellable,
         "NOT_FOUND" => Code::NotFound,
         "ALREADY_EXISTS" => Code::Exists,

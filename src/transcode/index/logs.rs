@@ -84,6 +84,11 @@ impl Logs {
         self.rows.iter().map(|(id, row)| (LogId(id), Timestamp::from_nanos(row.time)))
     }
 
+    /// Which task an entry is about.
+    pub(crate) fn task_of(&self, id: LogId) -> Option<TaskId> {
+        self.rows.get(id.0).map(|row| TaskId(row.task))
+    }
+
     /// The rows that a list has, not yet in order.
     pub(crate) fn matching(&self, filter: &LogFilter, sort: LogSort) -> Vec<Position> {
         let key = |id: i32, row: &Row| match sort {

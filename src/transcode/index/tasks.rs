@@ -180,6 +180,11 @@ impl Tasks {
         self.rows.get(id.0).map(|row| row.revision)
     }
 
+    /// Which video a task is of.
+    pub(crate) fn video_of(&self, id: TaskId) -> Option<VideoId> {
+        self.rows.get(id.0).map(|row| VideoId(row.video))
+    }
+
     pub(crate) fn uuid(&self, id: TaskId) -> Option<TaskUuid> {
         self.rows.get(id.0).map(|row| row.uuid)
     }

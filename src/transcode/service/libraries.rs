@@ -8,12 +8,15 @@ use steward_proto::transcode::v1 as api;
 use steward_proto::transcode::v1::library_service_server::LibraryService;
 use tonic::{Request, Response, Status};
 
+use super::rights::reach;
 use super::{Answers, FarmServer, answer};
+use crate::auth::rights::Right;
 use crate::error::{Category, Failure};
 use crate::fields::Fields;
 use crate::transcode::convert;
 use crate::transcode::libraries::PutLibrary;
 use crate::transcode::library::{Progress, Rules};
+use crate::transcode::reach::Reach;
 
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 64;
@@ -55,8 +58,10 @@ impl FarmServer {
         Ok(api::PutLibraryResponse { library: Some(convert::library(&view)) })
     }
 
-    async fn handle_list_libraries(&self) -> Result<api::ListLibrariesResponse, Failure> {
-        let libraries = self.farm.all_libraries().iter().map(convert::library).collect();
+    async fn handle_list_libraries(&self, reach: &Reach) -> Result<api::ListLibrariesResponse, Failure> {
+        let mut libraries = self.farm.all_libraries();
+        libraries.retain(|view| reach.is_everything() || reach.has_library(Right::Read, &view.name));
+        let libraries = libraries.iter().map(convert::library).collect();
         self.farm.settled().await?;
         Ok(api::ListLibrariesResponse { libraries })
     }
@@ -126,9 +131,10 @@ impl LibraryService for FarmServer {
 
     async fn list_libraries(
         &self,
-        _: Request<api::ListLibrariesRequest>,
+        request: Request<api::ListLibrariesRequest>,
     ) -> Result<Response<api::ListLibrariesResponse>, Status> {
-        answer(self.handle_list_libraries().await)
+        let reach = reach(&request)?;
+        answer(self.handle_list_libraries(&reach).await)
     }
 
     async fn remove_library(

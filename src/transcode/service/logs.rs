@@ -5,7 +5,9 @@ use steward_proto::transcode::v1::log_service_server::LogService;
 use tonic::{Request, Response, Status};
 
 use super::page::{self, Asked};
+use super::rights::reach;
 use super::{Answers, FarmServer, answer, stream};
+use crate::auth::rights::Right;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::fields::Fields;
@@ -14,6 +16,7 @@ use crate::transcode::convert::{self, revision, total};
 use crate::transcode::index::{LogFilter, LogSort};
 use crate::transcode::lists::PageOf;
 use crate::transcode::model::LogLevel;
+use crate::transcode::reach::Reach;
 use crate::transcode::watch::{LogStep, WatchLogs};
 
 /// The longest backlog.
@@ -22,7 +25,11 @@ const MAX_BACKLOG: i32 = 1000;
 const MAX_SENT_BYTES: usize = 64 * 1024;
 
 impl FarmServer {
-    async fn handle_list_logs(&self, request: &api::ListLogsRequest) -> Result<api::ListLogsResponse, Failure> {
+    async fn handle_list_logs(
+        &self,
+        request: &api::ListLogsRequest,
+        reach: &Reach,
+    ) -> Result<api::ListLogsResponse, Failure> {
         let mut fields = Fields::default();
         let asked = Asked { size: request.page_size, token: &request.page_token, number: request.page };
         let (start, size) = page::read(&mut fields, &asked);
@@ -44,9 +51,12 @@ impl FarmServer {
             task: None,
         };
         fields.check()?;
+        if let Some(uuid) = task.filter(|_| !reach.is_everything()) {
+            self.require_task(reach, Right::Read, uuid).await?;
+        }
         let task = task.map(|uuid| self.farm.find_task(uuid)).transpose()?;
         let page = PageOf { sort, order, start, size };
-        let listed = self.farm.list_logs(LogFilter { task, ..filter }, page).await?;
+        let listed = self.farm.list_logs(LogFilter { task, ..filter }, page, reach).await?;
         Ok(api::ListLogsResponse {
             logs: listed.rows.iter().map(|(id, log)| convert::log(*id, log)).collect(),
             next_page_token: page::token(listed.next),
@@ -54,17 +64,29 @@ impl FarmServer {
         })
     }
 
-    async fn handle_create_log(&self, request: api::CreateLogRequest) -> Result<api::CreateLogResponse, Failure> {
+    async fn handle_create_log(
+        &self,
+        request: api::CreateLogRequest,
+        reach: &Reach,
+    ) -> Result<api::CreateLogResponse, Failure> {
         let mut fields = Fields::default();
         let task = fields.task_uuid(&request.task_id);
         let level = fields.level(request.log_level);
         fields.required_text("log_message", &request.log_message, MAX_SENT_BYTES);
         fields.check()?;
+        // Its worker tells of it.
+        if !reach.has_all(Right::Append) {
+            self.require_own_task(reach, task).await?;
+        }
         let (id, log) = self.farm.log_task(task, level, request.log_message).await?;
         Ok(api::CreateLogResponse { log: Some(convert::log(id, &log)) })
     }
 
-    fn open_watch_logs(&self, request: &api::WatchLogsRequest) -> Result<Answers<api::WatchLogsResponse>, Failure> {
+    async fn open_watch_logs(
+        &self,
+        request: &api::WatchLogsRequest,
+        reach: Reach,
+    ) -> Result<Answers<api::WatchLogsResponse>, Failure> {
         let mut fields = Fields::default();
         if !(0..=MAX_BACKLOG).contains(&request.backlog) {
             fields.reject("backlog", format!("has to be between 0 and {MAX_BACKLOG}"));
@@ -74,10 +96,12 @@ impl FarmServer {
             task: fields.optional_task_uuid(&request.task_id),
             backlog: usize::try_from(request.backlog).unwrap_or(0),
             from: fields.revision(request.from_revision),
+            reach,
         };
         fields.check()?;
         if let Some(uuid) = watch.task {
             self.farm.find_task(uuid)?;
+            self.require_task(&watch.reach, Right::Read, uuid).await?;
         }
         let steps = self.farm.watch_logs(watch, self.watcher()?);
         Ok(stream(steps, log_response))
@@ -118,14 +142,16 @@ impl LogService for FarmServer {
         &self,
         request: Request<api::ListLogsRequest>,
     ) -> Result<Response<api::ListLogsResponse>, Status> {
-        answer(self.handle_list_logs(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_list_logs(request.get_ref(), &reach).await)
     }
 
     async fn create_log(
         &self,
         request: Request<api::CreateLogRequest>,
     ) -> Result<Response<api::CreateLogResponse>, Status> {
-        answer(self.handle_create_log(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_create_log(request.into_inner(), &reach).await)
     }
 
     type WatchLogsStream = Answers<api::WatchLogsResponse>;
@@ -134,6 +160,7 @@ impl LogService for FarmServer {
         &self,
         request: Request<api::WatchLogsRequest>,
     ) -> Result<Response<Self::WatchLogsStream>, Status> {
-        answer(self.open_watch_logs(request.get_ref()))
+        let reach = reach(&request)?;
+        answer(self.open_watch_logs(request.get_ref(), reach).await)
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use super::{Answers, FarmServer};
+use crate::auth::rights::Right;
 use crate::clock::Timestamp;
 use crate::error::{Category, Failure};
 use crate::fields::Fields;
@@ -26,6 +27,7 @@ use crate::transcode::farm::Farm;
 use crate::transcode::model::{
     OfflineAction, RegisterOutcome, TaskId, TaskRecord, TaskStatus, TaskUuid, VideoId, WorkerId, library_of,
 };
+use crate::transcode::reach::Reach;
 use crate::transcode::reports::Claimant;
 use crate::transcode::sessions::Notice;
 use crate::transcode::transition::Report;
@@ -47,6 +49,7 @@ struct Over;
 /// What a session knows of its worker beside the records.
 struct Session {
     farm: Farm,
+    reach: Reach,
     sender: Sender,
     worker: WorkerId,
     /// Of this stream among the worker's streams.
@@ -60,7 +63,11 @@ struct Session {
 }
 
 impl FarmServer {
-    pub(super) fn open_session(&self, requests: Streaming<api::SessionRequest>) -> Answers<api::SessionResponse> {
+    pub(super) fn open_session(
+        &self,
+        requests: Streaming<api::SessionRequest>,
+        reach: Reach,
+    ) -> Answers<api::SessionResponse> {
         let (sender, answers) = mpsc::channel(BUFFER);
         let farm = self.farm.clone();
         self.farm.tasks.spawn(async move {
@@ -70,7 +77,7 @@ impl FarmServer {
                     let _ = sender.try_send(Err(Failure::from(Error::ShuttingDown).into()));
                 }
                 // It ends by itself when the worker has gone: what it had begun is brought to its end.
-                result = run(farm, requests, sender.clone()) => {
+                result = run(farm, reach, requests, sender.clone()) => {
                     if let Err(failure) = result {
                         let _ = sender.send(Err(failure.into())).await;
                     }
@@ -83,12 +90,17 @@ impl FarmServer {
     }
 }
 
-async fn run(farm: Farm, mut requests: Streaming<api::SessionRequest>, sender: Sender) -> Result<(), Failure> {
+async fn run(
+    farm: Farm,
+    reach: Reach,
+    mut requests: Streaming<api::SessionRequest>,
+    sender: Sender,
+) -> Result<(), Failure> {
     let first = tokio::time::timeout(HELLO_WITHIN, requests.next()).await;
     let Ok(Some(Ok(api::SessionRequest { seq, message: Some(Said::Hello(hello)) }))) = first else {
         return Err(Failure::invalid([("message", "a session begins with hello, within 5 seconds".to_owned())]));
     };
-    let (mut session, lost, notices) = welcome(farm, sender, hello).await?;
+    let (mut session, lost, notices) = welcome(farm, reach, sender, hello).await?;
     let ended = session.begin_and_converse(seq, lost, requests, notices).await;
     if session.farm.sessions.close(session.worker, session.number) && matches!(ended, Ok(Ended::ByWorker)) {
         session.farm.has_left(session.worker).await?;
@@ -108,6 +120,7 @@ enum Ended {
 /// Registers the worker. Returns the tasks that it has lost.
 async fn welcome(
     farm: Farm,
+    reach: Reach,
     sender: Sender,
     hello: api::Hello,
 ) -> Result<(Session, Vec<TaskUuid>, mpsc::Receiver<Notice>), Failure> {
@@ -122,6 +135,9 @@ async fn welcome(
         .map(|held| (fields.task_uuid(&held.task_id), fields.claimant(&held.lease_token, 0)))
         .collect();
     fields.check()?;
+    if !reach.is_worker(&command.name) {
+        return Err(reach.worker_refusal(Right::Write, &command.name, &command.name));
+    }
     let held_tasks: Vec<TaskUuid> = held.iter().map(|(task, _)| *task).collect();
     let (mut kept, mut lost) = (Vec::new(), Vec::new());
     for (task, claimant) in held {
@@ -142,6 +158,7 @@ async fn welcome(
         dest_path: None,
         told: (OfflineAction::Unspecified as i32, false),
         rests_until: None,
+        reach,
         farm,
     };
     let settings = &session.farm.settings;

@@ -11,7 +11,9 @@ use steward_proto::transcode::v1::watch_tasks_response::Update;
 use tonic::{Request, Response, Status};
 
 use super::page::{self, Asked};
+use super::rights::reach;
 use super::{Answers, FarmServer, answer, stream};
+use crate::auth::rights::Right;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::fields::Fields;
@@ -22,6 +24,7 @@ use crate::transcode::convert::{self, Secrets, revision, total};
 use crate::transcode::index::{TaskFilter, TaskSort};
 use crate::transcode::lists::{Outcomes, PageOf};
 use crate::transcode::model::{TaskStatus, VideoId, WorkerId, WorkerType};
+use crate::transcode::reach::Reach;
 use crate::transcode::schedule;
 use crate::transcode::transition::Report;
 use crate::transcode::watch::{TaskStep, WatchTasks};
@@ -34,7 +37,11 @@ const DEFAULT_DAYS: i32 = 7;
 const MAX_DAYS: i32 = 366;
 
 impl FarmServer {
-    async fn handle_claim(&self, request: api::ClaimTaskRequest) -> Result<api::ClaimTaskResponse, Failure> {
+    async fn handle_claim(
+        &self,
+        request: api::ClaimTaskRequest,
+        reach: &Reach,
+    ) -> Result<api::ClaimTaskResponse, Failure> {
         let mut fields = Fields::default();
         let worker_type: WorkerType = fields.known("worker_type", request.worker_type);
         let claim = Claim {
@@ -45,6 +52,7 @@ impl FarmServer {
         };
         let wait = fields.duration("wait", request.wait, super::fields::WAIT).unwrap_or_default();
         fields.check()?;
+        self.require_self(reach, claim.worker)?;
         let claimed = self.claim_within(claim, wait).await?;
         let now = self.farm.clock.now();
         let result = match claimed {
@@ -85,7 +93,11 @@ impl FarmServer {
         }
     }
 
-    async fn handle_list_tasks(&self, request: &api::ListTasksRequest) -> Result<api::ListTasksResponse, Failure> {
+    async fn handle_list_tasks(
+        &self,
+        request: &api::ListTasksRequest,
+        reach: &Reach,
+    ) -> Result<api::ListTasksResponse, Failure> {
         let mut fields = Fields::default();
         let asked = Asked { size: request.page_size, token: &request.page_token, number: request.page };
         let (start, size) = page::read(&mut fields, &asked);
@@ -108,7 +120,7 @@ impl FarmServer {
             video: (request.video_id != 0).then_some(VideoId(request.video_id)),
         };
         fields.check()?;
-        let listed = self.farm.list_tasks(filter, PageOf { sort, order, start, size }).await?;
+        let listed = self.farm.list_tasks(filter, PageOf { sort, order, start, size }, reach).await?;
         Ok(api::ListTasksResponse {
             tasks: listed.rows.iter().map(|(id, task)| convert::task(*id, task, Secrets::Hidden)).collect(),
             next_page_token: page::token(listed.next),
@@ -116,15 +128,24 @@ impl FarmServer {
         })
     }
 
-    async fn handle_get_task(&self, request: &api::GetTaskRequest) -> Result<api::GetTaskResponse, Failure> {
+    async fn handle_get_task(
+        &self,
+        request: &api::GetTaskRequest,
+        reach: &Reach,
+    ) -> Result<api::GetTaskResponse, Failure> {
         let mut fields = Fields::default();
         let uuid = fields.task_uuid(&request.task_id);
         fields.check()?;
+        self.require_task(reach, Right::Read, uuid).await?;
         let (id, task) = self.farm.get_task(uuid).await?;
         Ok(api::GetTaskResponse { task: Some(convert::task(id, &task, Secrets::Hidden)) })
     }
 
-    async fn handle_update_task(&self, request: api::UpdateTaskRequest) -> Result<api::UpdateTaskResponse, Failure> {
+    async fn handle_update_task(
+        &self,
+        request: api::UpdateTaskRequest,
+        reach: &Reach,
+    ) -> Result<api::UpdateTaskResponse, Failure> {
         let mut fields = Fields::default();
         let uuid = fields.task_uuid(&request.task_id);
         let claimant = fields.claimant(&request.lease_token, request.worker_id);
@@ -142,25 +163,36 @@ impl FarmServer {
             error_message: request.error_message,
             ..Report::default()
         };
+        self.require_own_task(reach, uuid).await?;
         let reported = self.farm.report(uuid, claimant, report).await?;
         Ok(api::UpdateTaskResponse { applied: reported.is_applied, cancel_requested: reported.is_cancelled })
     }
 
-    async fn handle_cancel_task(&self, request: api::CancelTaskRequest) -> Result<api::CancelTaskResponse, Failure> {
+    async fn handle_cancel_task(
+        &self,
+        request: api::CancelTaskRequest,
+        reach: &Reach,
+    ) -> Result<api::CancelTaskResponse, Failure> {
         let mut fields = Fields::default();
         let uuid = fields.task_uuid(&request.task_id);
         fields.text("reason", &request.reason, MAX_SENT_BYTES);
         fields.check()?;
+        self.require_task(reach, Right::Write, uuid).await?;
         let task = self.farm.cancel_task(uuid, request.reason, request.requeue).await?;
         let id = self.farm.find_task(uuid)?;
         Ok(api::CancelTaskResponse { task: Some(convert::task(id, &task, Secrets::Hidden)) })
     }
 
-    async fn handle_retry_task(&self, request: &api::RetryTaskRequest) -> Result<api::RetryTaskResponse, Failure> {
+    async fn handle_retry_task(
+        &self,
+        request: &api::RetryTaskRequest,
+        reach: &Reach,
+    ) -> Result<api::RetryTaskResponse, Failure> {
         let mut fields = Fields::default();
         let uuid = fields.task_uuid(&request.task_id);
         let priority = fields.priority(request.priority);
         fields.check()?;
+        self.require_task(reach, Right::Write, uuid).await?;
         let video = self.farm.retry_task(uuid, priority).await?;
         Ok(api::RetryTaskResponse { video_id: video.0 })
     }
@@ -168,6 +200,7 @@ impl FarmServer {
     async fn handle_task_stats(
         &self,
         request: &api::GetTaskStatsRequest,
+        reach: &Reach,
     ) -> Result<api::GetTaskStatsResponse, Failure> {
         let mut fields = Fields::default();
         let days = if request.days == 0 { DEFAULT_DAYS } else { request.days };
@@ -179,6 +212,8 @@ impl FarmServer {
             TimeZone::UTC
         });
         fields.check()?;
+        // They are counted for the farm as a whole.
+        reach.require_all(Right::Read)?;
         let (dates, starts) = days_of(self.farm.clock.now(), &zone, days);
         let (outcomes, in_progress) = self.farm.outcomes_by_day(starts).await?;
         self.farm.settled().await?;
@@ -189,17 +224,23 @@ impl FarmServer {
         })
     }
 
-    fn open_watch_tasks(&self, request: &api::WatchTasksRequest) -> Result<Answers<api::WatchTasksResponse>, Failure> {
+    async fn open_watch_tasks(
+        &self,
+        request: &api::WatchTasksRequest,
+        reach: Reach,
+    ) -> Result<Answers<api::WatchTasksResponse>, Failure> {
         let mut fields = Fields::default();
         let watch = WatchTasks {
             filter: TaskFilter { statuses: fields.several("statuses", &request.statuses), ..TaskFilter::default() },
             task: fields.optional_task_uuid(&request.task_id),
             only_in_progress: request.only_in_progress,
+            reach,
             from: fields.revision(request.from_revision),
         };
         fields.check()?;
         if let Some(uuid) = watch.task {
             self.farm.find_task(uuid)?;
+            self.require_task(&watch.reach, Right::Read, uuid).await?;
         }
         let steps = self.farm.watch_tasks(watch, self.watcher()?);
         Ok(stream(steps, task_response))
@@ -243,46 +284,53 @@ impl TaskService for FarmServer {
         &self,
         request: Request<api::ClaimTaskRequest>,
     ) -> Result<Response<api::ClaimTaskResponse>, Status> {
-        answer(self.handle_claim(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_claim(request.into_inner(), &reach).await)
     }
 
     async fn list_tasks(
         &self,
         request: Request<api::ListTasksRequest>,
     ) -> Result<Response<api::ListTasksResponse>, Status> {
-        answer(self.handle_list_tasks(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_list_tasks(request.get_ref(), &reach).await)
     }
 
     async fn get_task(&self, request: Request<api::GetTaskRequest>) -> Result<Response<api::GetTaskResponse>, Status> {
-        answer(self.handle_get_task(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_get_task(request.get_ref(), &reach).await)
     }
 
     async fn update_task(
         &self,
         request: Request<api::UpdateTaskRequest>,
     ) -> Result<Response<api::UpdateTaskResponse>, Status> {
-        answer(self.handle_update_task(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_update_task(request.into_inner(), &reach).await)
     }
 
     async fn cancel_task(
         &self,
         request: Request<api::CancelTaskRequest>,
     ) -> Result<Response<api::CancelTaskResponse>, Status> {
-        answer(self.handle_cancel_task(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_cancel_task(request.into_inner(), &reach).await)
     }
 
     async fn retry_task(
         &self,
         request: Request<api::RetryTaskRequest>,
     ) -> Result<Response<api::RetryTaskResponse>, Status> {
-        answer(self.handle_retry_task(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_retry_task(request.get_ref(), &reach).await)
     }
 
     async fn get_task_stats(
         &self,
         request: Request<api::GetTaskStatsRequest>,
     ) -> Result<Response<api::GetTaskStatsResponse>, Status> {
-        answer(self.handle_task_stats(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_task_stats(request.get_ref(), &reach).await)
     }
 
     type WatchTasksStream = Answers<api::WatchTasksResponse>;
@@ -291,7 +339,8 @@ impl TaskService for FarmServer {
         &self,
         request: Request<api::WatchTasksRequest>,
     ) -> Result<Response<Self::WatchTasksStream>, Status> {
-        answer(self.open_watch_tasks(request.get_ref()))
+        let reach = reach(&request)?;
+        answer(self.open_watch_tasks(request.get_ref(), reach).await)
     }
 }
 

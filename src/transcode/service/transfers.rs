@@ -10,6 +10,7 @@ use super::{Answers, FarmServer};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::transcode::error::Error;
+use crate::transcode::reach::Reach;
 use crate::transcode::reports::Claimant;
 use crate::transcode::transfers::Receiving;
 
@@ -25,6 +26,7 @@ impl FarmServer {
     pub(super) async fn open_source(
         &self,
         request: &api::ReadSourceRequest,
+        reach: &Reach,
     ) -> Result<Answers<api::ReadSourceResponse>, Failure> {
         let mut fields = Fields::default();
         let uuid = fields.task_uuid(&request.task_id);
@@ -32,6 +34,7 @@ impl FarmServer {
         let offset = fields.bytes("offset", request.offset);
         let limit = fields.bytes("limit", request.limit);
         fields.check()?;
+        self.require_own_task(reach, uuid).await?;
         let source = self.farm.open_source(uuid, claimant).await?;
         let total_bytes = i64::try_from(source.size()).unwrap_or(i64::MAX);
         let chunks = source.chunks(offset, limit).map_err(Error::from)?;
@@ -55,11 +58,13 @@ impl FarmServer {
     pub(super) async fn handle_get_result(
         &self,
         request: &api::GetResultRequest,
+        reach: &Reach,
     ) -> Result<api::GetResultResponse, Failure> {
         let mut fields = Fields::default();
         let uuid = fields.task_uuid(&request.task_id);
         let claimant = fields.claimant(&request.lease_token, request.worker_id);
         fields.check()?;
+        self.require_own_task(reach, uuid).await?;
         let offset = self.farm.result_offset(uuid, claimant).await?;
         Ok(api::GetResultResponse { offset: i64::try_from(offset).unwrap_or(i64::MAX) })
     }
@@ -67,14 +72,15 @@ impl FarmServer {
     pub(super) async fn handle_write_result(
         &self,
         mut parts: Streaming<api::WriteResultRequest>,
+        reach: &Reach,
     ) -> Result<api::WriteResultResponse, Failure> {
         let Some(first) = next(&mut parts).await? else {
             return Err(Failure::invalid([("task_id", "is required".to_owned())]));
         };
-        if let Some(answer) = self.answer_again(&first).await? {
+        if let Some(answer) = self.answer_again(&first, reach).await? {
             return Ok(answer);
         }
-        let (mut receiving, claimant) = self.begin_result(&first).await?;
+        let (mut receiving, claimant) = self.begin_result(&first, reach).await?;
         let mut part = Some(first);
         while let Some(current) = part {
             let offset = checked_offset(&current)?;
@@ -95,7 +101,11 @@ impl FarmServer {
 
     /// The answer to a worker that asks for one which it did not get: of a result that has its place, there is nothing
     /// left to send but the digest.
-    async fn answer_again(&self, first: &api::WriteResultRequest) -> Result<Option<api::WriteResultResponse>, Failure> {
+    async fn answer_again(
+        &self,
+        first: &api::WriteResultRequest,
+        reach: &Reach,
+    ) -> Result<Option<api::WriteResultResponse>, Failure> {
         if first.sha256.is_empty() || !first.chunk.is_empty() {
             return Ok(None);
         }
@@ -103,6 +113,7 @@ impl FarmServer {
         let uuid = fields.task_uuid(&first.task_id);
         let claimant = fields.claimant(&first.lease_token, first.worker_id);
         fields.check()?;
+        self.require_own_task(reach, uuid).await?;
         let placed = self.farm.placed(uuid, claimant, &first.sha256).await?;
         Ok(placed.map(|placed| api::WriteResultResponse {
             size_bytes: i64::try_from(placed.size).unwrap_or(i64::MAX),
@@ -110,7 +121,11 @@ impl FarmServer {
         }))
     }
 
-    async fn begin_result(&self, first: &api::WriteResultRequest) -> Result<(Receiving, Claimant), Failure> {
+    async fn begin_result(
+        &self,
+        first: &api::WriteResultRequest,
+        reach: &Reach,
+    ) -> Result<(Receiving, Claimant), Failure> {
         let mut fields = Fields::default();
         let uuid = fields.task_uuid(&first.task_id);
         let claimant = fields.claimant(&first.lease_token, first.worker_id);
@@ -120,6 +135,7 @@ impl FarmServer {
         }
         fields.check()?;
         let extension = (!extension.is_empty()).then(|| extension.to_owned());
+        self.require_own_task(reach, uuid).await?;
         Ok((self.farm.receive(uuid, claimant, extension).await?, claimant))
     }
 }

@@ -9,13 +9,17 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::fields::MAX_NAMED;
 use super::page::{self, Asked};
-use super::{Answers, FarmServer, answer, stream};
+use super::rights::reach;
+use super::{Answers, FarmServer, answer, seen};
+use crate::auth::rights::Right;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::transcode::convert::{self, revision, total};
+use crate::transcode::error::Error;
 use crate::transcode::index::{VideoFilter, VideoSort};
 use crate::transcode::lists::PageOf;
-use crate::transcode::model::{VideoId, VideoRecord, VideoStatus};
+use crate::transcode::model::{VideoId, VideoRecord, VideoStatus, library_of};
+use crate::transcode::reach::Reach;
 use crate::transcode::videos::Registration;
 use crate::transcode::watch::VideoStep;
 
@@ -25,7 +29,11 @@ const MAX_VIDEOS: usize = 1000;
 const MAX_WORD_BYTES: usize = 64;
 
 impl FarmServer {
-    async fn handle_list_videos(&self, request: &api::ListVideosRequest) -> Result<api::ListVideosResponse, Failure> {
+    async fn handle_list_videos(
+        &self,
+        request: &api::ListVideosRequest,
+        reach: &Reach,
+    ) -> Result<api::ListVideosResponse, Failure> {
         let mut fields = Fields::default();
         let asked = Asked { size: request.page_size, token: &request.page_token, number: request.page };
         let (start, size) = page::read(&mut fields, &asked);
@@ -42,7 +50,7 @@ impl FarmServer {
             library: (!request.library.is_empty()).then(|| request.library.clone()),
         };
         fields.check()?;
-        let listed = self.farm.list_videos(filter, PageOf { sort, order, start, size }).await?;
+        let listed = self.farm.list_videos(filter, PageOf { sort, order, start, size }, reach).await?;
         Ok(api::ListVideosResponse {
             videos: listed.rows.iter().map(|(id, video)| convert::video(*id, video)).collect(),
             next_page_token: page::token(listed.next),
@@ -50,17 +58,25 @@ impl FarmServer {
         })
     }
 
-    async fn handle_get_video(&self, request: &api::GetVideoRequest) -> Result<api::GetVideoResponse, Failure> {
+    async fn handle_get_video(
+        &self,
+        request: &api::GetVideoRequest,
+        reach: &Reach,
+    ) -> Result<api::GetVideoResponse, Failure> {
         let mut fields = Fields::default();
         let id = fields.video_id(request.id);
         fields.check()?;
         let video = self.farm.get_video(id).await?;
+        if !reach.has_path(Right::Read, &video.path) {
+            return Err(Error::VideoNotFound(id.0).into());
+        }
         Ok(api::GetVideoResponse { video: Some(convert::video(id, &video)) })
     }
 
     async fn handle_register_videos(
         &self,
         request: api::RegisterVideosRequest,
+        reach: &Reach,
     ) -> Result<api::RegisterVideosResponse, Failure> {
         let mut fields = Fields::default();
         if request.videos.is_empty() || request.videos.len() > MAX_VIDEOS {
@@ -78,18 +94,31 @@ impl FarmServer {
             fields.take_in(&format!("videos[{place}]"), own);
         }
         fields.check()?;
+        if !reach.is_everything() {
+            let libraries: HashSet<&str> = paths.iter().map(|path| library_of(path)).collect();
+            libraries.into_iter().try_for_each(|library| reach.require_library(Right::Write, library))?;
+        }
         let (ids, added) = self.farm.register_videos(videos).await?;
         Ok(api::RegisterVideosResponse { ids: ids.into_iter().map(|id| id.0).collect(), added: total(added) })
     }
 
-    async fn handle_requeue(&self, request: &api::RequeueVideosRequest) -> Result<api::RequeueVideosResponse, Failure> {
+    async fn handle_requeue(
+        &self,
+        request: &api::RequeueVideosRequest,
+        reach: &Reach,
+    ) -> Result<api::RequeueVideosResponse, Failure> {
         let mut fields = Fields::default();
         if request.ids.is_empty() || request.ids.len() > MAX_VIDEOS {
             fields.reject("ids", format!("have to be between 1 and {MAX_VIDEOS}"));
         }
         let priority = fields.priority(request.priority);
         fields.check()?;
-        let ids = request.ids.iter().copied().map(VideoId).collect();
+        let mut ids = Vec::with_capacity(request.ids.len());
+        for id in request.ids.iter().copied().map(VideoId) {
+            if self.may_change_video(reach, id).await? {
+                ids.push(id);
+            }
+        }
         let requeued = self.farm.requeue(ids, priority, request.force).await?;
         Ok(api::RequeueVideosResponse { requeued: total(requeued) })
     }
@@ -97,11 +126,16 @@ impl FarmServer {
     fn open_watch_videos(
         &self,
         request: api::WatchVideosRequest,
+        reach: Reach,
     ) -> Result<Answers<api::WatchVideosResponse>, Failure> {
         let mut fields = Fields::default();
         let from = fields.revision(request.from_revision);
         fields.check()?;
-        Ok(stream(self.farm.watch_videos(from, self.watcher()?), video_response))
+        let sees = move |step: &VideoStep| match step {
+            VideoStep::Begin(_) => true,
+            VideoStep::Changed(_, video, _) => reach.has_path(Right::Read, &video.path),
+        };
+        Ok(seen(self.farm.watch_videos(from, self.watcher()?), sees, video_response))
     }
 }
 
@@ -201,28 +235,32 @@ impl VideoService for FarmServer {
         &self,
         request: Request<api::ListVideosRequest>,
     ) -> Result<Response<api::ListVideosResponse>, Status> {
-        answer(self.handle_list_videos(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_list_videos(request.get_ref(), &reach).await)
     }
 
     async fn get_video(
         &self,
         request: Request<api::GetVideoRequest>,
     ) -> Result<Response<api::GetVideoResponse>, Status> {
-        answer(self.handle_get_video(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_get_video(request.get_ref(), &reach).await)
     }
 
     async fn register_videos(
         &self,
         request: Request<api::RegisterVideosRequest>,
     ) -> Result<Response<api::RegisterVideosResponse>, Status> {
-        answer(self.handle_register_videos(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_register_videos(request.into_inner(), &reach).await)
     }
 
     async fn requeue_videos(
         &self,
         request: Request<api::RequeueVideosRequest>,
     ) -> Result<Response<api::RequeueVideosResponse>, Status> {
-        answer(self.handle_requeue(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_requeue(request.get_ref(), &reach).await)
     }
 
     type WatchVideosStream = Answers<api::WatchVideosResponse>;
@@ -231,7 +269,8 @@ impl VideoService for FarmServer {
         &self,
         request: Request<api::WatchVideosRequest>,
     ) -> Result<Response<Self::WatchVideosStream>, Status> {
-        answer(self.open_watch_videos(request.into_inner()))
+        let reach = reach(&request)?;
+        answer(self.open_watch_videos(request.into_inner(), reach))
     }
 
     type ReadSourceStream = Answers<api::ReadSourceResponse>;
@@ -240,20 +279,23 @@ impl VideoService for FarmServer {
         &self,
         request: Request<api::ReadSourceRequest>,
     ) -> Result<Response<Self::ReadSourceStream>, Status> {
-        answer(self.open_source(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.open_source(request.get_ref(), &reach).await)
     }
 
     async fn get_result(
         &self,
         request: Request<api::GetResultRequest>,
     ) -> Result<Response<api::GetResultResponse>, Status> {
-        answer(self.handle_get_result(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_get_result(request.get_ref(), &reach).await)
     }
 
     async fn write_result(
         &self,
         request: Request<Streaming<api::WriteResultRequest>>,
     ) -> Result<Response<api::WriteResultResponse>, Status> {
-        answer(self.handle_write_result(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_write_result(request.into_inner(), &reach).await)
     }
 }

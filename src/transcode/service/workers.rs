@@ -5,12 +5,15 @@ use steward_proto::transcode::v1::watch_workers_response::Update;
 use steward_proto::transcode::v1::worker_service_server::WorkerService;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, FarmServer, answer, stream};
+use super::rights::reach;
+use super::{Answers, FarmServer, answer, seen};
+use crate::auth::rights::Right;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::store::Revision;
 use crate::transcode::convert::{self, revision, total};
 use crate::transcode::model::OfflineAction;
+use crate::transcode::reach::Reach;
 use crate::transcode::watch_workers::WorkerStep;
 use crate::transcode::workers::UpdateWorker;
 
@@ -35,6 +38,7 @@ impl FarmServer {
     async fn handle_list_workers(
         &self,
         request: &api::ListWorkersRequest,
+        reach: &Reach,
     ) -> Result<api::ListWorkersResponse, Failure> {
         let mut fields = Fields::default();
         let after: i32 = match request.page_token.as_str() {
@@ -55,7 +59,8 @@ impl FarmServer {
         fields.check()?;
         // Without a size, all of them.
         let size = if size == 0 { usize::MAX } else { size.min(MAX_PAGE) };
-        let all = self.farm.all_workers();
+        let mut all = self.farm.all_workers();
+        all.retain(|view| reach.is_everything() || reach.has_worker(Right::Read, &view.record.name));
         self.farm.settled().await?;
         let skipped = number.saturating_sub(1).saturating_mul(size);
         let mut rest = all.iter().filter(|view| view.id.0 > after).skip(skipped);
@@ -65,10 +70,15 @@ impl FarmServer {
         Ok(api::ListWorkersResponse { workers, next_page_token, total_size: total(all.len()) })
     }
 
-    async fn handle_get_worker(&self, request: &api::GetWorkerRequest) -> Result<api::GetWorkerResponse, Failure> {
+    async fn handle_get_worker(
+        &self,
+        request: &api::GetWorkerRequest,
+        reach: &Reach,
+    ) -> Result<api::GetWorkerResponse, Failure> {
         let mut fields = Fields::default();
         let id = fields.worker_id(request.worker_id);
         fields.check()?;
+        self.require_worker(reach, Right::Read, id)?;
         let view = self.farm.worker(id);
         self.farm.settled().await?;
         Ok(api::GetWorkerResponse { worker: Some(convert::worker(&view?)) })
@@ -77,6 +87,7 @@ impl FarmServer {
     async fn handle_update_worker(
         &self,
         request: api::UpdateWorkerRequest,
+        reach: &Reach,
     ) -> Result<api::UpdateWorkerResponse, Failure> {
         let mut fields = Fields::default();
         let id = fields.worker_id(request.worker_id);
@@ -93,6 +104,10 @@ impl FarmServer {
             name: request.worker_name,
         };
         fields.check()?;
+        self.require_worker(reach, Right::Admin, id)?;
+        if let Some(name) = command.name.as_ref().filter(|name| !reach.has_worker(Right::Admin, name)) {
+            return Err(reach.worker_refusal(Right::Admin, name, ""));
+        }
         let view = self.farm.update_worker(id, command).await?;
         Ok(api::UpdateWorkerResponse { worker: Some(convert::worker(&view)) })
     }
@@ -100,19 +115,26 @@ impl FarmServer {
     async fn handle_delete_worker(
         &self,
         request: &api::DeleteWorkerRequest,
+        reach: &Reach,
     ) -> Result<api::DeleteWorkerResponse, Failure> {
         let mut fields = Fields::default();
         let id = fields.worker_id(request.worker_id);
         fields.check()?;
+        self.require_worker(reach, Right::Admin, id)?;
         self.farm.delete_worker(id).await?;
         Ok(api::DeleteWorkerResponse {})
     }
 
-    async fn handle_heartbeat(&self, request: &api::HeartbeatRequest) -> Result<api::HeartbeatResponse, Failure> {
+    async fn handle_heartbeat(
+        &self,
+        request: &api::HeartbeatRequest,
+        reach: &Reach,
+    ) -> Result<api::HeartbeatResponse, Failure> {
         let mut fields = Fields::default();
         let id = fields.worker_id(request.worker_id);
         fields.worker_name(&request.worker_name);
         fields.check()?;
+        self.require_self(reach, id)?;
         let view = self.farm.heartbeat(id, &request.worker_name).await?;
         Ok(api::HeartbeatResponse {
             pending_action: view.record.offline_action,
@@ -124,6 +146,7 @@ impl FarmServer {
     async fn handle_set_offline(
         &self,
         request: &api::SetWorkerOfflineRequest,
+        reach: &Reach,
     ) -> Result<api::SetWorkerOfflineResponse, Failure> {
         let mut fields = Fields::default();
         let id = fields.worker_id(request.worker_id);
@@ -133,6 +156,7 @@ impl FarmServer {
         }
         let deadline = fields.duration("deadline", request.deadline, super::fields::DRAIN);
         fields.check()?;
+        self.require_self(reach, id)?;
         self.farm.set_offline(id, action, deadline).await?;
         Ok(api::SetWorkerOfflineResponse {})
     }
@@ -140,10 +164,12 @@ impl FarmServer {
     async fn handle_cancel_offline(
         &self,
         request: &api::CancelWorkerOfflineRequest,
+        reach: &Reach,
     ) -> Result<api::CancelWorkerOfflineResponse, Failure> {
         let mut fields = Fields::default();
         let id = fields.worker_id(request.worker_id);
         fields.check()?;
+        self.require_worker(reach, Right::Admin, id)?;
         self.farm.cancel_offline(id).await?;
         Ok(api::CancelWorkerOfflineResponse {})
     }
@@ -151,17 +177,27 @@ impl FarmServer {
     fn open_watch_workers(
         &self,
         request: api::WatchWorkersRequest,
+        reach: Reach,
     ) -> Result<Answers<api::WatchWorkersResponse>, Failure> {
         let mut fields = Fields::default();
         let from = fields.revision(request.from_revision);
         fields.check()?;
         let steps = self.farm.watch_workers(from, self.watcher()?);
-        Ok(stream(steps, worker_response))
+        let sees = move |step: &WorkerStep| match step {
+            WorkerStep::Snapshot(view) | WorkerStep::Changed(view, _) => {
+                reach.is_everything() || reach.has_worker(Right::Read, &view.record.name)
+            }
+            WorkerStep::SnapshotEnd(_) | WorkerStep::Deleted(..) => true,
+        };
+        Ok(seen(steps, sees, worker_response))
     }
 
-    async fn handle_worker_stats(&self) -> Result<api::GetWorkerStatsResponse, Failure> {
+    async fn handle_worker_stats(&self, reach: &Reach) -> Result<api::GetWorkerStatsResponse, Failure> {
         let mut stats = api::GetWorkerStatsResponse::default();
         for view in self.farm.all_workers() {
+            if !reach.is_everything() && !reach.has_worker(Right::Read, &view.record.name) {
+                continue;
+            }
             match (view.is_offline, view.tasks.is_empty()) {
                 (true, _) => stats.offline += 1,
                 (false, true) => stats.idle += 1,
@@ -206,49 +242,56 @@ impl WorkerService for FarmServer {
         &self,
         request: Request<api::ListWorkersRequest>,
     ) -> Result<Response<api::ListWorkersResponse>, Status> {
-        answer(self.handle_list_workers(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_list_workers(request.get_ref(), &reach).await)
     }
 
     async fn get_worker(
         &self,
         request: Request<api::GetWorkerRequest>,
     ) -> Result<Response<api::GetWorkerResponse>, Status> {
-        answer(self.handle_get_worker(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_get_worker(request.get_ref(), &reach).await)
     }
 
     async fn update_worker(
         &self,
         request: Request<api::UpdateWorkerRequest>,
     ) -> Result<Response<api::UpdateWorkerResponse>, Status> {
-        answer(self.handle_update_worker(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_update_worker(request.into_inner(), &reach).await)
     }
 
     async fn delete_worker(
         &self,
         request: Request<api::DeleteWorkerRequest>,
     ) -> Result<Response<api::DeleteWorkerResponse>, Status> {
-        answer(self.handle_delete_worker(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_delete_worker(request.get_ref(), &reach).await)
     }
 
     async fn heartbeat(
         &self,
         request: Request<api::HeartbeatRequest>,
     ) -> Result<Response<api::HeartbeatResponse>, Status> {
-        answer(self.handle_heartbeat(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_heartbeat(request.get_ref(), &reach).await)
     }
 
     async fn set_worker_offline(
         &self,
         request: Request<api::SetWorkerOfflineRequest>,
     ) -> Result<Response<api::SetWorkerOfflineResponse>, Status> {
-        answer(self.handle_set_offline(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_set_offline(request.get_ref(), &reach).await)
     }
 
     async fn cancel_worker_offline(
         &self,
         request: Request<api::CancelWorkerOfflineRequest>,
     ) -> Result<Response<api::CancelWorkerOfflineResponse>, Status> {
-        answer(self.handle_cancel_offline(request.get_ref()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_cancel_offline(request.get_ref(), &reach).await)
     }
 
     type WatchWorkersStream = Answers<api::WatchWorkersResponse>;
@@ -257,14 +300,16 @@ impl WorkerService for FarmServer {
         &self,
         request: Request<api::WatchWorkersRequest>,
     ) -> Result<Response<Self::WatchWorkersStream>, Status> {
-        answer(self.open_watch_workers(request.into_inner()))
+        let reach = reach(&request)?;
+        answer(self.open_watch_workers(request.into_inner(), reach))
     }
 
     async fn get_worker_stats(
         &self,
-        _: Request<api::GetWorkerStatsRequest>,
+        request: Request<api::GetWorkerStatsRequest>,
     ) -> Result<Response<api::GetWorkerStatsResponse>, Status> {
-        answer(self.handle_worker_stats().await)
+        let reach = reach(&request)?;
+        answer(self.handle_worker_stats(&reach).await)
     }
 
     type SessionStream = Answers<api::SessionResponse>;
@@ -273,6 +318,7 @@ impl WorkerService for FarmServer {
         &self,
         request: Request<Streaming<api::SessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        Ok(Response::new(self.open_session(request.into_inner())))
+        let reach = reach(&request)?;
+        Ok(Response::new(self.open_session(request.into_inner(), reach)))
     }
 }

@@ -8,7 +8,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{VolumeServer, answer, fields};
-use crate::error::Failure;
+use crate::auth::rights::Right;
+use crate::error::{Category, Failure};
 use crate::fields::Fields;
 use crate::volume::convert_operation as convert;
 use crate::volume::exports::OpenExport;
@@ -24,7 +25,7 @@ impl VolumeServer {
         &self,
         request: Request<api::OpenExportRequest>,
     ) -> Result<api::OpenExportResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
         fields.text("snapshot", &request.snapshot, MAX_NAME_BYTES);
@@ -40,7 +41,9 @@ impl VolumeServer {
             exclusive: request.exclusive,
             ttl,
         };
-        let export = self.catalog.open_export(&user, what).await?;
+        let right = if what.read_only || what.snapshot.is_some() { Right::Read } else { Right::Write };
+        self.require(&asker, right, &what.volume).await?;
+        let export = self.catalog.open_export(&asker.user, what).await?;
         Ok(api::OpenExportResponse { export: Some(convert::export(export)) })
     }
 
@@ -48,19 +51,25 @@ impl VolumeServer {
         &self,
         request: &Request<api::KeepExportAliveRequest>,
     ) -> Result<api::KeepExportAliveResponse, Failure> {
-        let user = self.user(request, &request.get_ref().user)?;
+        let asker = self.asker(request, &request.get_ref().user)?;
         let uuid = export_uuid(&request.get_ref().uuid)?;
-        let export = self.catalog.keep_export_alive(&user, uuid).await?;
+        self.require_export(&asker, uuid).await?;
+        let export = self.catalog.keep_export_alive(&asker.user, uuid).await?;
         Ok(api::KeepExportAliveResponse { export: Some(convert::export(export)) })
     }
 
-    fn handle_close_export(
+    async fn handle_close_export(
         &self,
         request: &Request<api::CloseExportRequest>,
     ) -> Result<api::CloseExportResponse, Failure> {
-        let user = self.user(request, &request.get_ref().user)?;
+        let asker = self.asker(request, &request.get_ref().user)?;
         let uuid = export_uuid(&request.get_ref().uuid)?;
-        self.catalog.close_export(&user, uuid)?;
+        match self.require_export(&asker, uuid).await {
+            // As for one that is not there.
+            Err(refused) if refused.category() == Category::NotFound => {}
+            Err(refused) => return Err(refused),
+            Ok(()) => self.catalog.close_export(&asker.user, uuid)?,
+        }
         Ok(api::CloseExportResponse {})
     }
 
@@ -68,9 +77,13 @@ impl VolumeServer {
         &self,
         request: Request<api::ListExportsRequest>,
     ) -> Result<api::ListExportsResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let volume = fields::optional_which("volume", request.into_inner().volume)?;
-        let exports = self.catalog.list_exports(&user, volume.as_ref()).await?;
+        if let Some(volume) = &volume {
+            self.require(&asker, Right::Read, volume).await?;
+        }
+        let mut exports = self.catalog.list_exports(&asker.user, volume.as_ref()).await?;
+        exports.retain(|export| asker.reach.is_everything() || asker.reach.has(Right::Read, &export.path));
         Ok(api::ListExportsResponse { exports: exports.into_iter().map(convert::export).collect() })
     }
 }
@@ -102,7 +115,7 @@ impl ExportService for VolumeServer {
         &self,
         request: Request<api::CloseExportRequest>,
     ) -> Result<Response<api::CloseExportResponse>, Status> {
-        answer(self.handle_close_export(&request))
+        answer(self.handle_close_export(&request).await)
     }
 
     async fn list_exports(

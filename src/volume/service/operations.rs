@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{VolumeServer, answer, fields};
-use crate::error::Failure;
+use crate::auth::rights::Right;
+use crate::error::{Category, Failure};
 use crate::fields::Fields;
 use crate::volume::convert_operation as convert;
 use crate::volume::error::Error;
@@ -30,11 +31,18 @@ type Watch = BoxStream<'static, Result<api::WatchOperationResponse, Status>>;
 
 impl VolumeServer {
     /// On whose behalf a request about one operation is made, and which.
-    fn operation_asked<T>(&self, request: &Request<T>, user: &str, uuid: &str) -> Result<(User, Uuid), Failure> {
-        let user = self.user(request, user)?;
+    async fn operation_asked<T>(
+        &self,
+        request: &Request<T>,
+        user: &str,
+        uuid: &str,
+        right: Right,
+    ) -> Result<(User, Uuid), Failure> {
+        let asker = self.asker(request, user)?;
         let shown = &uuid[..uuid.floor_char_boundary(MAX_FILTER_BYTES)];
         let uuid = operation_uuid(uuid)?.ok_or_else(|| Error::NotFound(format!("operation {shown:?}")))?;
-        Ok((user, uuid))
+        self.require_operation(&asker, right, uuid).await?;
+        Ok((asker.user, uuid))
     }
 
     async fn tell<T>(
@@ -44,7 +52,7 @@ impl VolumeServer {
         uuid: &str,
         say: Say,
     ) -> Result<Option<api::Operation>, Failure> {
-        let (user, uuid) = self.operation_asked(request, user, uuid)?;
+        let (user, uuid) = self.operation_asked(request, user, uuid, Right::Write).await?;
         Ok(Some(convert::operation(self.catalog.tell_operation(&user, uuid, say).await?)))
     }
 
@@ -52,14 +60,14 @@ impl VolumeServer {
         &self,
         request: Request<api::ListOperationsRequest>,
     ) -> Result<api::ListOperationsResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
         let start = fields.operation_start(&request);
-        let filter = fields.operation_filter(&request);
+        let filter = OperationFilter { reach: asker.reach, ..fields.operation_filter(&request) };
         fields.check()?;
         let limit = Fields::volume_page_size(request.page_size);
-        let page = self.catalog.list_operations(&user, &filter, start, limit).await?;
+        let page = self.catalog.list_operations(&asker.user, &filter, start, limit).await?;
         let token = |(create_us, uuid): (u64, Uuid)| fields::page_token(&format!("{create_us} {uuid}"));
         Ok(api::ListOperationsResponse {
             operations: page.operations.into_iter().map(convert::operation).collect(),
@@ -73,7 +81,7 @@ impl VolumeServer {
         request: &Request<api::WaitOperationRequest>,
     ) -> Result<api::WaitOperationResponse, Failure> {
         let asked = request.get_ref();
-        let (user, uuid) = self.operation_asked(request, &asked.user, &asked.uuid)?;
+        let (user, uuid) = self.operation_asked(request, &asked.user, &asked.uuid, Right::Read).await?;
         let mut fields = Fields::default();
         let timeout = fields.duration("timeout", asked.timeout, WAIT).unwrap_or(WAIT.1);
         fields.check()?;
@@ -83,7 +91,7 @@ impl VolumeServer {
 
     async fn open_watch_operation(&self, request: &Request<api::WatchOperationRequest>) -> Result<Watch, Failure> {
         let asked = request.get_ref();
-        let (user, uuid) = self.operation_asked(request, &asked.user, &asked.uuid)?;
+        let (user, uuid) = self.operation_asked(request, &asked.user, &asked.uuid, Right::Read).await?;
         let permit = self.watcher()?;
         let steps = self.catalog.watch_operation(&user, uuid).await?;
         let answers = steps.map(move |step| {
@@ -134,6 +142,7 @@ impl Fields {
             source: self.filter_text("source", &request.source),
             owner: self.filter_text("owner", &request.owner),
             uuid: self.uuid("uuid", &request.uuid).map(Uuid::from_bytes),
+            ..OperationFilter::default()
         }
     }
 
@@ -151,7 +160,7 @@ impl OperationService for VolumeServer {
     ) -> Result<Response<api::GetOperationResponse>, Status> {
         let get = async {
             let asked = request.get_ref();
-            let (user, uuid) = self.operation_asked(&request, &asked.user, &asked.uuid)?;
+            let (user, uuid) = self.operation_asked(&request, &asked.user, &asked.uuid, Right::Read).await?;
             let shown = self.catalog.get_operation(&user, uuid).await?;
             Ok::<_, Failure>(api::GetOperationResponse { operation: Some(convert::operation(shown)) })
         };
@@ -223,9 +232,14 @@ impl OperationService for VolumeServer {
     ) -> Result<Response<api::DeleteOperationResponse>, Status> {
         let delete = async {
             let asked = request.get_ref();
-            let user = self.user(&request, &asked.user)?;
+            let asker = self.asker(&request, &asked.user)?;
             if let Some(uuid) = operation_uuid(&asked.uuid)? {
-                self.catalog.delete_operation(&user, uuid).await?;
+                match self.require_operation(&asker, Right::Write, uuid).await {
+                    // As for one that is not there.
+                    Err(refused) if refused.category() == Category::NotFound => {}
+                    Err(refused) => return Err(refused),
+                    Ok(()) => self.catalog.delete_operation(&asker.user, uuid).await?,
+                }
             }
             Ok::<_, Failure>(api::DeleteOperationResponse {})
         };

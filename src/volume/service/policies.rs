@@ -6,6 +6,7 @@ use steward_proto::volume::v1::policy_service_server::PolicyService;
 use tonic::{Request, Response, Status};
 
 use super::{VolumeServer, answer, fields};
+use crate::auth::rights::Right;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::volume::convert::when;
@@ -22,11 +23,12 @@ impl VolumeServer {
         &self,
         request: Request<api::SetSnapshotPolicyRequest>,
     ) -> Result<api::SetSnapshotPolicyResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let mut fields = Fields::default();
         let what = fields.policy(request.into_inner().policy.unwrap_or_default());
         fields.check()?;
-        let record = self.catalog.set_policy(&user, &what).await?;
+        asker.require_all(Right::Admin)?;
+        let record = self.catalog.set_policy(&asker.user, &what).await?;
         Ok(api::SetSnapshotPolicyResponse { policy: Some(policy(record)) })
     }
 
@@ -34,7 +36,7 @@ impl VolumeServer {
         &self,
         request: Request<api::GetSnapshotPolicyRequest>,
     ) -> Result<api::GetSnapshotPolicyResponse, Failure> {
-        self.user(&request, &request.get_ref().user)?;
+        self.asker(&request, &request.get_ref().user)?.require_all(Right::Read)?;
         let name = policy_name(request.into_inner().name)?;
         let record = self.catalog.get_policy(&name).await?;
         Ok(api::GetSnapshotPolicyResponse { policy: Some(policy(record)) })
@@ -44,7 +46,7 @@ impl VolumeServer {
         &self,
         request: Request<api::ListSnapshotPoliciesRequest>,
     ) -> Result<api::ListSnapshotPoliciesResponse, Failure> {
-        self.user(&request, &request.get_ref().user)?;
+        self.asker(&request, &request.get_ref().user)?.require_all(Right::Read)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
         let after = fields.volume_page_token(&request.page_token);
@@ -64,30 +66,36 @@ impl VolumeServer {
         &self,
         request: Request<api::DeleteSnapshotPolicyRequest>,
     ) -> Result<api::DeleteSnapshotPolicyResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let name = policy_name(request.into_inner().name)?;
-        self.catalog.delete_policy(&user, &name).await?;
+        asker.require_all(Right::Admin)?;
+        self.catalog.delete_policy(&asker.user, &name).await?;
         Ok(api::DeleteSnapshotPolicyResponse {})
     }
 
     async fn handle_set_quota(&self, request: Request<api::SetQuotaRequest>) -> Result<api::SetQuotaResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let asked = request.into_inner().quota.unwrap_or_default();
         fields::user_name("quota.user", &asked.user)?;
         let wanted =
             Quota { max_bytes: asked.max_bytes, max_volumes: asked.max_volumes, max_snapshots: asked.max_snapshots };
-        let record = self.catalog.set_quota(&user, &asked.user, wanted).await?;
+        asker.require_all(Right::Admin)?;
+        let record = self.catalog.set_quota(&asker.user, &asked.user, wanted).await?;
         Ok(api::SetQuotaResponse { quota: Some(quota(&record)) })
     }
 
     async fn handle_usage(&self, request: Request<api::GetUsageRequest>) -> Result<api::GetUsageResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let of_user = request.into_inner().of_user;
         if !of_user.is_empty() {
             fields::user_name("of_user", &of_user)?;
         }
         let of_user = (!of_user.is_empty()).then_some(of_user.as_str());
-        let (usages, free_bytes) = self.catalog.usage(&user, of_user).await?;
+        // What somebody has is told to whoever acts as that.
+        if asker.user.is_root() || of_user.is_some_and(|of_user| of_user != asker.user.0) {
+            asker.require_all(Right::Read)?;
+        }
+        let (usages, free_bytes) = self.catalog.usage(&asker.user, of_user).await?;
         Ok(api::GetUsageResponse { usages: usages.into_iter().map(usage).collect(), free_bytes })
     }
 }

@@ -6,16 +6,18 @@ use steward_proto::volume::v1 as api;
 use steward_proto::volume::v1::snapshot_service_server::SnapshotService;
 use tonic::{Request, Response, Status};
 
+use super::rights::Asker;
 use super::{VolumeServer, answer, fields, watch};
-use crate::error::Failure;
+use crate::auth::rights::Right;
+use crate::error::{Category, Failure};
 use crate::fields::Fields;
 use crate::volume::clone::{CloneVolume, Source};
 use crate::volume::convert;
 use crate::volume::convert_operation;
 use crate::volume::convert_snapshot;
 use crate::volume::driver::DiffExtent;
+use crate::volume::error::Error;
 use crate::volume::lookup::WithSpace;
-use crate::volume::namespace::User;
 use crate::volume::path::MAX_NAME_BYTES;
 use crate::volume::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
 use crate::volume::snapshot_delete::{Children, SnapshotChange};
@@ -33,96 +35,106 @@ impl SnapshotService for VolumeServer {
         &self,
         request: Request<api::CreateSnapshotRequest>,
     ) -> Result<Response<api::CreateSnapshotResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_create(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_create(asker, request.into_inner()).await)
     }
 
     async fn create_group_snapshot(
         &self,
         request: Request<api::CreateGroupSnapshotRequest>,
     ) -> Result<Response<api::CreateGroupSnapshotResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_create_group(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_create_group(asker, request.into_inner()).await)
     }
 
     async fn get_snapshot(
         &self,
         request: Request<api::GetSnapshotRequest>,
     ) -> Result<Response<api::GetSnapshotResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_get(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_get(asker, request.into_inner()).await)
     }
 
     async fn list_snapshots(
         &self,
         request: Request<api::ListSnapshotsRequest>,
     ) -> Result<Response<api::ListSnapshotsResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_list(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_list(asker, request.into_inner()).await)
     }
 
     async fn list_children(
         &self,
         request: Request<api::ListChildrenRequest>,
     ) -> Result<Response<api::ListChildrenResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_children(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_children(asker, request.into_inner()).await)
     }
 
     async fn delete_snapshot(
         &self,
         request: Request<api::DeleteSnapshotRequest>,
     ) -> Result<Response<api::DeleteSnapshotResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_delete(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_delete(asker, request.into_inner()).await)
     }
 
     async fn cancel_snapshot(
         &self,
         request: Request<api::CancelSnapshotRequest>,
     ) -> Result<Response<api::CancelSnapshotResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let which = fields::which_snapshot("snapshot", request.into_inner().snapshot).map_err(Failure::from)?;
-        answer(self.catalog.cancel_snapshot(&user, &which).await.map(|()| api::CancelSnapshotResponse {}))
+        match self.require_snapshot(&asker, Right::Write, &which).await {
+            // What is not there cannot be cancelled, and that is what is said of it.
+            Err(refused) if refused.category() == Category::NotFound => {
+                answer(Err(Error::NotCancellable(which.to_string())))
+            }
+            Err(refused) => answer(Err(refused)),
+            Ok(()) => {
+                let cancelled = self.catalog.cancel_snapshot(&asker.user, &which).await;
+                answer(cancelled.map(|()| api::CancelSnapshotResponse {}))
+            }
+        }
     }
 
     async fn update_snapshot(
         &self,
         request: Request<api::UpdateSnapshotRequest>,
     ) -> Result<Response<api::UpdateSnapshotResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_update(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_update(asker, request.into_inner()).await)
     }
 
     async fn clone_snapshot(
         &self,
         request: Request<api::CloneSnapshotRequest>,
     ) -> Result<Response<api::CloneSnapshotResponse>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_clone(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_clone(asker, request.into_inner()).await)
     }
 
     async fn diff_snapshots(
         &self,
         request: Request<api::DiffSnapshotsRequest>,
     ) -> Result<Response<Self::DiffSnapshotsStream>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(self.handle_diff(user, request.into_inner()).await)
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(self.handle_diff(asker, request.into_inner()).await)
     }
 
     async fn watch_snapshots(
         &self,
         request: Request<api::WatchSnapshotsRequest>,
     ) -> Result<Response<Self::WatchSnapshotsStream>, Status> {
-        let user = self.user(&request, &request.get_ref().user)?;
-        answer(watch::snapshots(self, user, request.into_inner().revision))
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(watch::snapshots(self, asker, request.into_inner().revision))
     }
 }
 
 impl VolumeServer {
     async fn handle_create(
         &self,
-        user: User,
+        asker: Asker,
         request: api::CreateSnapshotRequest,
     ) -> Result<api::CreateSnapshotResponse, Failure> {
         let volume = fields::which("volume", request.volume)?;
@@ -138,7 +150,9 @@ impl VolumeServer {
             protected: request.protected,
             ..CreateSnapshot::default()
         };
-        let MadeSnapshots { snapshots, created, pause, .. } = self.catalog.create_snapshot(&user, volume, what).await?;
+        self.require(&asker, Right::Write, &volume).await?;
+        let MadeSnapshots { snapshots, created, pause, .. } =
+            self.catalog.create_snapshot(&asker.user, volume, what).await?;
         Ok(api::CreateSnapshotResponse {
             snapshot: snapshots.into_iter().next().map(convert_snapshot::snapshot),
             created,
@@ -148,7 +162,7 @@ impl VolumeServer {
 
     async fn handle_create_group(
         &self,
-        user: User,
+        asker: Asker,
         request: api::CreateGroupSnapshotRequest,
     ) -> Result<api::CreateGroupSnapshotResponse, Failure> {
         let mut read = Fields::default();
@@ -161,9 +175,12 @@ impl VolumeServer {
         read.check()?;
         let volumes = request.volumes.into_iter().map(|name| fields::which("volumes", Some(name)));
         let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
+        for volume in &volumes {
+            self.require(&asker, Right::Write, volume).await?;
+        }
         let what = CreateSnapshot { name: request.name, labels: request.labels, ttl, ..CreateSnapshot::default() };
         let MadeSnapshots { snapshots, group, pause, .. } =
-            self.catalog.create_group_snapshot(&user, volumes, what).await?;
+            self.catalog.create_group_snapshot(&asker.user, volumes, what).await?;
         Ok(api::CreateGroupSnapshotResponse {
             group,
             snapshots: snapshots.into_iter().map(convert_snapshot::snapshot).collect(),
@@ -173,11 +190,12 @@ impl VolumeServer {
 
     async fn handle_get(
         &self,
-        user: User,
+        asker: Asker,
         request: api::GetSnapshotRequest,
     ) -> Result<api::GetSnapshotResponse, Failure> {
         let which = fields::which_snapshot("snapshot", request.snapshot)?;
-        let mut shown = self.catalog.get_snapshot(&user, &which).await?;
+        self.require_snapshot(&asker, Right::Read, &which).await?;
+        let mut shown = self.catalog.get_snapshot(&asker.user, &which).await?;
         if request.with_usage {
             shown.unique_bytes = Some(self.catalog.snapshot_space(&shown.record).await?);
         }
@@ -186,7 +204,7 @@ impl VolumeServer {
 
     async fn handle_list(
         &self,
-        user: User,
+        asker: Asker,
         request: api::ListSnapshotsRequest,
     ) -> Result<api::ListSnapshotsResponse, Failure> {
         let mut read = Fields::default();
@@ -198,6 +216,7 @@ impl VolumeServer {
             is_deleting: states(&mut read, &request.states),
             group: some(request.group),
             with_hidden: request.with_hidden,
+            reach: asker.reach,
         };
         let begin = read.volume_page_token(&request.page_token).and_then(|token| token.parse().ok());
         let page_size = Fields::volume_page_size(request.page_size);
@@ -206,7 +225,7 @@ impl VolumeServer {
         if none_matches(&request.states) {
             return Ok(api::ListSnapshotsResponse::default());
         }
-        let (mut page, total) = self.catalog.list_snapshots(&user, &filter, skip, page_size).await?;
+        let (mut page, total) = self.catalog.list_snapshots(&asker.user, &filter, skip, page_size).await?;
         if request.with_usage {
             for shown in &mut page {
                 shown.unique_bytes = Some(self.catalog.snapshot_space(&shown.record).await?);
@@ -223,29 +242,34 @@ impl VolumeServer {
 
     async fn handle_children(
         &self,
-        user: User,
+        asker: Asker,
         request: api::ListChildrenRequest,
     ) -> Result<api::ListChildrenResponse, Failure> {
         let records = if request.snapshot.is_some() {
             let which = fields::which_snapshot("snapshot", request.snapshot)?;
-            let snapshot = self.catalog.get_snapshot(&user, &which).await?.record;
+            self.require_snapshot(&asker, Right::Read, &which).await?;
+            let snapshot = self.catalog.get_snapshot(&asker.user, &which).await?.record;
             let uuid = crate::volume::operation::uuid_of(&snapshot.uuid)?;
             self.catalog.children_of_snapshot(uuid, MAX_CHILDREN).await?
         } else {
             let volume = fields::which("volume", request.volume)?;
-            let volume = self.catalog.get_volume(&user, &volume, WithSpace::No).await?;
+            self.require(&asker, Right::Read, &volume).await?;
+            let volume = self.catalog.get_volume(&asker.user, &volume, WithSpace::No).await?;
             self.catalog.children_of_volume(volume.record.id, MAX_CHILDREN).await?
         };
         let mut volumes = Vec::new();
         for record in records {
-            volumes.push(convert::volume(self.catalog.show_volume(record.id).await?));
+            let shown = self.catalog.show_volume(record.id).await?;
+            if asker.reach.sees(&shown.record, &shown.path) {
+                volumes.push(convert::volume(shown));
+            }
         }
         Ok(api::ListChildrenResponse { volumes })
     }
 
     async fn handle_delete(
         &self,
-        user: User,
+        asker: Asker,
         request: api::DeleteSnapshotRequest,
     ) -> Result<api::DeleteSnapshotResponse, Failure> {
         let which = fields::which_snapshot("snapshot", request.snapshot)?;
@@ -256,14 +280,15 @@ impl VolumeServer {
             api::ChildPolicy::Flatten => Children::Flatten,
         };
         read.check()?;
-        let operation = self.catalog.delete_snapshot(&user, &which, children).await?;
+        self.require_snapshot(&asker, Right::Write, &which).await?;
+        let operation = self.catalog.delete_snapshot(&asker.user, &which, children).await?;
         let operation = self.catalog.show_operation(operation).await?;
         Ok(api::DeleteSnapshotResponse { operation: Some(convert_operation::operation(operation)) })
     }
 
     async fn handle_update(
         &self,
-        user: User,
+        asker: Asker,
         request: api::UpdateSnapshotRequest,
     ) -> Result<api::UpdateSnapshotResponse, Failure> {
         let which = fields::which_snapshot("snapshot", request.snapshot)?;
@@ -278,13 +303,14 @@ impl VolumeServer {
             labels: request.set_labels.then_some(request.labels),
         };
         read.check()?;
-        let shown = self.catalog.update_snapshot(&user, &which, &change).await?;
+        self.require_snapshot(&asker, Right::Write, &which).await?;
+        let shown = self.catalog.update_snapshot(&asker.user, &which, &change).await?;
         Ok(api::UpdateSnapshotResponse { snapshot: Some(convert_snapshot::snapshot(shown)) })
     }
 
     async fn handle_clone(
         &self,
-        user: User,
+        asker: Asker,
         request: api::CloneSnapshotRequest,
     ) -> Result<api::CloneSnapshotResponse, Failure> {
         use api::clone_snapshot_request::Source as Named;
@@ -305,7 +331,13 @@ impl VolumeServer {
             labels: request.labels,
             size_bytes: request.size_bytes,
         };
-        let made = self.catalog.clone_volume(&user, source, what).await?;
+        match &source {
+            Source::Snapshot(which) => self.require_snapshot(&asker, Right::Read, which).await?,
+            // A snapshot is made of it.
+            Source::Volume(which) => self.require(&asker, Right::Write, which).await?,
+        }
+        asker.require_at(Right::Write, &what.destination)?;
+        let made = self.catalog.clone_volume(&asker.user, source, what).await?;
         let operation = self.catalog.show_operation(made.operation).await?;
         Ok(api::CloneSnapshotResponse {
             operation: Some(convert_operation::operation(operation)),
@@ -318,7 +350,7 @@ impl VolumeServer {
 impl VolumeServer {
     async fn handle_diff(
         &self,
-        user: User,
+        asker: Asker,
         request: api::DiffSnapshotsRequest,
     ) -> Result<BoxStream<'static, Result<api::DiffSnapshotsResponse, Status>>, Failure> {
         let which = fields::which_snapshot("snapshot", request.snapshot)?;
@@ -326,7 +358,8 @@ impl VolumeServer {
         read.text("base", &request.base, MAX_NAME_BYTES);
         read.check()?;
         let base = some(request.base);
-        let diff = self.catalog.diff(&user, &which, base.as_deref(), request.offset).await?;
+        self.require_snapshot(&asker, Right::Read, &which).await?;
+        let diff = self.catalog.diff(&asker.user, &which, base.as_deref(), request.offset).await?;
         // The first answer says how long the snapshot is, also where nothing differs.
         Ok(stream::unfold((diff, true), |(mut diff, is_first)| async move {
             let batch = match diff.next().await {

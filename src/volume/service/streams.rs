@@ -6,7 +6,9 @@ use steward_proto::volume::v1::read_volume_response::Part as ReadPart;
 use steward_proto::volume::v1::write_volume_request::Part as WritePart;
 use tonic::{Request, Status, Streaming};
 
-use super::{VolumeServer, fields, signed_in};
+use super::rights::grants;
+use super::{VolumeServer, fields};
+use crate::auth::rights::Right;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::volume::convert_operation as convert;
@@ -26,7 +28,7 @@ pub(super) async fn read_volume(
     server: &VolumeServer,
     request: Request<api::ReadVolumeRequest>,
 ) -> Result<Answers<api::ReadVolumeResponse>, Failure> {
-    let user = server.user(&request, &request.get_ref().user)?;
+    let asker = server.asker(&request, &request.get_ref().user)?;
     let request = request.into_inner();
     let mut checked = Fields::default();
     checked.text("snapshot", &request.snapshot, MAX_NAME_BYTES);
@@ -37,7 +39,8 @@ pub(super) async fn read_volume(
         offset: request.offset,
         length: request.length,
     };
-    let reading = server.catalog.read_volume(&user, what, PEER).await?;
+    server.require(&asker, Right::Read, &what.volume).await?;
+    let reading = server.catalog.read_volume(&asker.user, what, PEER).await?;
     let start = api::ReadStart { size_bytes: reading.size, data_bytes: reading.data_bytes };
     let first = stream::once(std::future::ready(Ok(read_part(ReadPart::Start(start)))));
     Ok(first.chain(stream::unfold(Some(reading), next_part)).boxed())
@@ -67,16 +70,17 @@ pub(super) async fn write_volume(
     server: &VolumeServer,
     request: Request<Streaming<api::WriteVolumeRequest>>,
 ) -> Result<api::WriteVolumeResponse, Status> {
-    let signed_in = signed_in(&request);
+    let grants = grants(&request).map_err(Status::from)?;
     let mut parts = request.into_inner();
     let first = parts.message().await?.and_then(|message| message.part);
     let refuse = |error: Error| Status::from(Failure::from(error));
     let Some(WritePart::Start(start)) = first else {
         return Err(refuse(out_of_place("start", "has to come first")));
     };
-    let user = server.acting(signed_in, &start.user).map_err(Status::from)?;
+    let asker = server.acting(grants, &start.user).map_err(Status::from)?;
     let volume = fields::which("start.volume", start.volume).map_err(refuse)?;
-    let mut writing = server.catalog.write_volume(&user, &volume, PEER).await.map_err(refuse)?;
+    server.require(&asker, Right::Write, &volume).await.map_err(Status::from)?;
+    let mut writing = server.catalog.write_volume(&asker.user, &volume, PEER).await.map_err(refuse)?;
     loop {
         let message = tokio::select! {
             () = server.catalog.shutdown.cancelled() => return Err(refuse(Error::ShuttingDown)),
@@ -104,11 +108,16 @@ pub(super) async fn scrub_volumes(
     server: &VolumeServer,
     request: Request<api::ScrubVolumesRequest>,
 ) -> Result<Answers<api::ScrubVolumesResponse>, Failure> {
-    let user = server.user(&request, &request.get_ref().user)?;
+    let asker = server.asker(&request, &request.get_ref().user)?;
     let request = request.into_inner();
     let which = fields::optional_which("volume", request.volume)?;
+    let right = if request.repair { Right::Write } else { Right::Read };
+    match &which {
+        Some(which) => server.require(&asker, right, which).await?,
+        None => asker.require_all(right)?,
+    }
     let repair = if request.repair { Repair::Yes } else { Repair::No };
-    let steps = server.catalog.scrub(&user, which.as_ref(), repair).await?;
+    let steps = server.catalog.scrub(&asker.user, which.as_ref(), repair).await?;
     let steps = stream::unfold(steps, |mut steps| async move { Some((steps.recv().await?, steps)) });
     Ok(steps.map(|step| step.map(convert::scrub_step).map_err(|error| Failure::from(error).into())).boxed())
 }

@@ -8,6 +8,7 @@ use steward_proto::volume::v1::volume_service_server::VolumeService;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{VolumeServer, answer, fields, streams, watch};
+use crate::auth::rights::Right;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::volume::change::VolumeChange;
@@ -28,7 +29,7 @@ impl VolumeServer {
         &self,
         request: Request<api::CreateVolumeRequest>,
     ) -> Result<api::CreateVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
         fields.volume_labels("labels", &request.labels);
@@ -43,7 +44,8 @@ impl VolumeServer {
             labels: request.labels,
             checksums: request.checksums,
         };
-        let (volume, created) = self.catalog.create_volume(&user, what).await?;
+        asker.require_at(Right::Write, &what.path)?;
+        let (volume, created) = self.catalog.create_volume(&asker.user, what).await?;
         Ok(api::CreateVolumeResponse { volume: Some(convert::volume(volume)), created })
     }
 
@@ -51,11 +53,12 @@ impl VolumeServer {
         &self,
         request: Request<api::MakeDirectoryRequest>,
     ) -> Result<api::MakeDirectoryResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let path = fields::path("path", &request.path)?;
         let owner = named("owner", request.owner)?;
-        let (volume, created) = self.catalog.make_directory(&user, &path, owner.as_ref()).await?;
+        asker.require_at(Right::Write, &path)?;
+        let (volume, created) = self.catalog.make_directory(&asker.user, &path, owner.as_ref()).await?;
         Ok(api::MakeDirectoryResponse { volume: Some(convert::volume(volume)), created })
     }
 
@@ -63,10 +66,11 @@ impl VolumeServer {
         &self,
         request: Request<api::GetVolumeRequest>,
     ) -> Result<api::GetVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
-        let volume = self.catalog.get_volume(&user, &which, with_space(request.with_usage)).await?;
+        self.require(&asker, Right::Read, &which).await?;
+        let volume = self.catalog.get_volume(&asker.user, &which, with_space(request.with_usage)).await?;
         Ok(api::GetVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
@@ -74,7 +78,7 @@ impl VolumeServer {
         &self,
         request: Request<api::ListVolumesRequest>,
     ) -> Result<api::ListVolumesResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
         fields.volume_labels("labels", &request.labels);
@@ -85,11 +89,11 @@ impl VolumeServer {
         fields.check()?;
         let owner = named("owner", request.owner)?.map(|owner| owner.0);
         let directory = fields::optional_path("directory", &request.directory)?.unwrap_or_else(VolumePath::root);
-        let filter = VolumeFilter { labels: request.labels, owner, recursive: request.recursive };
+        let filter = VolumeFilter { labels: request.labels, owner, recursive: request.recursive, reach: asker.reach };
         let begin = after.map_or(Begin::Skip(request.skip), Begin::After);
         let limit = Fields::volume_page_size(request.page_size);
         let space = with_space(request.with_usage);
-        let page = self.catalog.list_volumes(&user, &directory, &filter, begin, limit, space).await?;
+        let page = self.catalog.list_volumes(&asker.user, &directory, &filter, begin, limit, space).await?;
         Ok(api::ListVolumesResponse {
             volumes: page.volumes.into_iter().map(convert::volume).collect(),
             next_page_token: page.next.map_or_else(String::new, |last| fields::page_token(&last)),
@@ -101,10 +105,11 @@ impl VolumeServer {
         &self,
         request: Request<api::ResizeVolumeRequest>,
     ) -> Result<api::ResizeVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
-        let volume = self.catalog.resize_volume(&user, &which, request.size_bytes).await?;
+        self.require(&asker, Right::Write, &which).await?;
+        let volume = self.catalog.resize_volume(&asker.user, &which, request.size_bytes).await?;
         Ok(api::ResizeVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
@@ -112,11 +117,13 @@ impl VolumeServer {
         &self,
         request: Request<api::RenameVolumeRequest>,
     ) -> Result<api::RenameVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
         let to = fields::path("new_path", &request.new_path)?;
-        let volume = self.catalog.rename_volume(&user, &which, &to).await?;
+        self.require(&asker, Right::Write, &which).await?;
+        asker.require_at(Right::Write, &to)?;
+        let volume = self.catalog.rename_volume(&asker.user, &which, &to).await?;
         Ok(api::RenameVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
@@ -124,14 +131,15 @@ impl VolumeServer {
         &self,
         request: Request<api::UpdateVolumeRequest>,
     ) -> Result<api::UpdateVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume.clone())?;
         let mut fields = Fields::default();
         let etag = fields.volume_etag(&request.etag);
         let change = fields.volume_change(request);
         fields.check()?;
-        let volume = self.catalog.update_volume(&user, &which, &change, etag).await?;
+        self.require(&asker, Right::Write, &which).await?;
+        let volume = self.catalog.update_volume(&asker.user, &which, &change, etag).await?;
         Ok(api::UpdateVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
@@ -139,9 +147,10 @@ impl VolumeServer {
         &self,
         request: Request<api::DeleteVolumeRequest>,
     ) -> Result<api::DeleteVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let which = fields::which("volume", request.into_inner().volume)?;
-        let volume = self.catalog.delete_volume(&user, &which).await?;
+        self.require(&asker, Right::Write, &which).await?;
+        let volume = self.catalog.delete_volume(&asker.user, &which).await?;
         Ok(api::DeleteVolumeResponse { volume: volume.map(convert::volume) })
     }
 
@@ -149,11 +158,15 @@ impl VolumeServer {
         &self,
         request: Request<api::RestoreVolumeRequest>,
     ) -> Result<api::RestoreVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
         let to = fields::optional_path("new_path", &request.new_path)?;
-        let volume = self.catalog.restore_volume(&user, &which, to.as_ref()).await?;
+        self.require_trashed(&asker, Right::Write, &which).await?;
+        if let Some(to) = &to {
+            asker.require_at(Right::Write, to)?;
+        }
+        let volume = self.catalog.restore_volume(&asker.user, &which, to.as_ref()).await?;
         Ok(api::RestoreVolumeResponse { volume: Some(convert::volume(volume)) })
     }
 
@@ -161,7 +174,7 @@ impl VolumeServer {
         &self,
         request: Request<api::PurgeTrashRequest>,
     ) -> Result<api::PurgeTrashResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let mut fields = Fields::default();
         let older_than = fields.duration("older_than", request.older_than, AGES);
@@ -170,10 +183,13 @@ impl VolumeServer {
         }
         fields.check()?;
         let purged = if request.volume.is_some() {
-            self.catalog.purge_volume(&user, &fields::which("volume", request.volume)?).await?;
+            let which = fields::which("volume", request.volume)?;
+            self.require_trashed(&asker, Right::Admin, &which).await?;
+            self.catalog.purge_volume(&asker.user, &which).await?;
             1
         } else {
-            self.catalog.purge_trash(&user, older_than.unwrap_or_default()).await?
+            asker.require_all(Right::Admin)?;
+            self.catalog.purge_trash(&asker.user, older_than.unwrap_or_default()).await?
         };
         Ok(api::PurgeTrashResponse { purged })
     }
@@ -182,10 +198,11 @@ impl VolumeServer {
         &self,
         request: Request<api::FlattenVolumeRequest>,
     ) -> Result<api::FlattenVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
-        let flattened = self.catalog.flatten(&user, &which, request.bytes_per_second).await?;
+        self.require(&asker, Right::Write, &which).await?;
+        let flattened = self.catalog.flatten(&asker.user, &which, request.bytes_per_second).await?;
         let volume = self.catalog.show_volume(flattened.volume.id).await?;
         Ok(api::FlattenVolumeResponse {
             operation: flattened.operation.map(convert_operation::operation),
@@ -197,7 +214,7 @@ impl VolumeServer {
         &self,
         request: Request<api::RollbackVolumeRequest>,
     ) -> Result<api::RollbackVolumeResponse, Failure> {
-        let user = self.user(&request, &request.get_ref().user)?;
+        let asker = self.asker(&request, &request.get_ref().user)?;
         let request = request.into_inner();
         let which = fields::which("volume", request.volume)?;
         let mut fields = Fields::default();
@@ -206,7 +223,8 @@ impl VolumeServer {
             fields.snapshot_name("keep_as", &request.keep_as);
         }
         fields.check()?;
-        let (operation, volume) = self.catalog.rollback(&user, which, request.snapshot, request.keep_as).await?;
+        self.require(&asker, Right::Write, &which).await?;
+        let (operation, volume) = self.catalog.rollback(&asker.user, which, request.snapshot, request.keep_as).await?;
         let volume = self.catalog.show_volume(volume.id).await?;
         let operation = self.catalog.show_operation(operation).await?;
         Ok(api::RollbackVolumeResponse {
@@ -373,7 +391,7 @@ impl VolumeService for VolumeServer {
         &self,
         request: Request<api::WatchVolumesRequest>,
     ) -> Result<Response<Self::WatchVolumesStream>, Status> {
-        self.user(&request, &request.get_ref().user)?;
-        answer(watch::volumes(self, request.get_ref().revision))
+        let asker = self.asker(&request, &request.get_ref().user)?;
+        answer(watch::volumes(self, asker, request.get_ref().revision))
     }
 }

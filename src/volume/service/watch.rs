@@ -6,6 +6,7 @@ use steward_proto::volume::v1 as api;
 use tonic::Status;
 
 use super::VolumeServer;
+use super::rights::Asker;
 use crate::error::Failure;
 use crate::store::Revision;
 use crate::volume::convert;
@@ -13,25 +14,28 @@ use crate::volume::convert_snapshot;
 use crate::volume::error::Error;
 use crate::volume::keys;
 use crate::volume::lookup::ShownVolume;
-use crate::volume::namespace::User;
 use crate::volume::snapshots::ShownSnapshot;
 use crate::volume::watch::{Step, Steps};
 
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
 /// The changes of volumes behind a revision; 0: begin with all as they are.
-pub(super) fn volumes(server: &VolumeServer, revision: u64) -> Result<Answers<api::WatchVolumesResponse>, Error> {
-    let steps = server.catalog.watch_volumes(begin(revision), server.watcher()?);
+pub(super) fn volumes(
+    server: &VolumeServer,
+    asker: Asker,
+    revision: u64,
+) -> Result<Answers<api::WatchVolumesResponse>, Error> {
+    let steps = server.catalog.watch_volumes(asker.reach, begin(revision), server.watcher()?);
     Ok(answers(steps, |step| api::WatchVolumesResponse { event: Some(volume_event(step)) }))
 }
 
 /// The changes of the snapshots of a user behind a revision; 0: begin with all as they are.
 pub(super) fn snapshots(
     server: &VolumeServer,
-    user: User,
+    asker: Asker,
     revision: u64,
 ) -> Result<Answers<api::WatchSnapshotsResponse>, Error> {
-    let steps = server.catalog.watch_snapshots(user, begin(revision), server.watcher()?);
+    let steps = server.catalog.watch_snapshots(asker.user, asker.reach, begin(revision), server.watcher()?);
     Ok(answers(steps, |step| api::WatchSnapshotsResponse { event: Some(snapshot_event(step)) }))
 }
 

@@ -107,6 +107,14 @@ impl Session {
         let uuid = fields.task_uuid(&line.task_id);
         let level = fields.level(line.log_level);
         fields.check()?;
+        if !self.reach.is_everything() {
+            // One that is not the worker's is told no more of than one that is not there.
+            match self.farm.get_task(uuid).await {
+                Ok((_, task)) if self.reach.is_worker(&task.worker_name) => {}
+                Ok(_) | Err(Error::TaskNotFound(_)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
         match self.farm.log_task(uuid, level, line.log_message).await {
             // Retention may have removed the task: its line is of no use any more.
             Ok(_) | Err(Error::TaskNotFound(_)) => Ok(()),

@@ -1,0 +1,134 @@
+//! Two tenants on one farm: each has a library and a worker, and knows of nothing else.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use steward_proto::transcode::v1::claim_task_response::Result as Claim;
+use steward_proto::transcode::v1::{
+    CreateLogRequest, GetTaskRequest, GetTaskStatsRequest, GetVideoRequest, HeartbeatRequest, ListLogsRequest,
+    ListTasksRequest, ListVideosRequest, ListWorkersRequest, LogLevel, RegisterVideosRequest, RetryTaskRequest,
+    SetWorkerOfflineRequest, TaskStatus,
+};
+use tonic::{Code, Request};
+
+use crate::common::server::{Server, Setup};
+use crate::common::temporary;
+use crate::vocabulary::farm::waiting;
+use crate::vocabulary::native::{Native, claim, cpu, good, refusal, report};
+
+const TABLE: &str = r"
+admin * / admin
+alice transcode library/films read,write
+bob transcode library/clips read,write
+w1 transcode worker/w1 read,write
+w2 transcode worker/w2 read,write
+";
+
+/// A server with a video of each tenant. The password of everybody is the name.
+async fn start() -> Server {
+    let home = temporary::directory();
+    let line = |user: &str| {
+        let hash = bcrypt::hash_with_result(user, 4).expect("a password can be hashed");
+        format!("{user}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
+    };
+    let file = home.path().join("htpasswd");
+    std::fs::write(&file, ["admin", "alice", "bob", "w1", "w2"].map(line).concat()).expect("a file can be written");
+    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
+    Setup::default().config(&config).start_in(home).await
+}
+
+/// A request of a user who signs in.
+fn by<T>(user: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
+    request.metadata_mut().insert("authorization", value.parse().expect("a header"));
+    request
+}
+
+fn videos(path: &str) -> RegisterVideosRequest {
+    RegisterVideosRequest { videos: vec![waiting(path)] }
+}
+
+fn denied() -> (Code, String) {
+    (Code::PermissionDenied, "PERMISSION_DENIED".to_owned())
+}
+
+fn missing(what: &str) -> (Code, String) {
+    (Code::NotFound, format!("{what}_NOT_FOUND"))
+}
+
+#[tokio::test]
+async fn each_tenant_sees_its_library_and_each_worker_is_itself() {
+    let server = start().await;
+    let native = Native(server.channel());
+    let film = good(native.videos().register_videos(by("alice", videos("films/a.mp4"))).await).ids[0];
+    assert_eq!(refusal(native.videos().register_videos(by("bob", videos("films/b.mp4"))).await), denied());
+
+    let id = film;
+    good(native.videos().get_video(by("alice", GetVideoRequest { id })).await);
+    assert_eq!(refusal(native.videos().get_video(by("bob", GetVideoRequest { id })).await), missing("VIDEO"));
+    let listed = good(native.videos().list_videos(by("bob", ListVideosRequest::default())).await);
+    assert_eq!((listed.videos.len(), listed.total_size), (0, 0));
+
+    assert_eq!(refusal(native.workers().register_worker(by("w2", cpu("w1"))).await), denied());
+    let worker_id = good(native.workers().register_worker(by("w1", cpu("w1"))).await).worker_id;
+    let beat = HeartbeatRequest { worker_id, worker_name: "w1".to_owned() };
+    good(native.workers().heartbeat(by("w1", beat.clone())).await);
+    assert_eq!(refusal(native.workers().heartbeat(by("w2", beat)).await), missing("WORKER"));
+    assert_eq!(refusal(native.tasks().claim_task(by("w2", claim(worker_id))).await), missing("WORKER"));
+    let workers = good(native.workers().list_workers(by("w2", ListWorkersRequest::default())).await);
+    assert_eq!((workers.workers.len(), workers.total_size), (0, 0));
+
+    let claimed = good(native.tasks().claim_task(by("w1", claim(worker_id))).await).result;
+    let Some(Claim::Task(task)) = claimed else { panic!("there is work, and yet: {claimed:?}") };
+    let get = GetTaskRequest { task_id: task.task_id.clone() };
+    for user in ["alice", "w1"] {
+        good(native.tasks().get_task(by(user, get.clone())).await);
+    }
+    for user in ["bob", "w2"] {
+        assert_eq!(refusal(native.tasks().get_task(by(user, get.clone())).await), missing("TASK"), "{user}");
+    }
+    for (user, count) in [("alice", 1), ("bob", 0), ("admin", 1)] {
+        let tasks = good(native.tasks().list_tasks(by(user, ListTasksRequest::default())).await);
+        assert_eq!((tasks.tasks.len(), tasks.total_size), (count, i32::try_from(count).expect("few")), "{user}");
+    }
+    let running = report(&task, TaskStatus::Running, 5.0);
+    assert_eq!(refusal(native.tasks().update_task(by("w2", running.clone())).await), missing("TASK"));
+    good(native.tasks().update_task(by("w1", running)).await);
+    let retry = RetryTaskRequest { task_id: task.task_id.clone(), ..Default::default() };
+    assert_eq!(refusal(native.tasks().retry_task(by("w1", retry.clone())).await), denied());
+    assert_eq!(refusal(native.tasks().retry_task(by("bob", retry)).await), missing("TASK"));
+
+    let mut line = CreateLogRequest { task_id: task.task_id, log_message: "mine".to_owned(), ..Default::default() };
+    line.set_log_level(LogLevel::Info);
+    assert_eq!(refusal(native.logs().create_log(by("w2", line.clone())).await), missing("TASK"));
+    good(native.logs().create_log(by("w1", line)).await);
+    let logs = good(native.logs().list_logs(by("bob", ListLogsRequest::default())).await);
+    assert_eq!((logs.logs.len(), logs.total_size), (0, 0));
+    let logs = good(native.logs().list_logs(by("alice", ListLogsRequest::default())).await);
+    assert!(logs.logs.iter().any(|log| log.log_message == "mine"), "{logs:?}");
+    assert_eq!(refusal(native.tasks().get_task_stats(by("alice", GetTaskStatsRequest::default())).await), denied());
+
+    let go = SetWorkerOfflineRequest { worker_id, action: 1, ..Default::default() };
+    assert_eq!(refusal(native.workers().set_worker_offline(by("w2", go)).await), missing("WORKER"));
+    good(native.workers().set_worker_offline(by("w1", go)).await);
+}
+
+#[tokio::test]
+async fn the_older_api_answers_in_its_envelope() {
+    let server = start().await;
+    let ask = async |user: &str, method: &str, path: &str, body: &str| {
+        let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
+        let mut headers = vec![("Content-Type", "application/json")];
+        if !user.is_empty() {
+            headers.push(("Authorization", &value));
+        }
+        let answer = server.http().request(method, &format!("/api/v1{path}"), &headers, body.as_bytes()).await;
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        assert_eq!(json["code"].as_u64(), Some(u64::from(answer.status)), "{json}");
+        (answer.status, json["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let worker = |name: &str| format!(r#"{{"worker_name":"{name}","worker_type":0,"support_vr":0}}"#);
+    assert_eq!(ask("", "POST", "/workers", &worker("w1")).await, (401, "未授权".to_owned()));
+    assert_eq!(ask("w2", "POST", "/workers", &worker("w1")).await, (403, "没有权限".to_owned()));
+    assert_eq!(ask("w1", "POST", "/workers", &worker("w1")).await.0, 201);
+}
