@@ -238,12 +238,13 @@ impl Shared {
                 false
             }
         };
+        // First, so that who was answered finds its entry in a watch that begins then.
+        if let Ok(next) = self.files.next() {
+            self.next.send_if_modified(|known| std::mem::replace(known, next) != next);
+        }
         for answer in group.answers.drain(..) {
             // Whoever waits may have gone away.
             let _ = answer.send(is_written);
-        }
-        if let Ok(next) = self.files.next() {
-            self.next.send_if_modified(|known| std::mem::replace(known, next) != next);
         }
         if !self.waits_for_sync {
             self.unsynced.lock().is_dirty = true;

@@ -22,9 +22,13 @@ const WAITING: [&str; 6] = [
     "/steward.volume.v1.OperationService/WaitOperation",
 ];
 
-/// Methods that change something though to read is enough for them: who may read a volume may open it, and damage is
-/// put aside for everybody.
-const CHANGES: [&str; 5] = [
+/// Methods that change something though to read is enough for them, or they ask for what they need themselves: who may
+/// read a volume may open it, and damage is put aside for everybody.
+const CHANGES: [&str; 9] = [
+    "/steward.auth.v1.TokenService/CreateToken",
+    "/steward.auth.v1.TokenService/RevokeTokens",
+    "/steward.restic.v1.ObjectService/DeleteObject",
+    "/steward.restic.v1.ObjectService/Upload",
     "/steward.restic.v1.ObjectService/VerifyRepository",
     "/steward.volume.v1.ExportService/CloseExport",
     "/steward.volume.v1.ExportService/KeepExportAlive",
@@ -33,11 +37,12 @@ const CHANGES: [&str; 5] = [
 ];
 
 /// Methods that change nothing though to read is not enough for them.
-const READS: [&str; 4] = [
+const READS: [&str; 5] = [
     "/steward.artifact.v1.ArtifactService/GetUpload",
     "/steward.artifact.v1.ArtifactService/MissingBlobs",
     "/steward.lock.v1.LockService/ListAuditRecords",
-    "/steward.restic.v1.ObjectService/ListDeletedObjects",
+    "/steward.transcode.v1.VideoService/GetResult",
+    "/steward.transcode.v1.VideoService/ReadSource",
 ];
 
 /// Calls by which somebody only keeps what they have, every few seconds.
@@ -142,6 +147,8 @@ mod tests {
             ("/steward.lock.v1.LockService/Renew", Style::Heartbeat),
             ("/steward.lock.v1.LockService/Watch", Style::Read),
             ("/steward.restic.v1.ObjectService/Upload", Style::Change),
+            ("/steward.auth.v1.TokenService/CreateToken", Style::Change),
+            ("/steward.auth.v1.TokenService/ListTokens", Style::Read),
             ("/steward.transcode.v1.LibraryService/ScanLibrary", Style::Stream),
             ("/steward.volume.v1.ExportService/OpenExport", Style::Change),
             ("/steward.audit.v1.AuditService/ListEntries", Style::Read),

@@ -1,7 +1,7 @@
 //! The same through the service, as messages and directly.
 
 use futures::stream;
-use steward_gateway::{Direct, Pieces};
+use steward_gateway::{Chunks, Direct, Pieces};
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
@@ -71,11 +71,7 @@ async fn a_blob_goes_in_and_out_directly() {
     let world = World::new().await;
     let mut client = client(&world);
     let upload_id = start(&mut client, "").await.upload.unwrap().id;
-    let (sender, chunks) = tokio::sync::mpsc::channel(4);
-    for chunk in [&b"ab"[..], b"c"] {
-        sender.send(Bytes::from_static(chunk)).await.unwrap();
-    }
-    drop(sender);
+    let chunks: Chunks = stream::iter([&b"ab"[..], b"c"].map(Bytes::from_static)).boxed();
     let mut request = Request::new(stream::iter(parts(&upload_id, &[], Some(3))));
     request.extensions_mut().insert(Direct::of(chunks));
     assert_eq!(client.write_upload(request).await.unwrap().into_inner().upload.unwrap().offset, 3);
