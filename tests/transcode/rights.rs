@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use steward_proto::transcode::v1::claim_task_response::Result as Claim;
 use steward_proto::transcode::v1::{
-    CreateLogRequest, GetTaskRequest, GetTaskStatsRequest, GetVideoRequest, HeartbeatRequest, ListLogsRequest,
-    ListTasksRequest, ListVideosRequest, ListWorkersRequest, LogLevel, RegisterVideosRequest, RetryTaskRequest,
-    SetWorkerOfflineRequest, TaskStatus,
+    CreateLogRequest, GetTaskRequest, GetTaskStatsRequest, GetVideoRequest, HeartbeatRequest, Library, ListLogsRequest,
+    ListTasksRequest, ListVideosRequest, ListWorkersRequest, LogLevel, PutLibraryRequest, RegisterVideosRequest,
+    RetryTaskRequest, SetWorkerOfflineRequest, TaskStatus,
 };
 use tonic::{Code, Request};
 
@@ -33,7 +33,18 @@ async fn start() -> Server {
     let file = home.path().join("htpasswd");
     std::fs::write(&file, ["admin", "alice", "bob", "w1", "w2"].map(line).concat()).expect("a file can be written");
     let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
-    Setup::default().config(&config).start_in(home).await
+    let directories = ["films", "clips"].map(|name| (name, home.path().join(name)));
+    let server = Setup::default().config(&config).start_in(home).await;
+    for (name, path) in directories {
+        std::fs::create_dir(&path).expect("a directory can be made");
+        let path = path.to_str().expect("UTF-8").to_owned();
+        let scan_interval = Some(prost_types::Duration::default());
+        let rules = Some(Rules::default());
+        let library = Library { name: name.to_owned(), path, scan_interval, rules, ..Library::default() };
+        let request = by("admin", PutLibraryRequest { library: Some(library) });
+        good(Native(server.channel()).libraries().put_library(request).await);
+    }
+    server
 }
 
 /// A request of a user who signs in.
