@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::FutureExt as _;
 use ring::rand::SystemRandom;
 use ring::signature::{
     self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
@@ -336,7 +337,7 @@ proptest::proptest! {
     #[test]
     fn garbage_is_nobodys_token(garbage in "[ -~]{0,40}(\\.[ -~]{0,40}){2}") {
         let fixture = Fixture::new();
-        let checked = futures::executor::block_on(fixture.oidc().check(&garbage));
+        let checked = fixture.oidc().check(&garbage).now_or_never().expect("nothing is waited for");
         proptest::prop_assert!(checked.is_none());
     }
 }
