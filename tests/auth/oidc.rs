@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use steward_proto::lock::v1::ListLocksRequest;
+use steward_proto::lock::v1::ListRequest;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use tonic::{Code, Request, Status};
 
@@ -17,9 +17,9 @@ use crate::users::htpasswd;
 /// Lists locks with a token; the code of the answer.
 async fn grpc(server: &Server, token: &str) -> Result<(), Status> {
     let mut locks = LockServiceClient::new(server.channel());
-    let mut request = Request::new(ListLocksRequest::default());
+    let mut request = Request::new(ListRequest::default());
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("ASCII"));
-    locks.list_locks(request).await.map(drop)
+    locks.list(request).await.map(drop)
 }
 
 async fn code(server: &Server, token: &str) -> Code {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
-use steward_proto::lock::v1::ListLocksRequest;
+use steward_proto::lock::v1::ListRequest;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -89,9 +89,9 @@ fn basic(user: &str) -> String {
 }
 
 async fn grpc(locks: &mut LockServiceClient<tonic::transport::Channel>, user: &str) -> Code {
-    let mut request = Request::new(ListLocksRequest::default());
+    let mut request = Request::new(ListRequest::default());
     request.metadata_mut().insert("authorization", basic(user).parse().expect("ASCII"));
-    locks.list_locks(request).await.map_or_else(|status| status.code(), |_| Code::Ok)
+    locks.list(request).await.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 
 /// What the clients do meanwhile.
@@ -102,13 +102,9 @@ struct Work {
 }
 
 impl Work {
-    /// Does calls until the work is over, and counts them; the first that fails ends it.
-    async fn go_on(&self, mut call: impl AsyncFnMut() -> Result<(), String>) -> Result<(), String> {
-        while !self.is_over.load(Ordering::Relaxed) {
-            call().await?;
-            self.calls.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
+    fn goes_on_after_a_call(&self) -> bool {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        !self.is_over.load(Ordering::Relaxed)
     }
 
     async fn goes_on(&self) {
@@ -125,19 +121,23 @@ fn start_clients(server: &Server, work: &Arc<Work>) -> JoinSet<Result<(), String
         let (mut locks, port) = (LockServiceClient::new(server.channel()), server.http());
         clients.spawn(async move {
             if number % 2 == 0 {
-                let call = async || match grpc(&mut locks, &user).await {
-                    Code::Ok => Ok(()),
-                    code => Err(format!("{user} over gRPC: {code:?}")),
-                };
-                return work.go_on(call).await;
+                while work.goes_on_after_a_call() {
+                    let code = grpc(&mut locks, &user).await;
+                    if code != Code::Ok {
+                        return Err(format!("{user} over gRPC: {code:?}"));
+                    }
+                }
+                return Ok(());
             }
             let authorization = basic(&user);
             let mut connection = port.connect().await;
-            let call = async || {
+            while work.goes_on_after_a_call() {
                 let answer = connection.request("GET", "/metrics", &[("Authorization", &authorization)], b"").await;
-                if answer.status == 200 { Ok(()) } else { Err(format!("{user} over HTTP: {}", answer.status)) }
-            };
-            work.go_on(call).await
+                if answer.status != 200 {
+                    return Err(format!("{user} over HTTP: {}", answer.status));
+                }
+            }
+            Ok(())
         });
     }
     clients
@@ -168,8 +168,7 @@ async fn users_and_rights_are_replaced_under_load_and_not_one_call_fails_that_ma
                 (false, _) => Code::Unauthenticated,
                 (true, false) => Code::PermissionDenied,
             };
-            let mut guest = guest.clone();
-            let is_so = async || (grpc(&mut guest, "guest").await == wanted).then_some(());
+            let is_so = || async { (grpc(&mut guest.clone(), "guest").await == wanted).then_some(()) };
             eventually("the guest is let in or not", is_so).await;
         }
     }

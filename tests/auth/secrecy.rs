@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use steward_proto::auth::v1::RotateSecretsRequest;
 use steward_proto::auth::v1::secret_service_client::SecretServiceClient;
-use steward_proto::lock::v1::ListLocksRequest;
+use steward_proto::lock::v1::ListRequest;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::replication::v1 as api;
 use steward_proto::replication::v1::cluster_service_client::ClusterServiceClient;
@@ -83,7 +83,7 @@ impl World {
             format!("Digest {WRONG}"),
         ] {
             let mut locks = LockServiceClient::new(self.server.channel());
-            let answer = locks.list_locks(Self::request(&authorization, ListLocksRequest::default())).await;
+            let answer = locks.list(Self::request(&authorization, ListRequest::default())).await;
             self.note(answer);
             let headers = [("Authorization", &*authorization)];
             for path in ["/metrics", "/lock", "/restic/alice/", "/v2/", "/repository/api/project/list"] {
