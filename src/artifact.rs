@@ -37,6 +37,7 @@ mod manifests_test;
 mod measure;
 mod metadata;
 mod names;
+mod orphans;
 mod packages;
 #[cfg(test)]
 mod packages_test;
@@ -48,6 +49,7 @@ mod referrers;
 mod repositories;
 mod service;
 mod settings;
+mod sight;
 mod sweep;
 mod tags;
 #[cfg(test)]

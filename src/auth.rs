@@ -3,21 +3,26 @@
 //!
 //! - `caller` tells services who sends a message.
 //! - `layer` is in front of every service; `authenticator` is what it asks.
+//! - `certificate` is whom a client certificate names.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
-//! - `bearer` is what kinds of tokens have in common.
+//! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself; `registry_token` has
+//!   those for clients of images.
+//! - `service` is the gRPC face of tokens and rights.
 //! - `credentials` reads what a request brings along, `origin` where it comes from, and which proxies are believed.
 //! - `htpasswd` is the format of the file of users, `fresh_file` reads files again when they change.
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
 //! - `logins` puts these together, and `attempts` decides how long somebody who was wrong
 //!   has to wait.
+//! - `relay` is for a gateway on its own: it passes on only what may be believed, and `vouch` is how the server believes it.
 //! - `oidc` knows the tokens of an issuer.
-//! - `relay` is for a gateway on its own: it passes on only what may be believed.
+//! - `trail` is what is learnt of a call, for whoever records it.
 
 mod attempts;
 mod authenticator;
 mod bearer;
 mod cache;
 mod caller;
+mod certificate;
 mod credentials;
 mod error;
 mod fields;
@@ -30,10 +35,15 @@ mod logins;
 pub mod oidc;
 mod origin;
 mod refusal;
+mod registry_token;
 mod relay;
 pub mod rights;
+mod service;
+mod tokens;
+mod trail;
 mod user_name;
 mod verify;
+mod vouch;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,12 +51,18 @@ use std::sync::Arc;
 pub use self::authenticator::Authenticator;
 pub use self::bearer::{Bearers, Proven};
 pub use self::caller::message_and_user;
+pub use self::certificate::user_of_certificate;
 pub use self::error::Error;
 pub use self::gate::Passage;
 pub use self::layer::{AuthLayer, Authenticated};
+pub use self::registry_token::{RegistryTokenServer, RegistryTokens};
 pub use self::relay::Relay;
 pub use self::rights::Grants;
+pub use self::service::AuthServer;
+pub use self::tokens::Tokens;
+pub use self::trail::Trail;
 pub use self::user_name::is_user_name;
+pub use self::vouch::{Vouched, Vouching};
 
 /// The caller of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

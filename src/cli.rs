@@ -4,10 +4,13 @@
 
 mod age;
 pub mod artifact;
+pub mod audit;
+pub mod auth;
 pub(crate) mod backoff;
 mod command;
 pub mod connect;
 mod console;
+pub mod dev_certs;
 mod drawing;
 mod duration;
 pub(crate) mod error;
@@ -33,6 +36,7 @@ pub mod task;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
+pub mod token;
 pub mod video;
 pub mod volume;
 pub mod worker;

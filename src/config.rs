@@ -2,14 +2,17 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod check;
 mod duration;
 mod gateway;
+mod limits;
 mod listen;
 mod oidc;
 mod replication;
 mod restic;
 mod secrets;
+mod tls;
 mod transcode;
 mod volumes;
 
@@ -19,15 +22,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::access::{Auth, Tls, TlsVersion};
+pub use self::access::{Auth, CertificateName};
 pub use self::artifacts::Artifacts;
+pub use self::audit::{Audit, OnFailure, Wait};
 pub use self::check::Error;
-pub use self::gateway::{AbsentSuccess, Gateway};
+pub use self::gateway::{AbsentSuccess, Gateway, Upstream};
+pub use self::limits::{Limits, UserLimits};
 pub use self::listen::Listen;
 pub use self::oidc::{Oidc, TokenAlgorithm};
 pub use self::replication::{Private, Replication};
 pub use self::restic::{Access, Restic, ResticUser};
 pub use self::secrets::Secrets;
+pub use self::tls::{ClientCertificates, Port, PortTls, Tls, TlsPorts, TlsVersion};
 pub use self::transcode::{ListShape, PathStyle, Transcode};
 pub use self::volumes::{Messages, Volumes};
 use crate::lock;
@@ -54,8 +60,12 @@ pub struct Config {
     pub replication: Replication,
     /// Who callers are.
     pub auth: Auth,
-    /// The certificate of the HTTP ports.
+    /// Who changed what.
+    pub audit: Audit,
+    /// TLS, on all ports.
     pub tls: Tls,
+    /// How much callers may ask.
+    pub limits: Limits,
     /// Stored secrets.
     pub secrets: Secrets,
     /// The translation of the legacy APIs.
@@ -80,10 +90,11 @@ pub struct Server {
     /// The longest a call without a stream or a wait may take.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
-    /// How many connections each HTTP port may have; one address of another machine, a quarter of them. When there are
-    /// as many, further ones wait. No more than the limit of open files allows.
+    /// How many connections all ports but that of NBD may have together, and each of them; one address of another
+    /// machine, a quarter of them. When there are as many, further ones wait. No more than the limit of open files allows.
     pub max_connections: usize,
-    /// Let anybody read the metrics of the HTTP port although callers are asked who they are.
+    /// Let anybody read the metrics of the HTTP port although callers are asked who they are; with a gateway on its own,
+    /// others than this machine and those who show a certificate.
     pub open_metrics: bool,
 }
 

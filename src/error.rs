@@ -1,6 +1,7 @@
 //! One form for every refusal: a category, a reason that programs read, and a message that people read.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -63,14 +64,21 @@ pub struct Failure {
     category: Category,
     reason: &'static str,
     message: String,
+    /// Apart, so that a refusal is small where it is returned.
+    details: Box<Details>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Details {
     metadata: HashMap<String, String>,
     violations: Vec<FieldViolation>,
+    retry_delay: Option<Duration>,
 }
 
 impl Failure {
     /// A refusal for `reason`, a word in capitals that never changes its meaning.
     pub fn new(category: Category, reason: &'static str, message: impl Into<String>) -> Self {
-        Failure { category, reason, message: message.into(), metadata: HashMap::new(), violations: Vec::new() }
+        Failure { category, reason, message: message.into(), details: Box::default() }
     }
 
     /// All that is wrong with the fields of a request.
@@ -78,13 +86,22 @@ impl Failure {
         let violations: Vec<FieldViolation> =
             violations.into_iter().map(|(field, problem)| FieldViolation::new(field, problem)).collect();
         let list: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect();
-        Failure { violations, ..Failure::new(Category::InvalidArgument, "INVALID_ARGUMENT", list.join("; ")) }
+        let mut failure = Failure::new(Category::InvalidArgument, "INVALID_ARGUMENT", list.join("; "));
+        failure.details.violations = violations;
+        failure
     }
 
     /// Adds a fact for programs.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.metadata.insert(name.to_owned(), value.into());
+        self.details.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.details.retry_delay = Some(delay);
         self
     }
 }
@@ -112,9 +129,13 @@ impl From<Failure> for tonic::Status {
             let details = ErrorDetails::with_error_info(failure.reason, DOMAIN, HashMap::new());
             return tonic::Status::with_error_details(tonic::Code::Internal, "internal error", details);
         }
-        let mut details = ErrorDetails::with_error_info(failure.reason, DOMAIN, failure.metadata);
-        if !failure.violations.is_empty() {
-            details.set_bad_request(failure.violations);
+        let Details { metadata, violations, retry_delay } = *failure.details;
+        let mut details = ErrorDetails::with_error_info(failure.reason, DOMAIN, metadata);
+        if !violations.is_empty() {
+            details.set_bad_request(violations);
+        }
+        if retry_delay.is_some() {
+            details.set_retry_info(retry_delay);
         }
         tonic::Status::with_error_details(failure.category.code(), failure.message, details)
     }

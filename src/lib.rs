@@ -3,6 +3,7 @@
 //! `docs/architecture.md` has the picture; each module says what it is in its first lines.
 
 pub mod artifact;
+pub mod audit;
 pub mod auth;
 pub mod blob;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod engine;
 pub mod error;
 mod fields;
 mod glob;
+pub mod limits;
 mod listener;
 pub mod lock;
 pub mod replication;
@@ -21,6 +23,7 @@ pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+mod tls_client;
 pub mod transcode;
 pub mod volume;
 pub mod worker;

@@ -36,6 +36,8 @@ enum Command {
     Video(Box<cli::video::VideoArgs>),
     /// Shows what happened on the transcoding farm.
     Log(Box<cli::log::LogArgs>),
+    /// Shows who changed what, and who was not let.
+    Audit(Box<cli::audit::AuditArgs>),
     /// Looks after the directories that are scanned for videos.
     Library(Box<cli::library::LibraryArgs>),
     /// Makes, attaches, snapshots, clones and checks volumes.
@@ -44,6 +46,12 @@ enum Command {
     Artifact(Box<cli::artifact::ArtifactArgs>),
     /// Copies artifacts to registries and to other Stewards.
     Replication(Box<cli::replication::ReplicationArgs>),
+    /// Tells who you are to a server, and who may do what.
+    Auth(Box<cli::auth::AuthArgs>),
+    /// Makes, lists and revokes tokens by which programs sign in.
+    Token(Box<cli::token::TokenArgs>),
+    /// Makes an authority and certificates for trying TLS out.
+    DevCerts(cli::dev_certs::DevCertsArgs),
     /// Looks after the key that stored secrets are encrypted with.
     Secrets(Box<cli::secrets::SecretsArgs>),
     /// Shows the configuration.
@@ -108,11 +116,37 @@ struct ServeArgs {
 
 #[derive(Debug, Args)]
 struct GatewayArgs {
-    /// The gRPC address of the server, such as `http://10.0.0.1:50051`.
+    /// The gRPC address of the server, such as `https://10.0.0.1:50051`.
     #[arg(long, value_name = "URL")]
     upstream: String,
+    /// Certificates in PEM that are trusted there instead of those of the system.
+    #[arg(long, value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
+    /// The certificate that the gateway shows there, in PEM.
+    #[arg(long, value_name = "FILE", requires = "upstream_key")]
+    upstream_cert: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "upstream_cert")]
+    upstream_key: Option<PathBuf>,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+impl GatewayArgs {
+    fn load(&self) -> Result<Config, String> {
+        let mut flags = Vec::new();
+        for (setting, path) in [
+            ("gateway.upstream.ca", &self.upstream_ca),
+            ("gateway.upstream.cert", &self.upstream_cert),
+            ("gateway.upstream.key", &self.upstream_key),
+        ] {
+            if let Some(path) = path {
+                let path = path.to_str().ok_or_else(|| format!("{setting}: the path is not UTF-8"))?;
+                flags.push((setting, path.to_owned()));
+            }
+        }
+        self.common.load(flags)
+    }
 }
 
 impl CommonArgs {
@@ -188,10 +222,14 @@ async fn run(command: Command) -> ExitCode {
         Command::Task(args) => return cli::task::run(*args).await,
         Command::Video(args) => return cli::video::run(*args).await,
         Command::Log(args) => return cli::log::run(*args).await,
+        Command::Audit(args) => return cli::audit::run(*args).await,
         Command::Library(args) => return cli::library::run(*args).await,
         Command::Volume(args) => return cli::volume::run(*args).await,
         Command::Artifact(args) => return cli::artifact::run(*args).await,
         Command::Replication(args) => return cli::replication::run(*args).await,
+        Command::Auth(args) => return cli::auth::run(*args).await,
+        Command::Token(args) => return cli::token::run(*args).await,
+        Command::DevCerts(args) => cli::dev_certs::run(&args),
         Command::Secrets(args) => return cli::secrets::run(*args).await,
         Command::Config(ConfigCommand::Print(args)) => print_config(&args),
     };
@@ -218,7 +256,7 @@ async fn serve(args: &ServeArgs) -> Result<(), String> {
 }
 
 async fn gateway(args: &GatewayArgs) -> Result<(), String> {
-    let config = args.common.load(Vec::new())?;
+    let config = args.load()?;
     telemetry::start_logging(&config.log)?;
     server::gateway(config, &args.upstream).await.map_err(|error| error.to_string())
 }

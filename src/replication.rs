@@ -5,6 +5,7 @@
 //! crash goes on where it stopped. What is copied is read over the artifact service (`local`), like any client does,
 //! and written to a *target* (`target`): a registry, or another Steward.
 
+mod access;
 mod address_policy;
 mod alerts;
 mod blob_sessions;

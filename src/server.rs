@@ -17,6 +17,7 @@ mod rest_server;
 mod running;
 mod stop;
 mod timeout;
+mod upstream;
 mod volumes;
 
 pub use self::http::MetricsAccess;

@@ -61,6 +61,16 @@ fn describe() {
     describe_counter!("steward_tls_handshake_failures_total", "Connections that ended before they were encrypted.");
     describe_counter!("steward_access_log_dropped_total", "Lines that the access log could not keep up with.");
     describe_counter!("steward_auth_failures_total", "Logins with a wrong user name or password.");
+    describe_counter!("steward_limits_refused_total", "Calls that a limit refused, by the limit and whose it is.");
+    describe_gauge!(
+        "steward_limits_calls",
+        "Calls and streams that are open of those whom a limit holds for, by scope."
+    );
+    describe_gauge!("steward_limits_bytes", "Bytes under way that a limit counts, by scope; of the server: in memory.");
+    describe_counter!("steward_audit_entries_total", "Entries of the audit that were written.");
+    describe_counter!("steward_audit_lost_total", "Entries of the audit for which there was no room.");
+    describe_counter!("steward_audit_failures_total", "Failures to write or sync the audit log.");
+    describe_counter!("steward_audit_late_total", "Answers that did not wait any longer for their entry.");
     describe_gauge!("steward_lock_held", "Grants that live.");
     describe_gauge!("steward_lock_waiting", "Owners in the queues of locks.");
     describe_counter!("steward_lock_expired_total", "Grants that ended by time.");

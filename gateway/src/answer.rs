@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
@@ -38,11 +38,13 @@ pub(crate) struct PlainError {
     status: StatusCode,
     message: &'static str,
     header: Option<(&'static str, &'static str)>,
+    /// When to try again, in seconds.
+    retry_seconds: Option<u64>,
 }
 
 impl PlainError {
     pub(crate) const fn new(status: StatusCode, message: &'static str) -> Self {
-        Self { status, message, header: None }
+        Self { status, message, header: None, retry_seconds: None }
     }
 
     /// What an API answers that has a form of its own for errors.
@@ -51,8 +53,9 @@ impl PlainError {
     }
 
     /// The header that a client needs to go on.
-    pub(crate) const fn header(&self) -> Option<(&'static str, &'static str)> {
-        self.header
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let fixed = self.header.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        fixed.or_else(|| self.retry_seconds.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))))
     }
 
     /// Adds a header that a client needs to go on.
@@ -60,12 +63,18 @@ impl PlainError {
         self.header = Some((name, value));
         self
     }
+
+    /// Says when to try again.
+    pub(crate) const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_seconds = Some(seconds);
+        self
+    }
 }
 
 impl IntoResponse for PlainError {
     fn into_response(self) -> Response {
         let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-        (self.status, headers, self.header.map(|header| [header]), format!("{}\n", self.message)).into_response()
+        (self.status, headers, self.header().map(|header| [header]), format!("{}\n", self.message)).into_response()
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use tokio::sync::mpsc::Receiver;
 use tonic::Status;
 
 /// The bytes of a download, in the place of its chunks. It ends with the last byte or with an error.
@@ -14,7 +13,7 @@ pub type Pieces = BoxStream<'static, Result<Bytes, Status>>;
 
 /// The bytes of an upload, in the place of its chunks. That no more come says nothing: the object is whole only when
 /// the part `finish` says so, which comes as a message after them.
-pub type Chunks = Receiver<Bytes>;
+pub type Chunks = BoxStream<'static, Bytes>;
 
 /// A place where one side of a call leaves bytes for the other: an extension of the request, which only a service in
 /// the same process gets to see. Whoever does not know it sends and takes messages, and nothing is lost.

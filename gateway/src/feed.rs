@@ -89,7 +89,8 @@ pub(crate) struct Messages<M> {
 
 /// The two ends of what carries a body into a call.
 pub(crate) fn open() -> (Feed, Outlet) {
-    let (chunks, direct) = mpsc::channel(DEPTH);
+    let (chunks, mut direct) = mpsc::channel(DEPTH);
+    let direct = poll_fn(move |context| direct.poll_recv(context)).boxed();
     let (finish, finished) = oneshot::channel();
     (Feed { chunks, finish }, Outlet { chunks: Direct::of(direct), finish: finished })
 }
@@ -104,8 +105,7 @@ impl Outlet {
     ) -> Request<BoxStream<'static, M>> {
         let Messages { start, chunk, finish } = messages;
         let direct = self.chunks.clone();
-        let left = once(lazy(move |_| direct.take())).flat_map(iter);
-        let chunks = left.flat_map(|mut chunks| poll_fn(move |context| chunks.poll_recv(context)));
+        let chunks = once(lazy(move |_| direct.take())).flat_map(iter).flatten();
         let finished = once(self.finish).flat_map(iter);
         let finished = finished.map(move |size| finish(saturate(size)));
         let parts = once(ready(start)).chain(chunks.map(chunk)).chain(finished);

@@ -5,6 +5,7 @@
 //! Quirk: to delete a folder deletes all that is in it.
 //! Quirk: to read a folder is as to read nothing: 404.
 
+mod condition;
 mod download;
 mod metadata;
 mod path;
@@ -25,6 +26,7 @@ use steward_proto::artifact::v1::DeleteFileRequest;
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use tokio_util::sync::CancellationToken;
 
+use self::condition::Condition;
 use self::path::FileName;
 use self::refusal::Refusal;
 use crate::envelope::{self, LocalTimes};
@@ -110,15 +112,21 @@ async fn dispatch(asked: &Asked, name: FileName, incoming: &mut Incoming) -> Res
 }
 
 async fn delete(asked: &Asked, name: FileName) -> Result<Response, Refusal> {
+    let condition = Condition::of(asked)?;
+    if condition == Condition::Absent {
+        return Err(Refusal::invalid("If-None-Match"));
+    }
     let call = asked.call("DeleteFile");
     let request = DeleteFileRequest {
         project: name.project,
         repository: name.repository,
         path: name.path,
-        folder: true,
-        ..DeleteFileRequest::default()
+        // A folder has no bytes that somebody can have meant.
+        folder: condition == Condition::None,
+        only_if_sha256: condition.sha256(),
     };
-    call.run(asked.client().delete_file(call.request(request))).await?;
+    let deleted = call.run(asked.client().delete_file(call.request(request))).await;
+    deleted.map_err(|failure| condition.failed(failure))?;
     Ok(asked.common.done(&asked.files.times, Ok(())))
 }
 

@@ -55,13 +55,14 @@ pub use direct::{Chunks, Direct, Pieces};
 pub use options::{
     AbsentSuccess, ArtifactOptions, ListShape, Options, PathStyle, TranscodeOptions, VolumeMessages, VolumeOptions,
 };
-pub use peer::{CallerNote, Peer};
+pub use peer::{CallerNote, ClientUser, Peer};
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path; below `/api`, a 404 as JSON.
 ///
 /// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
 /// `x-request-id` of a request is passed on with its call, and so are its credentials and what says where it comes from:
-/// `authorization`, `x-forwarded-for`, the header of [`Options::user_header`], and the extension [`Peer`].
+/// `authorization`, `x-forwarded-for`, the header of [`Options::user_header`], and the extensions [`Peer`] and
+/// [`ClientUser`].
 pub fn router<C>(upstream: C, options: Options, shutdown: CancellationToken) -> Router
 where
     C: GrpcService<Body> + Clone + Send + Sync + 'static,

@@ -13,6 +13,7 @@ mod manifest;
 mod path;
 mod referrers;
 mod refusal;
+mod token;
 mod upload;
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -49,20 +50,22 @@ const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// Serves it.
 pub(crate) fn router(channel: Channel, options: Options, shutdown: CancellationToken) -> Router {
-    let client = ArtifactServiceClient::new(channel)
+    let client = ArtifactServiceClient::new(channel.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     Router::new()
         .route("/v2", any(serve))
         .route("/v2/", any(serve))
         .route("/v2/{*rest}", any(serve))
-        .with_state(Registry { client, options, shutdown })
+        .route(token::PATH, any(serve_token))
+        .with_state(Registry { client, channel, options, shutdown })
 }
 
 /// What the handlers need.
 #[derive(Clone)]
 struct Registry {
     client: ArtifactServiceClient<Channel>,
+    channel: Channel,
     options: Options,
     shutdown: CancellationToken,
 }
@@ -84,6 +87,19 @@ impl Asked {
         self.registry.client.clone()
     }
 
+    /// Tells a client that is not known how to get a token. Where a proxy asks who callers are, that is left to it.
+    fn challenged(&self, refusal: Refusal, target: &Target) -> Refusal {
+        let options = &self.registry.options;
+        let is_asked_here = options.artifacts.asks_for_users && options.user_header.is_none();
+        if !is_asked_here || !refusal.is_of_unknown() {
+            return refusal;
+        }
+        match token::challenge(self, target) {
+            Some(challenge) => refusal.with(WWW_AUTHENTICATE, challenge),
+            None => refusal,
+        }
+    }
+
     fn query(&self) -> &str {
         self.parts.uri.query().unwrap_or_default()
     }
@@ -100,7 +116,11 @@ async fn serve(State(registry): State<Registry>, caller: Caller, request: Reques
     let shutdown = registry.shutdown.clone();
     let mut incoming = Incoming::new(body, &parts, &registry.options);
     let answered = match path::parse(parts.uri.path()) {
-        Ok(target) => dispatch(&Asked { registry, caller, parts }, target, &mut incoming).await,
+        Ok(target) => {
+            let asked = Asked { registry, caller, parts };
+            let answered = dispatch(&asked, target.clone(), &mut incoming).await;
+            answered.map_err(|refusal| asked.challenged(refusal, &target))
+        }
         Err(error) => Err(Refusal::of_path(error, &parts.method)),
     };
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
@@ -108,6 +128,11 @@ async fn serve(State(registry): State<Registry>, caller: Caller, request: Reques
     response.headers_mut().insert(protocol, HeaderValue::from_static("registry/2.0"));
     incoming.see_off(&mut response, version, shutdown);
     response
+}
+
+async fn serve_token(State(registry): State<Registry>, caller: Caller, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    token::issue(Asked { registry, caller, parts }, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn dispatch(asked: &Asked, target: Target, incoming: &mut Incoming) -> Result<Response, Refusal> {
@@ -144,6 +169,8 @@ async fn base(asked: &Asked) -> Result<Response, Refusal> {
         let call = asked.call("ListImages");
         let request = call.request(ListImagesRequest { page_size: 1, ..ListImagesRequest::default() });
         match call.run(asked.client().list_images(request)).await {
+            // Clients sign in only if they are asked here, whatever strangers may see.
+            Ok(_) if is_stranger(asked) => return Err(Refusal::unknown()),
             Ok(_) => {}
             // Whoever may not see the list is known all the same.
             Err(failure) if failure.status().code() == Code::PermissionDenied => {}
@@ -151,6 +178,12 @@ async fn base(asked: &Asked) -> Result<Response, Refusal> {
         }
     }
     Ok(json("application/json", &serde_json::Map::new()))
+}
+
+/// Whether nobody has said who is asking.
+fn is_stranger(asked: &Asked) -> bool {
+    let is_named_by_proxy = asked.registry.options.user_header.is_some();
+    !is_named_by_proxy && !asked.parts.headers.contains_key(AUTHORIZATION) && !asked.caller.is_known()
 }
 
 /// Answers `value` as JSON.

@@ -7,6 +7,11 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
 
+/// The user that the certificate of a request's connection names: an extension of the request. The listener verified the
+/// certificate; nothing that comes over the network becomes an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientUser(pub Arc<str>);
+
 /// Where the service notes who the caller is, for the log of the HTTP request that the call is made for: an extension
 /// of the request, which the gateway passes on to a service in the same process.
 #[derive(Clone, Debug, Default)]

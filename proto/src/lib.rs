@@ -13,7 +13,15 @@ pub mod artifact {
     }
 }
 
-/// Generated from `proto/steward/auth/v1`: who may call what, and stored secrets.
+/// Generated from `proto/steward/audit/v1`.
+pub mod audit {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("steward.audit.v1");
+    }
+}
+
+/// Generated from `proto/steward/auth/v1`: who may call what, tokens, and stored secrets.
 pub mod auth {
     /// Version 1.
     pub mod v1 {

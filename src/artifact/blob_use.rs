@@ -17,7 +17,7 @@ use crate::store::tx::Tx;
 const TOUCHES_IN_TIME: u32 = 4;
 
 /// Whether so much time has gone by since something was touched that it has to be touched again.
-fn is_touch_due(touch_us: u64, now_us: u64, sweep_after: Duration) -> bool {
+pub(super) fn is_touch_due(touch_us: u64, now_us: u64, sweep_after: Duration) -> bool {
     is_older(touch_us, now_us, sweep_after / TOUCHES_IN_TIME)
 }
 

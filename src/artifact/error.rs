@@ -18,6 +18,9 @@ pub enum Error {
     /// Several fields of the request are wrong.
     #[error("{}", list(.0))]
     Violations(Vec<(String, String)>),
+    /// The caller may not do it.
+    #[error("the caller has no right to do that")]
+    Denied(Box<Failure>),
     /// There is no such project.
     #[error("project {0:?} not found")]
     ProjectNotFound(String),
@@ -173,6 +176,12 @@ impl Error {
     }
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Error::Denied(Box::new(failure))
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
@@ -188,6 +197,7 @@ impl From<Error> for Failure {
         let failure = |category, reason| Failure::new(category, reason, message.clone());
         match error {
             Error::Store(error) => error.into(),
+            Error::Denied(failure) => *failure,
             Error::Invalid { field, problem } => Failure::invalid([(field, problem)]),
             Error::Violations(violations) => Failure::invalid(violations),
             Error::ProjectNotFound(name) => failure(Category::NotFound, "PROJECT_NOT_FOUND").with("arg", name),

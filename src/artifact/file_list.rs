@@ -13,6 +13,7 @@ use super::file_path::{FilePath, below};
 use super::files::{Place, is_live};
 use super::keys;
 use super::paging::{Gather, Page, Part};
+use super::sight::View;
 use crate::glob::Glob;
 use crate::store::tx;
 use crate::store::{Key, KeyRange, Store};
@@ -50,8 +51,8 @@ pub(super) struct Listed {
 }
 
 impl Artifacts {
-    /// Lists files below a folder.
-    pub(super) async fn list_files(&self, which: &WhichFiles, page: &Page) -> Result<Part<Listed>, Error> {
+    /// Lists the files below a folder that may be seen.
+    pub(super) async fn list_files(&self, which: &WhichFiles, page: &Page, view: &View) -> Result<Part<Listed>, Error> {
         let Place { project, repository, path } = &which.place;
         let repository = self.file_repository(project, repository).await?;
         let start = path.below();
@@ -69,6 +70,9 @@ impl Artifacts {
             let relative = found.path.get(start.len()..).unwrap_or_default();
             let is_wanted = which.pattern.as_ref().is_none_or(|pattern| pattern.matches(relative));
             if !is_wanted || (is_folder && !which.include_folders) {
+                continue;
+            }
+            if !(if is_folder { view.has_folder(&found.path) } else { view.has(&found.path) }) {
                 continue;
             }
             let place = if is_folder { below(&found.path) } else { found.path.clone() };

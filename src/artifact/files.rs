@@ -11,6 +11,7 @@ use super::folders::ROOT;
 use super::keys::{self, BlobUse};
 use super::metadata::{self, Metadata};
 use crate::blob::Digest;
+use crate::store::KeyRange;
 use crate::store::tx::{self, Tx};
 
 /// How often somebody may put something into a folder that looked empty and is to make room for a file.
@@ -190,6 +191,18 @@ impl Artifacts {
         }
         let (md5, crc64ecma) = known;
         self.put_file(put, Kept { digest, size, md5, crc64ecma }, Same::Leave, user).await
+    }
+
+    /// Refuses bytes of which a repository has no file, unless somebody has brought them for one lately: those of others
+    /// are not for everybody who knows their digest.
+    pub(super) async fn check_known(&self, place: &Place, digest: &Digest) -> Result<(), Error> {
+        let known = self.decide("a file", |mut tx| async move {
+            let repository = tx.file_repository(&place.project, &place.repository).await?.id;
+            let uses = KeyRange::prefix(&keys::files_with(digest, repository));
+            let is_known = self.uploads.is_brought(repository, digest) || !tx.scan(uses, 1).await?.is_empty();
+            Ok::<_, Error>(tx.answer(is_known))
+        });
+        if known.await?.0 { Ok(()) } else { Err(Error::BlobNotFound(digest.to_string())) }
     }
 
     async fn known_checksums(&self, place: &Place, digest: &Digest) -> Result<(String, String), Error> {

@@ -1,7 +1,5 @@
 //! Blobs of images: known to them, given from one to another, and taken away.
 
-use std::collections::HashSet;
-
 use steward_proto::store::v1::{ImageBlobRecord, ImageRecord, ManifestRecord};
 
 use super::artifacts::Artifacts;
@@ -44,6 +42,15 @@ impl Artifacts {
         size.ok_or_else(|| Error::BlobNotFound(digest.to_string()))
     }
 
+    /// Whether a place has a blob: the same as [`Artifacts::blob_of`].
+    pub(super) async fn has_blob(&self, place: &Place, digest: &Digest) -> Result<bool, Error> {
+        match self.blob_of(place, digest).await {
+            Ok(_) => Ok(true),
+            Err(Error::BlobNotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn find_blob(&self, tx: &mut Tx<'_>, place: &Place, digest: &Digest) -> Result<Option<u64>, Error> {
         let has = if place.is_image() {
             match tx.image_of(place).await? {
@@ -70,39 +77,37 @@ impl Artifacts {
         Ok(manifest.is_some())
     }
 
-    /// Which of some digests an image does not know; without an image, which are not there. Those that are will stay
-    /// for long enough that somebody can refer to them.
-    pub(super) async fn missing_blobs(&self, image: Option<&Place>, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
-        let mut missing = Vec::new();
+    /// Which of some digests a place does not have; without one, which are not there. Those that are will stay for long
+    /// enough that somebody can refer to them.
+    pub(super) async fn missing_blobs(&self, place: Option<&Place>, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
+        let mut sizes = Vec::with_capacity(digests.len());
         for some in digests.chunks(AT_A_TIME) {
             let looked = self.decide("blobs", |mut tx| async move {
-                let mut missing = Vec::new();
+                let mut sizes = Vec::with_capacity(some.len());
                 for digest in some {
-                    let size = if let Some(image) = image {
-                        self.find_blob(&mut tx, image, digest).await?
+                    let size = if let Some(place) = place {
+                        self.find_blob(&mut tx, place, digest).await?
                     } else {
                         let blob = tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await?;
                         blob.map(|blob| blob.size)
                     };
-                    if size.is_none() {
-                        missing.push(digest.clone());
-                    }
+                    sizes.push((digest.clone(), size));
                 }
-                Ok(tx.answer(missing))
+                Ok(tx.answer(sizes))
             });
-            missing.extend(looked.await?.0);
+            sizes.extend(looked.await?.0);
         }
-        self.add_damaged(digests, missing).await
+        self.without_whole(sizes).await
     }
 
-    /// Adds those that have no file any more: who has the bytes can make that good.
-    async fn add_damaged(&self, digests: &[Digest], missing: Vec<Digest>) -> Result<Vec<Digest>, Error> {
-        let (blobs, digests) = (self.blobs.clone(), digests.to_vec());
+    /// Those that are not known, and those whose files are gone or have another length: who has the bytes can make that
+    /// good.
+    async fn without_whole(&self, sizes: Vec<(Digest, Option<u64>)>) -> Result<Vec<Digest>, Error> {
+        let blobs = self.blobs.clone();
         blocking(move || {
-            let unknown: HashSet<Digest> = missing.into_iter().collect();
             let mut missing = Vec::new();
-            for digest in digests {
-                if unknown.contains(&digest) || blobs.size(&digest)?.is_none() {
+            for (digest, size) in sizes {
+                if size.is_none() || blobs.size(&digest)? != size {
                     missing.push(digest);
                 }
             }

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::image_name::ImageName;
 use super::keys;
 use super::lookup::holds_images;
+use super::sight::Sight;
 use super::walk::walk;
 use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
@@ -54,19 +55,26 @@ impl Tx<'_> {
 }
 
 impl Artifacts {
-    /// Up to `limit` names of images behind one, as `project/repository/image` in the order of their bytes, and whether
+    /// Up to `limit` names of images that may be seen behind one, as `project/repository/image` in the order of their bytes, and whether
     /// there are further ones.
-    pub(super) async fn list_images(&self, after: &str, limit: usize) -> Result<(Vec<String>, bool), Error> {
+    pub(super) async fn list_images(
+        &self,
+        after: &str,
+        limit: usize,
+        sight: &Sight,
+    ) -> Result<(Vec<String>, bool), Error> {
         let mut names = Vec::new();
-        for (start, repository) in self.image_repositories().await? {
+        for (start, repository) in self.image_repositories(sight).await? {
             let whole = KeyRange::prefix(&keys::images_of(repository));
             let range = match after.strip_prefix(&start) {
                 Some(image) => whole.after(&keys::image(repository, image)),
                 None if *start < *after => continue,
                 None => whole,
             };
+            let view = sight.within(&start);
             let listed = walk(&*self.store, range, |key, _| {
-                names.extend(keys::name_of(key).map(|name| format!("{start}{name}")));
+                let name = keys::name_of(key).filter(|name| view.has(name));
+                names.extend(name.map(|name| format!("{start}{name}")));
                 Ok(if names.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             });
             listed.await?;
@@ -82,12 +90,12 @@ impl Artifacts {
 
     /// What the names of the images of each repository start with, in order, and its number. The order of the keys is
     /// another one, as some letters of names are before the slash.
-    async fn image_repositories(&self) -> Result<Vec<(String, u64)>, Error> {
+    async fn image_repositories(&self, sight: &Sight) -> Result<Vec<(String, u64)>, Error> {
         let mut repositories = Vec::new();
         let range = KeyRange::prefix(&Key::table(Table::ArtifactRepository));
         let listed = walk(&*self.store, range, |key, value| {
             let record: RepositoryRecord = tx::decode(key, value)?;
-            if holds_images(&record) {
+            if holds_images(&record) && sight.has_repository(&record.project, &record.name) {
                 repositories.push((format!("{}/{}/", record.project, record.name), record.id));
             }
             Ok(ControlFlow::Continue(()))

@@ -9,6 +9,7 @@ use super::image_name::ImageName;
 use super::image_testing::{World, name, put};
 use super::keys;
 use super::reference::Reference;
+use super::sight::Sight;
 use crate::blob::{Algorithm, Digest};
 use crate::store::Table;
 
@@ -135,21 +136,24 @@ async fn images_are_listed_in_the_order_of_their_whole_names() {
         }
     }
     world.add_repository("a", "files", 15, RepositoryType::Generic).await;
-    let (all, has_more) = world.artifacts.list_images("", 100).await.unwrap();
+    let (all, has_more) = world.artifacts.list_images("", 100, &Sight::everything()).await.unwrap();
     assert_eq!((all.len(), has_more), (12, false));
     assert!(all.is_sorted(), "{all:?}");
     let mut found: Vec<String> = Vec::new();
     loop {
         let after = found.last().cloned().unwrap_or_default();
-        let (names, has_more) = world.artifacts.list_images(&after, 5).await.unwrap();
+        let (names, has_more) = world.artifacts.list_images(&after, 5, &Sight::everything()).await.unwrap();
         found.extend(names);
         if !has_more {
             break;
         }
     }
     assert_eq!(found, all);
-    assert_eq!(world.artifacts.list_images("a/r/x-zzz", 1).await.unwrap(), (vec!["a/r/x/y".to_owned()], true));
-    assert_eq!(world.artifacts.list_images("z", 1).await.unwrap(), (Vec::new(), false));
+    assert_eq!(
+        world.artifacts.list_images("a/r/x-zzz", 1, &Sight::everything()).await.unwrap(),
+        (vec!["a/r/x/y".to_owned()], true)
+    );
+    assert_eq!(world.artifacts.list_images("z", 1, &Sight::everything()).await.unwrap(), (Vec::new(), false));
 }
 
 #[tokio::test]

@@ -145,7 +145,8 @@ impl Artifacts {
                 written => written?,
             }
         }
-        if !is_known {
+        // Those of a manifest that is there may be damaged; here they are good.
+        if !is_known || !self.is_whole(&putting.digest).await? {
             self.keep_bytes(&putting.digest, putting.content.clone()).await?;
         }
         let stamps: Vec<Stamp> = (0..=tags.len()).map(|_| self.stamps.take(putting.now_us)).collect();
@@ -278,6 +279,7 @@ impl Putting {
             push_us: known.map_or(self.now_us, |known| known.push_us),
             content_size: self.parsed.content_size,
             pushed_by: known.map_or(&self.user, |known| &known.pushed_by).clone(),
+            orphan_us: 0,
         }
     }
 

@@ -44,15 +44,26 @@ impl Tx<'_> {
     }
 }
 
+fn damaged(manifest: &Manifest) -> Error {
+    Error::DataDamaged(format!("manifest {} is not whole", manifest.digest))
+}
+
 impl Artifacts {
     /// Reads what is known of a manifest.
     pub(super) async fn look_up_manifest(&self, name: &ImageName, reference: &Reference) -> Result<Manifest, Error> {
         let found = self.decide(name, |mut tx| async move {
             let (_, image) = tx.existing_image(name).await?;
-            let manifest = tx.manifest(&image, reference).await?;
+            let mut manifest = tx.manifest(&image, reference).await?;
+            self.touch_orphan(&mut tx, &image, &mut manifest);
             Ok(tx.answer(manifest))
         });
         Ok(found.await?.0)
+    }
+
+    /// Reads what is known of a manifest whose bytes can be read. Who is told that they cannot sends them again.
+    pub(super) async fn look_up_whole(&self, name: &ImageName, reference: &Reference) -> Result<Manifest, Error> {
+        let manifest = self.look_up_manifest(name, reference).await?;
+        if self.is_whole(&manifest.digest).await? { Ok(manifest) } else { Err(damaged(&manifest)) }
     }
 
     /// Reads a manifest with its bytes.
@@ -63,7 +74,7 @@ impl Artifacts {
     ) -> Result<(Manifest, Bytes), Error> {
         let manifest = self.look_up_manifest(name, reference).await?;
         let content = self.read_bytes(&manifest.digest).await?;
-        Ok((manifest, content))
+        if content.len() as u64 == manifest.record.size { Ok((manifest, content)) } else { Err(damaged(&manifest)) }
     }
 
     /// Lists the manifests of an image, in the order of their digests.
@@ -126,7 +137,9 @@ impl Artifacts {
             return Err(Error::TagConflict(format!("{digest} is not {wanted}")));
         }
         let reference = &Reference::Digest(digest.clone());
-        let parts = self.parts_of(&self.look_up_manifest(name, reference).await?).await;
+        let known = self.look_up_manifest(name, reference).await?;
+        let parts = self.parts_of(&known).await;
+        self.orphan_parts(name, &parts).await?;
         loop {
             let now_us = self.now_us();
             let stamps: &Vec<Stamp> = &(0..TAGS_AT_ONCE).map(|_| self.stamps.take(now_us)).collect();
@@ -160,6 +173,7 @@ impl Artifacts {
             known => known?,
         };
         let parts = self.parts_of(&known).await;
+        self.orphan_parts(name, &parts).await?;
         let (stamp, now_us) = (&self.stamps.take(self.now_us()), self.now_us());
         let deleted = self.decide(name, |mut tx| async move {
             let mut image = match tx.existing_image(name).await {
@@ -186,7 +200,7 @@ impl Artifacts {
     }
 
     /// What a manifest consists of. Records about one that cannot be read stay, and say nothing without it.
-    async fn parts_of(&self, manifest: &Manifest) -> Vec<Digest> {
+    pub(super) async fn parts_of(&self, manifest: &Manifest) -> Vec<Digest> {
         let parts = async {
             let content = self.read_bytes(&manifest.digest).await?;
             let media_type = manifest.record.media_type.clone();

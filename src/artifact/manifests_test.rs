@@ -288,6 +288,34 @@ async fn a_manifest_that_is_deleted_is_gone_with_its_tags() {
     assert_eq!(world.get("app", "kept").await.unwrap().0, kept);
 }
 
+/// Gives the bytes of a manifest another length, or takes them away.
+fn damage(world: &World, digest: &Digest, left: Option<&[u8]>) {
+    let blobs = &world.artifacts.blobs;
+    let hex = digest.hex();
+    let path = blobs.directory().join(digest.algorithm().name()).join(&hex[..2]).join(&hex);
+    match left {
+        Some(left) => std::fs::write(path, left).unwrap(),
+        None => blobs.remove(digest).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_damaged_is_told_of_and_made_good_by_pushing_it_again() {
+    for left in [None, Some(&b"{}"[..])] {
+        let world = World::new().await;
+        let content = world.image("app", b"layer").await;
+        let (pushed, _) = world.put(put("app", "v1", &content)).await.unwrap();
+        damage(&world, &pushed.digest, left);
+        let tag = Reference::parse("reference", "v1").unwrap();
+        let told = world.artifacts.look_up_whole(&name("app"), &tag).await;
+        assert!(matches!(told, Err(Error::DataDamaged(_))), "{told:?}");
+        assert!(matches!(world.get("app", "v1").await, Err(Error::DataDamaged(_))));
+        world.put(put("app", "v1", &content)).await.unwrap();
+        assert_eq!(world.artifacts.look_up_whole(&name("app"), &tag).await.unwrap(), pushed);
+        assert_eq!(world.get("app", "v1").await.unwrap().1, content.to_string());
+    }
+}
+
 #[tokio::test]
 async fn manifests_are_listed_in_pages() {
     let world = World::new().await;

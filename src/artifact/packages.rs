@@ -10,6 +10,7 @@ use super::changes::Stamp;
 use super::error::Error;
 use super::image_name::{ImageName, image_of_package};
 use super::keys;
+use super::sight::View;
 use super::tags::change_of;
 use super::walk::{Listed, Page, Window, count, walk};
 use crate::store::tx::{self, Tx};
@@ -59,13 +60,13 @@ impl Tx<'_> {
 }
 
 impl Artifacts {
-    /// Lists the packages of a repository with this in their names, in the order of these.
+    /// Lists the packages of a repository that may be seen with this in their names, in the order of these.
     pub(super) async fn list_packages(
         &self,
-        project: &str,
-        repository: &str,
+        (project, repository): (&str, &str),
         contains: &str,
         page: &Page,
+        view: &View,
     ) -> Result<Listed<Package>, Error> {
         let found = self.decide("a repository", |mut tx| async move {
             let repository = tx.image_repository(project, repository).await?;
@@ -75,7 +76,7 @@ impl Artifacts {
         let held = held_by(&repository);
         let mut window = Window::new(page.size);
         let walked = walk(&*self.store, KeyRange::prefix(&keys::images_of(repository.id)), |key, value| {
-            if let Some(name) = keys::name_of(key).filter(|name| name.contains(contains)) {
+            if let Some(name) = keys::name_of(key).filter(|name| name.contains(contains) && view.has(name)) {
                 let package = || Ok(Package { image: tx::decode(key, value)?, held, version_count: 0 });
                 window.see(*name > *page.after, package)?;
             }

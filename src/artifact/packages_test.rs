@@ -6,6 +6,7 @@ use super::error::Error;
 use super::image_name::package_key;
 use super::image_testing::{REPOSITORY, World, name, package, put};
 use super::keys;
+use super::sight::Sight;
 use super::walk::Page;
 use crate::store::Table;
 
@@ -25,16 +26,28 @@ async fn packages_are_listed_with_the_number_of_their_versions() {
     {
         world.push(image, tag, layer).await;
     }
-    let listed = world.artifacts.list_packages("p", "docker", "", &first(2)).await.unwrap();
+    let listed = world
+        .artifacts
+        .list_packages(("p", "docker"), "", &first(2), &Sight::everything().on("p", "docker"))
+        .await
+        .unwrap();
     let shown: Vec<_> =
         listed.items.iter().map(|one| (package_key(one.held, &one.image.name), one.version_count)).collect();
     assert_eq!(shown, [("docker://api".to_owned(), 1), ("docker://tools/jq".to_owned(), 1)]);
     assert_eq!((listed.next.as_deref(), listed.total), (Some("tools/jq"), 3));
     let page = Page { size: 2, after: listed.next.unwrap() };
-    let listed = world.artifacts.list_packages("p", "docker", "", &page).await.unwrap();
+    let listed = world
+        .artifacts
+        .list_packages(("p", "docker"), "", &page, &Sight::everything().on("p", "docker"))
+        .await
+        .unwrap();
     assert_eq!((listed.items[0].image.name.as_str(), listed.items[0].version_count), ("web", 2));
     assert_eq!((listed.next, listed.total), (None, 3));
-    let listed = world.artifacts.list_packages("p", "docker", "ool", &first(2)).await.unwrap();
+    let listed = world
+        .artifacts
+        .list_packages(("p", "docker"), "ool", &first(2), &Sight::everything().on("p", "docker"))
+        .await
+        .unwrap();
     assert_eq!((listed.items.len(), listed.total), (1, 1));
 
     let found = world.artifacts.look_up_package(&package("docker://web")).await.unwrap();

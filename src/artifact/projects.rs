@@ -6,6 +6,7 @@ use super::artifacts::Artifacts;
 use super::error::Error;
 use super::keys;
 use super::paging::{Gather, Page, Part};
+use super::sight::Sight;
 use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
@@ -55,8 +56,8 @@ impl Artifacts {
         Ok(decided.await?.0)
     }
 
-    /// Lists projects in the order of their names.
-    pub(super) async fn list_projects(&self, page: &Page) -> Result<Part<ProjectRecord>, Error> {
+    /// Lists the projects that may be seen in the order of their names.
+    pub(super) async fn list_projects(&self, page: &Page, sight: &Sight) -> Result<Part<ProjectRecord>, Error> {
         let mut range = KeyRange::prefix(&Key::table(Table::ArtifactProject));
         if let Some(place) = &page.after {
             range = range.after(&keys::project(&place.last));
@@ -69,7 +70,7 @@ impl Artifacts {
             for (key, value) in found {
                 let record: ProjectRecord = tx::decode(&key, &value)?;
                 let name = record.name.clone();
-                if !gather.take(&name, || record) {
+                if sight.has_project(&name) && !gather.take(&name, || record) {
                     break 'all;
                 }
             }
@@ -131,7 +132,7 @@ mod tests {
         }
         let (mut names, mut page) = (Vec::new(), Page { size: 10, after: None });
         loop {
-            let part = world.artifacts.list_projects(&page).await.expect("a page");
+            let part = world.artifacts.list_projects(&page, &Sight::everything()).await.expect("a page");
             assert_eq!(part.total, 25);
             names.extend(part.items.into_iter().map(|project| project.name));
             if part.next.is_empty() {

@@ -9,6 +9,7 @@ use super::file_path::FilePath;
 use super::folders::ROOT;
 use super::keys;
 use super::paging::{Gather, Page, Part};
+use super::sight::Sight;
 use crate::store::KeyRange;
 use crate::store::tx;
 
@@ -88,11 +89,12 @@ impl Artifacts {
         Ok(decided.await?.0)
     }
 
-    /// Lists repositories of a project in the order of their names.
+    /// Lists the repositories of a project that may be seen in the order of their names.
     pub(super) async fn list_repositories(
         &self,
         which: &WhichRepositories,
         page: &Page,
+        sight: &Sight,
     ) -> Result<Part<RepositoryRecord>, Error> {
         self.get_project(&which.project).await?;
         let mut range = KeyRange::prefix(&keys::repositories_starting(&which.project, &which.name_prefix));
@@ -100,7 +102,8 @@ impl Artifacts {
             range = range.after(&keys::repository(&which.project, &place.last));
         }
         let is_wanted = |record: &RepositoryRecord| {
-            which.holds == RepositoryType::Unspecified || i32::from(which.holds) == record.r#type
+            let is_of_type = which.holds == RepositoryType::Unspecified || i32::from(which.holds) == record.r#type;
+            is_of_type && sight.has_repository(&which.project, &record.name)
         };
         let mut gather = Gather::new(page);
         'all: loop {
@@ -257,7 +260,11 @@ mod tests {
         }
         let list = async |name_prefix: &str, holds| {
             let which = WhichRepositories { project: "p1".to_owned(), name_prefix: name_prefix.to_owned(), holds };
-            let part = world.artifacts.list_repositories(&which, &world.page(10, "")).await.expect("a page");
+            let part = world
+                .artifacts
+                .list_repositories(&which, &world.page(10, ""), &Sight::everything())
+                .await
+                .expect("a page");
             assert_eq!(part.total, part.items.len() as u64);
             part.items.into_iter().map(|record| record.name).collect::<Vec<_>>()
         };
@@ -267,7 +274,7 @@ mod tests {
         assert_eq!(list("", RepositoryType::Generic).await, ["files", "imagination"]);
         assert_eq!(list("im", RepositoryType::Generic).await, ["imagination"]);
         let which = WhichRepositories { project: "p2".to_owned(), ..WhichRepositories::default() };
-        let missing = world.artifacts.list_repositories(&which, &world.page(10, "")).await;
+        let missing = world.artifacts.list_repositories(&which, &world.page(10, ""), &Sight::everything()).await;
         assert!(matches!(missing, Err(Error::ProjectNotFound(_))));
     }
 }

@@ -21,7 +21,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::artifacts::Artifacts;
 use super::error::Error;
-use crate::auth::message_and_user;
+use super::sight::Sight;
+use crate::auth::{Grants, message_and_user};
 use crate::error::Failure;
 
 /// What the streaming calls answer.
@@ -57,6 +58,19 @@ fn open<T>(request: Request<T>) -> Result<(T, String), Status> {
     Ok((message, user.unwrap_or_default()))
 }
 
+/// The message of a request, and what its caller gets to see: for the calls that ask for rights themselves.
+fn see<T>(request: Request<T>) -> Result<(T, Sight), Status> {
+    let grants = Grants::of(&request)?;
+    Ok((request.into_inner(), Sight::of(grants)))
+}
+
+/// All of that.
+fn open_and_see<T>(request: Request<T>) -> Result<(T, String, Sight), Status> {
+    let sight = Sight::of(Grants::of(&request)?);
+    let (message, user) = open(request)?;
+    Ok((message, user, sight))
+}
+
 #[tonic::async_trait]
 impl ArtifactService for ArtifactServer {
     async fn create_project(
@@ -71,16 +85,16 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::GetProjectRequest>,
     ) -> Result<Response<api::GetProjectResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_get_project(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_get_project(request, &sight).await)
     }
 
     async fn list_projects(
         &self,
         request: Request<api::ListProjectsRequest>,
     ) -> Result<Response<api::ListProjectsResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_projects(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_list_projects(request, &sight).await)
     }
 
     async fn delete_project(
@@ -103,16 +117,16 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::GetRepositoryRequest>,
     ) -> Result<Response<api::GetRepositoryResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_get_repository(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_get_repository(request, &sight).await)
     }
 
     async fn list_repositories(
         &self,
         request: Request<api::ListRepositoriesRequest>,
     ) -> Result<Response<api::ListRepositoriesResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_repositories(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_list_repositories(request, &sight).await)
     }
 
     async fn delete_repository(
@@ -137,8 +151,8 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::CommitFileRequest>,
     ) -> Result<Response<api::CommitFileResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_commit_file(request, &user).await)
+        let (request, user, sight) = open_and_see(request)?;
+        answer(self.handle_commit_file(request, &user, &sight).await)
     }
 
     async fn get_file(&self, request: Request<api::GetFileRequest>) -> Result<Response<api::GetFileResponse>, Status> {
@@ -150,16 +164,16 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::StatFilesRequest>,
     ) -> Result<Response<api::StatFilesResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_stat_files(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_stat_files(request, &sight).await)
     }
 
     async fn list_files(
         &self,
         request: Request<api::ListFilesRequest>,
     ) -> Result<Response<api::ListFilesResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_files(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_list_files(request, &sight).await)
     }
 
     async fn update_file_metadata(
@@ -182,8 +196,8 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::StartUploadRequest>,
     ) -> Result<Response<api::StartUploadResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_start_upload(request, &user).await)
+        let (request, user, sight) = open_and_see(request)?;
+        answer(self.handle_start_upload(request, &user, &sight).await)
     }
 
     async fn write_upload(
@@ -224,8 +238,8 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::MissingBlobsRequest>,
     ) -> Result<Response<api::MissingBlobsResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_missing_blobs(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_missing_blobs(request, &sight).await)
     }
 
     async fn get_blob(&self, request: Request<api::GetBlobRequest>) -> Result<Response<api::GetBlobResponse>, Status> {
@@ -312,24 +326,24 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::ListImagesRequest>,
     ) -> Result<Response<api::ListImagesResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_images(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_list_images(request, &sight).await)
     }
 
     async fn list_packages(
         &self,
         request: Request<api::ListPackagesRequest>,
     ) -> Result<Response<api::ListPackagesResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_packages(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_list_packages(request, &sight).await)
     }
 
     async fn get_package(
         &self,
         request: Request<api::GetPackageRequest>,
     ) -> Result<Response<api::GetPackageResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_get_package(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_get_package(request, &sight).await)
     }
 
     async fn delete_package(
@@ -344,16 +358,16 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::ListVersionsRequest>,
     ) -> Result<Response<api::ListVersionsResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_versions(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_list_versions(request, &sight).await)
     }
 
     async fn get_version(
         &self,
         request: Request<api::GetVersionRequest>,
     ) -> Result<Response<api::GetVersionResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_get_version(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_get_version(request, &sight).await)
     }
 
     async fn update_version_metadata(
@@ -376,8 +390,8 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::ListChangesRequest>,
     ) -> Result<Response<api::ListChangesResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_changes(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_list_changes(request, &sight).await)
     }
 
     type WatchArtifactsStream = Answers<api::WatchArtifactsResponse>;
@@ -386,7 +400,7 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::WatchArtifactsRequest>,
     ) -> Result<Response<Self::WatchArtifactsStream>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_watch_artifacts(request, &user).await)
+        let (request, sight) = see(request)?;
+        answer(self.handle_watch_artifacts(request, &sight).await)
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Uploads {
     count: AtomicUsize,
     /// Of blobs that came for files, which are soon asked for.
     checksums: Mutex<VecDeque<(Digest, Checksums)>>,
+    /// The repositories that they came for. Whoever is not known here any more brings the bytes again.
+    brought: Mutex<VecDeque<(u64, Digest)>>,
 }
 
 /// One upload.
@@ -65,6 +67,20 @@ impl Uploads {
     pub(super) fn recount(&self, count: usize) {
         self.count.store(count, Ordering::Release);
         measure::uploads(count);
+    }
+
+    /// Notes that somebody has brought the bytes of a blob for a file of a repository.
+    pub(super) fn note_brought(&self, repository: u64, digest: &Digest) {
+        let mut brought = self.brought.lock();
+        if brought.len() >= CHECKSUMS {
+            brought.pop_front();
+        }
+        brought.push_back((repository, digest.clone()));
+    }
+
+    /// Whether somebody has done so lately.
+    pub(super) fn is_brought(&self, repository: u64, digest: &Digest) -> bool {
+        self.brought.lock().iter().any(|(whose, brought)| *whose == repository && brought == digest)
     }
 
     /// Knows what is to be made of the bytes of an upload.

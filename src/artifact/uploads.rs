@@ -54,6 +54,27 @@ impl Artifacts {
         {
             return Ok(Started::There(size));
         }
+        self.start_new_upload(place, digest, user).await
+    }
+
+    /// The same for whoever may not have what others have brought: bytes that the place does not have yet have to come.
+    pub(super) async fn start_own_upload(
+        &self,
+        place: &Place,
+        digest: Option<&Digest>,
+        size: u64,
+        user: &str,
+    ) -> Result<Started, Error> {
+        if let Some(digest) = digest
+            && self.has_blob(place, digest).await?
+        {
+            return self.start_upload(place, Some(digest), size, user).await;
+        }
+        self.check_size("the upload", size)?;
+        self.start_new_upload(place, digest, user).await
+    }
+
+    async fn start_new_upload(&self, place: &Place, digest: Option<&Digest>, user: &str) -> Result<Started, Error> {
         let (artifacts, place, user) = (self.clone(), place.clone(), user.to_owned());
         let algorithm = digest.map(Digest::algorithm);
         // To the end, as who goes away must not leave it counted without a record.
@@ -201,6 +222,9 @@ impl Artifacts {
         });
         self.take_file_back_unless(digest, finished.await).await?;
         drop(lock);
+        if !place.is_image() {
+            self.uploads.note_brought(record.repository_id, digest);
+        }
         if let Some(checksums) = held.checksums(size) {
             self.uploads.note_checksums(digest, checksums);
         }

@@ -15,7 +15,8 @@ use super::logins::Logins;
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
 use super::rights::{Grants, Source};
-use super::{Error, Identity, is_user_name};
+use super::vouch::{VOUCHED_IDENTITY, Vouching};
+use super::{Error, Identity, Trail, is_user_name};
 use crate::config;
 use crate::error::Failure;
 
@@ -35,10 +36,11 @@ pub struct Authenticator {
     ways: Arc<Ways>,
     proxies: Arc<Proxies>,
     rights: Source,
+    vouching: Vouching,
 }
 
 /// How callers may prove who they are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ways {
     /// By a name and a password.
     passwords: Option<Arc<Logins>>,
@@ -46,11 +48,16 @@ struct Ways {
     proxy: Option<HeaderName>,
     /// By a token, of any of these kinds.
     tokens: Vec<Arc<dyn Bearers>>,
+    /// By a client certificate, on a port that asks for one.
+    certificates: bool,
+    /// A gateway has asked them, and signs who they are.
+    gateways: bool,
 }
 
 impl Ways {
     fn are_none(&self) -> bool {
-        self.passwords.is_none() && self.proxy.is_none() && self.tokens.is_empty()
+        let has_signs = self.certificates || self.gateways;
+        self.passwords.is_none() && self.proxy.is_none() && self.tokens.is_empty() && !has_signs
     }
 }
 
@@ -65,8 +72,8 @@ pub(super) struct Claim {
 enum User {
     /// Nobody is asked.
     NotAsked,
-    /// Somebody who is believed has said it.
-    Named(String),
+    /// Somebody who is believed has said it, and by what.
+    Named(String, &'static str),
     /// By a name and a password.
     Proving(Credentials),
     /// By a token.
@@ -75,6 +82,8 @@ enum User {
     Silent,
     /// What was said is refused.
     Refused(&'static str),
+    /// What a gateway said is refused.
+    Unbelieved(Failure),
 }
 
 impl Claim {
@@ -82,12 +91,27 @@ impl Claim {
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.address
     }
+
+    /// Leaves what is claimed, which the outcome of the call shows to be true or not. What cannot be the name of a user
+    /// may be a password.
+    pub(super) fn leave(&self, trail: &Trail) {
+        trail.write_address(self.address);
+        match &self.user {
+            User::Named(user, proof) => trail.write_claim(user, proof),
+            User::Proving(credentials) if is_user_name(&credentials.user) => {
+                trail.write_claim(&credentials.user, "password");
+            }
+            User::Proving(_) => trail.write_claim("", "password"),
+            User::Bearing(_) => trail.write_claim("", "token"),
+            User::NotAsked | User::Silent | User::Refused(_) | User::Unbelieved(_) => {}
+        }
+    }
 }
 
 impl Authenticator {
     /// As the settings have it. Reads the files of users and of rights.
     pub fn from_config(auth: &config::Auth) -> Result<Self, Error> {
-        let mut ways = Ways::default();
+        let mut ways = Ways { gateways: auth.gateway_key.is_some(), ..Ways::default() };
         match (&auth.proxy_header, &auth.htpasswd) {
             (Some(header), file) => {
                 if file.is_some() {
@@ -99,14 +123,21 @@ impl Authenticator {
             (None, None) => {}
         }
         let (proxies, rights) = (Arc::new(Proxies::from_config(auth)?), Source::from_config(auth)?);
-        Ok(Authenticator { ways: Arc::new(ways), proxies, rights })
+        let vouching = Vouching::open(auth.gateway_key.as_deref())?;
+        Ok(Authenticator { ways: Arc::new(ways), proxies, rights, vouching })
     }
 
     /// Callers may prove who they are by tokens of these kinds, too.
     #[must_use]
     pub fn with_tokens(self, tokens: Vec<Arc<dyn Bearers>>) -> Self {
-        let Ways { passwords, proxy, .. } = &*self.ways;
-        let ways = Ways { passwords: passwords.clone(), proxy: proxy.clone(), tokens };
+        let ways = Ways { tokens, ..Ways::clone(&self.ways) };
+        Authenticator { ways: Arc::new(ways), ..self }
+    }
+
+    /// Whether ports ask for client certificates: then that is a way, too, and where it is the only one, callers need it.
+    #[must_use]
+    pub fn with_certificates(self, are_asked_for: bool) -> Self {
+        let ways = Ways { certificates: are_asked_for, ..Ways::clone(&self.ways) };
         Authenticator { ways: Arc::new(ways), ..self }
     }
 
@@ -168,10 +199,21 @@ impl Authenticator {
     /// What the request says of its caller.
     pub(super) fn read<B>(&self, request: &Request<B>) -> Claim {
         let (peer, headers) = (peer(request.extensions()), request.headers());
-        let is_open = is_open(request.uri().path());
+        let address = self.proxies.client(peer, headers);
+        if is_open(request.uri().path()) {
+            return Claim { address, user: User::NotAsked };
+        }
+        let known = match self.vouching.known(request, &self.proxies) {
+            Ok(known) => known,
+            Err(failure) => return Claim { address, user: User::Unbelieved(failure) },
+        };
         let is_nobody_asked = self.ways.are_none() && !self.rights.is_somewhere();
-        let user = if is_open || is_nobody_asked { User::NotAsked } else { self.user(peer, headers) };
-        Claim { address: self.proxies.client(peer, headers), user }
+        let user = match known.user {
+            Some(user) => User::Named(user, "certificate"),
+            None if is_nobody_asked => User::NotAsked,
+            None => self.user(peer, headers),
+        };
+        Claim { address: known.address, user }
     }
 
     /// Whoever a proxy names has been asked by it. Of the others, what they say themselves counts.
@@ -197,7 +239,7 @@ impl Authenticator {
         let name = values.next().and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
         // Of two names, one may have been sent by the client.
         match (name.filter(|name| is_user_name(name)), values.next()) {
-            (Some(name), None) => User::Named(name.to_owned()),
+            (Some(name), None) => User::Named(name.to_owned(), "proxy"),
             _ => User::Refused("the proxy names no user, or one that cannot be"),
         }
     }
@@ -209,7 +251,7 @@ impl Authenticator {
         let named = |user| Identity { user: Some(user), ..identity.clone() };
         match user {
             User::NotAsked => Ok(identity),
-            User::Named(user) => Ok(named(user)),
+            User::Named(user, _) => Ok(named(user)),
             User::Bearing(token) => match self.bearer(token.as_str()).await {
                 Some(proven) => Ok(proven?.identity(address)),
                 None => Err(unauthenticated("the token is not known")),
@@ -226,6 +268,7 @@ impl Authenticator {
             User::Silent if self.rights.table().await.is_some_and(|table| table.has_anonymous()) => Ok(identity),
             User::Silent => Err(unauthenticated(NEEDED)),
             User::Refused(problem) => Err(unauthenticated(problem)),
+            User::Unbelieved(failure) => Err(failure),
         }
     }
 
@@ -265,7 +308,7 @@ pub(super) fn parse_header(name: &str) -> Result<HeaderName, Error> {
         return Err(refuse("is reserved by gRPC"));
     }
     let taken = ["authorization", "x-forwarded-for", "x-request-id", "te", "content-type", "user-agent", "host"];
-    if taken.contains(&text) {
+    if taken.contains(&text) || header == VOUCHED_IDENTITY {
         return Err(refuse("has another meaning"));
     }
     Ok(header)
@@ -278,7 +321,7 @@ mod tests {
     #[test]
     fn a_header_that_cannot_name_a_user_is_an_error_that_names_the_setting() {
         assert_eq!(parse_header("X-Remote-User").unwrap(), "x-remote-user");
-        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For"] {
+        for odd in ["", "a b", "x-user-bin", "grpc-user", "Authorization", "X-Forwarded-For", "X-Steward-Identity"] {
             let error = parse_header(odd).unwrap_err();
             assert!(error.to_string().contains("auth.proxy_header"), "{error}");
         }

@@ -13,7 +13,7 @@ use crate::error::Failure;
 /// Who a token belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven {
-    /// The user.
+    /// The user; empty: somebody who has not signed in, and was given the token all the same.
     pub user: String,
     /// The groups that the token says the user is in.
     pub groups: Vec<String>,
@@ -24,7 +24,8 @@ pub struct Proven {
 impl Proven {
     /// The caller who brought the token.
     pub(super) fn identity(self, address: Option<IpAddr>) -> Identity {
-        Identity { user: Some(self.user), groups: self.groups, scopes: self.scopes, address }
+        let user = Some(self.user).filter(|user| !user.is_empty());
+        Identity { user, groups: self.groups, scopes: self.scopes, address }
     }
 }
 

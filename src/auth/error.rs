@@ -32,6 +32,14 @@ pub enum Error {
         /// Which.
         entry: String,
     },
+    /// The keys that gateways sign with cannot be used.
+    #[error("configuration: auth.gateway_key: {path}: {problem}", path = path.display())]
+    GatewayKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// The table of rights makes no sense.
     #[error("configuration: auth.rights: {0}")]
     Rights(String),

@@ -66,7 +66,6 @@ mod tests {
     fn a_field_that_is_there_twice_or_is_no_text_is_refused() {
         let twice = [request("pull", "a", "").encode_to_vec(), request("pull", "b", "").encode_to_vec()].concat();
         assert_eq!(text(&twice, &[1, 2]), Err(Malformed));
-        assert_eq!(text(&request("", "", "").encode_to_vec(), &[5]), Ok(""));
         let permits = AcquireRequest { permits: 7, ..AcquireRequest::default() }.encode_to_vec();
         assert_eq!(text(&permits, &[u32::from(permits[0] >> 3)]), Err(Malformed), "a number");
         assert_eq!(text(&[0x0a, 0x05, b'a'], &[1]), Err(Malformed), "too short");

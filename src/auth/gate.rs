@@ -9,7 +9,7 @@ use tonic::body::Body;
 use super::authenticator::is_open;
 use super::fields::{self, Malformed};
 use super::first_message;
-use super::rights::{Grants, Right, right_name};
+use super::rights::{Area, Grants, Right, right_name};
 use crate::error::{Category, Failure};
 
 /// What a call was found to be about: an extension of its answer, for those who write it down.
@@ -53,7 +53,7 @@ fn check(access: &Access, message: &[u8], grants: &Grants, passage: &mut Passage
     passage.acting_as = text(access.identity, message)?.into_owned();
     let name = &passage.acting_as;
     for (index, need) in access.needs.iter().enumerate() {
-        let resource = text(need.resource, message)?;
+        let resource = without_empty_parts(text(need.resource, message)?, need.area);
         let resource = resource.trim_matches('/');
         if index == 0 {
             resource.clone_into(&mut passage.resource);
@@ -70,6 +70,15 @@ fn check(access: &Access, message: &[u8], grants: &Grants, passage: &mut Passage
         }
     }
     Ok(())
+}
+
+/// Paths of files may begin with a slash, and have no empty parts. In other areas a name may have two slashes.
+fn without_empty_parts(resource: Cow<'_, str>, area: Area) -> Cow<'_, str> {
+    if area != Area::Artifact || !resource.contains("//") {
+        return resource;
+    }
+    let parts: Vec<&str> = resource.split('/').filter(|part| !part.is_empty()).collect();
+    Cow::Owned(parts.join("/"))
 }
 
 /// Whether anything of the request says what it is about.

@@ -12,7 +12,8 @@ use tower::{Layer, Service};
 
 use super::gate::{self, Passage};
 use super::rights::Grants;
-use super::{Authenticator, refusal};
+use super::vouch::VOUCHED_IDENTITY;
+use super::{Authenticator, Trail, refusal};
 
 /// Lets only those calls through whose caller is known and may make them, or need not be asked.
 #[derive(Clone, Debug)]
@@ -61,9 +62,12 @@ where
         let claim = self.authenticator.read(&request);
         // What nobody behind has, nobody behind can tell.
         request.headers_mut().remove(AUTHORIZATION);
+        request.headers_mut().remove(VOUCHED_IDENTITY);
         let note = request.extensions().get::<CallerNote>().cloned().unwrap_or_default();
         // Known even of those who are refused, so that the log does not name the proxy for them.
         note.write_address(claim.address());
+        let trail = request.extensions().get::<Trail>().cloned().unwrap_or_default();
+        claim.leave(&trail);
         let authenticator = self.authenticator.clone();
         // The one that is ready has to be the one that is called.
         let clone = self.inner.clone();
@@ -74,8 +78,9 @@ where
                 Err(failure) => return Ok(refusal::status(failure).into_http()),
             };
             note.write_user(identity.user.clone());
+            trail.write_user(identity.user.as_deref());
             let mut passage = Passage::default();
-            let grants = authenticator.grants(identity).await;
+            let grants = authenticator.grants(identity).await.with_trail(trail);
             let mut response = if grants.are_everything() {
                 passage.access = access::find(request.uri().path());
                 inner.call(with(request, &grants)).await?

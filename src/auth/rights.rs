@@ -13,7 +13,7 @@ mod source;
 mod table;
 
 pub use self::grants::{Explanation, Grants};
-pub use self::kinds::{Area, Right, Rights, area_name, right_name};
+pub use self::kinds::{Area, Right, Rights, area_name, parse_question, right_name};
 pub use self::pattern::Pattern;
 pub use self::scope::{Scope, Scopes};
 pub(super) use self::source::Source;

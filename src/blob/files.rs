@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Once;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat2};
 
 /// Who may read and write what is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,13 @@ pub(crate) fn open_cached(path: &Path) -> Option<(File, Metadata)> {
     let file = File::from(openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?);
     let metadata = file.metadata().ok()?;
     Some((file, metadata))
+}
+
+/// Whether a file is in memory as a whole, as those of tmpfs are.
+pub(crate) fn is_in_memory(file: &File) -> bool {
+    /// Of `linux/magic.h`.
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    fstatfs(file).is_ok_and(|system| u64::try_from(system.f_type) == Ok(TMPFS_MAGIC))
 }
 
 /// `None` in the place of "not found".

@@ -1,7 +1,7 @@
 //! The bytes of an open file, a piece at a time.
 //!
-//! What is in the page cache is read at once: that copy takes less than the trip to another thread. From the first
-//! bytes that are not there, threads that may block read each piece while the one before is on its way.
+//! What is in memory is read at once: that copy takes less than the trip to another thread. From the first bytes that
+//! are not there, threads that may block read each piece while the one before is on its way.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,6 +14,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::extent::Extent;
+use super::files::is_in_memory;
 
 /// How many bytes a piece has at most.
 const PIECE_BYTES: u64 = 256 * 1024;
@@ -30,16 +31,21 @@ pub(crate) struct Reader {
     /// What a thread reads.
     ahead: Option<JoinHandle<io::Result<BytesMut>>>,
     knows_cache: bool,
+    /// How to read what is in memory, and nothing else.
+    at_once: ReadWriteFlags,
     /// Pieces on their way. Fresh memory would have to be zeroed and to be mapped for each of them.
     lent: VecDeque<Bytes>,
 }
 
 impl Reader {
     pub(crate) fn new(file: File, extent: Extent) -> Self {
-        Reader { file: Arc::new(file), rest: extent, ahead: None, knows_cache: false, lent: VecDeque::new() }
+        // File systems in memory have all of it there, and do not know the flag.
+        let at_once = if is_in_memory(&file) { ReadWriteFlags::empty() } else { ReadWriteFlags::NOWAIT };
+        let file = Arc::new(file);
+        Reader { file, rest: extent, ahead: None, knows_cache: false, at_once, lent: VecDeque::new() }
     }
 
-    /// Whether the file system has told what is in the page cache. Those in memory and those behind a network do not.
+    /// Whether the file system has told what is in memory. Those behind a network do not.
     pub(crate) fn knows_cache(&self) -> bool {
         self.knows_cache
     }
@@ -52,7 +58,7 @@ impl Reader {
             None => {
                 let begun = self.rest;
                 let (mut piece, first) = self.begin_piece();
-                let cached = preadv2(&self.file, &mut [IoSliceMut::new(&mut piece)], first, ReadWriteFlags::NOWAIT);
+                let cached = preadv2(&self.file, &mut [IoSliceMut::new(&mut piece)], first, self.at_once);
                 self.knows_cache = matches!(cached, Ok(_) | Err(Errno::AGAIN));
                 match cached {
                     // Even a little is worth its own piece.
@@ -119,14 +125,21 @@ mod tests {
 
     use super::*;
 
-    /// In a directory whose file system knows what is in the page cache, mostly, and in one that does not.
-    const DIRECTORIES: [&str; 2] = [env!("CARGO_MANIFEST_DIR"), "/dev/shm"];
+    /// Where files are, and how they are read at once: a directory whose file system mostly knows what is in the page
+    /// cache, one in memory, and one whose file system never reads at once, since it does not know how.
+    const PLACES: [(&str, Option<ReadWriteFlags>); 3] = [
+        (env!("CARGO_MANIFEST_DIR"), None),
+        ("/dev/shm", None),
+        ("/dev/shm", Some(ReadWriteFlags::from_bits_retain(1 << 31))),
+    ];
 
-    fn file(directory: &str, content: &[u8]) -> File {
+    fn reader((directory, at_once): (&str, Option<ReadWriteFlags>), content: &[u8], extent: Extent) -> Reader {
         let directory = if Path::new(directory).is_dir() { Path::new(directory) } else { Path::new("/tmp") };
         let mut file = tempfile::tempfile_in(directory).unwrap();
         file.write_all(content).unwrap();
-        file
+        let mut reader = Reader::new(file, extent);
+        reader.at_once = at_once.unwrap_or(reader.at_once);
+        reader
     }
 
     async fn content(mut reader: Reader) -> io::Result<Vec<u8>> {
@@ -147,34 +160,34 @@ mod tests {
     async fn an_extent_is_read_byte_by_byte_however_it_lies() {
         let bytes: Vec<u8> =
             (0..3_000_001_u32).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
-        for directory in DIRECTORIES {
+        for place in PLACES {
             for (first, length) in [(0, 3_000_001), (1, 1), (5, 0), (262_143, 262_145), (3_000_000, 1)] {
-                let reader = Reader::new(file(directory, &bytes), Extent { first, length });
+                let reader = reader(place, &bytes, Extent { first, length });
                 let first = usize::try_from(first).unwrap();
                 let wanted = &bytes[first..first + usize::try_from(length).unwrap()];
-                assert!(content(reader).await.unwrap() == wanted, "{directory} {first} {length}");
+                assert!(content(reader).await.unwrap() == wanted, "{place:?} {first} {length}");
             }
         }
     }
 
     #[tokio::test]
     async fn memory_that_was_sent_is_used_again() {
-        for directory in DIRECTORIES {
+        for place in PLACES {
             let length = 16 * PIECE_BYTES;
             let bytes = vec![7; usize::try_from(length).unwrap()];
-            let mut reader = Reader::new(file(directory, &bytes), Extent { first: 0, length });
+            let mut reader = reader(place, &bytes, Extent { first: 0, length });
             let mut places = std::collections::HashSet::new();
             while let Some(piece) = reader.next().await {
                 places.insert(piece.unwrap().as_ptr());
             }
-            assert!(places.len() <= LENT + 1, "{directory}: {places:?}");
+            assert!(places.len() <= LENT + 1, "{place:?}: {places:?}");
         }
     }
 
     #[tokio::test]
     async fn a_file_that_became_shorter_is_an_error() {
-        for directory in DIRECTORIES {
-            let mut reader = Reader::new(file(directory, &[0; 1000]), Extent { first: 0, length: 1001 });
+        for place in PLACES {
+            let mut reader = reader(place, &[0; 1000], Extent { first: 0, length: 1001 });
             let mut read = 0;
             let error = loop {
                 match reader.next().await.expect("an error comes before the end") {

@@ -29,6 +29,8 @@ impl Exit {
     pub(crate) const SKIPPED: Exit = Exit(4);
     /// `acquire`: the owner waits in the queue.
     pub(crate) const QUEUED: Exit = Exit(5);
+    /// `auth check`: it is not allowed.
+    pub(crate) const NOT_ALLOWED: Exit = Exit(3);
     /// `run`: the server cannot be reached (`EX_UNAVAILABLE`).
     pub(crate) const UNREACHABLE: Exit = Exit(69);
     /// `run`: the lock was not got in time (`EX_TEMPFAIL`).

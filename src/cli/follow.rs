@@ -109,5 +109,6 @@ async fn drain<W: Watch>(
 }
 
 fn is_compacted(status: &Status) -> bool {
-    status.code() == Code::OutOfRange && error::reason(status).as_deref() == Some("REVISION_COMPACTED")
+    let is_reason = |reason| matches!(reason, "REVISION_COMPACTED" | "ENTRIES_REMOVED");
+    status.code() == Code::OutOfRange && error::reason(status).as_deref().is_some_and(is_reason)
 }

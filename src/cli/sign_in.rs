@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,20 +10,21 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
-const PASSWORD_VARIABLE: &str = "STEWARD_PASSWORD";
+/// The longest token, in bytes.
+const LONGEST_TOKEN: usize = 8 * 1024;
 
-/// A password. It is never shown, and never on the command line, where others could see it.
-#[derive(Clone)]
-pub(crate) struct Password(String);
+/// A password or a token. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
 
-impl Password {
-    pub(super) fn from_environment() -> Option<Self> {
-        Password::from_variable(PASSWORD_VARIABLE)
+impl Secret {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Secret(text.into())
     }
 
-    /// The password in an environment variable, if it is set.
+    /// The secret in an environment variable, if it is set.
     pub(super) fn from_variable(name: &str) -> Option<Self> {
-        std::env::var(name).ok().map(Password)
+        std::env::var(name).ok().map(Secret)
     }
 
     /// For another system, in a message that is not shown.
@@ -32,17 +33,38 @@ impl Password {
     }
 }
 
-impl fmt::Debug for Password {
+impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Password(…)")
+        formatter.write_str("Secret(…)")
     }
 }
 
 /// Reads the first line of a file.
 // Once, while the command line is read: the file may be a pipe.
-pub(super) fn read_password(path: PathBuf) -> io::Result<Password> {
+#[expect(clippy::needless_pass_by_value, reason = "clap gives it so")]
+pub(super) fn read_secret(path: PathBuf) -> io::Result<Secret> {
+    first_line(&path)
+}
+
+fn first_line(path: &Path) -> io::Result<Secret> {
     let content = std::fs::read_to_string(path)?;
-    Ok(Password(content.lines().next().unwrap_or_default().to_owned()))
+    Ok(Secret(content.lines().next().unwrap_or_default().to_owned()))
+}
+
+/// A secret in a file, or what is wrong with the file.
+pub(super) fn secret_in(path: &Path) -> Result<Secret, String> {
+    first_line(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// A token, or `@` and the name of a file whose first line it is.
+pub(super) fn token_of(text: &str) -> Result<Secret, String> {
+    let Secret(token) = match text.strip_prefix('@') {
+        Some(path) => secret_in(Path::new(path))?,
+        None => Secret::new(text),
+    };
+    let token = token.trim();
+    let is_one = !token.is_empty() && token.len() <= LONGEST_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_one { Ok(Secret::new(token)) } else { Err("a token has visible characters alone, and some".to_owned()) }
 }
 
 pub(super) fn parse_user(name: &str) -> Result<String, &'static str> {
@@ -58,9 +80,22 @@ pub(super) fn parse_user(name: &str) -> Result<String, &'static str> {
 pub(crate) struct SignIn(Option<MetadataValue<Ascii>>);
 
 impl SignIn {
-    pub(super) fn new(user: &str, Password(password): &Password) -> Self {
+    pub(super) fn with_password(user: &str, Secret(password): &Secret) -> Self {
         let encoded = STANDARD.encode(format!("{user}:{password}"));
-        let mut value: MetadataValue<Ascii> = format!("Basic {encoded}").parse().expect("base64 is ASCII");
+        SignIn::with(format!("Basic {encoded}").parse().expect("base64 is ASCII"))
+    }
+
+    /// With a token that [`token_of`] returned.
+    pub(super) fn with_token(Secret(token): &Secret) -> Self {
+        SignIn::with(format!("Bearer {token}").parse().expect("visible characters are ASCII"))
+    }
+
+    /// Whether there is something that others must not see.
+    pub(super) fn has_secret(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn with(mut value: MetadataValue<Ascii>) -> Self {
         // Kept out of what is printed, and out of the tables of HTTP/2.
         value.set_sensitive(true);
         SignIn(Some(value))

@@ -1,4 +1,4 @@
-//! The settings of who callers are and of how they are spoken to.
+//! The settings of who callers are.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,12 @@ pub struct Auth {
     /// Addresses and networks of proxies, or `unix` for those that come by a Unix socket: only they may name the user
     /// and the client's address. In the environment, with commas between.
     pub trusted_proxies: Vec<String>,
+    /// A file of keys that a gateway on its own and its server share, one a line, for their owner alone: the gateway
+    /// signs who its caller is with the first, the server believes all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_key: Option<PathBuf>,
+    /// Which name of a client's certificate names the user, where `tls.clients` asks for one.
+    pub certificates: CertificateName,
     /// Tokens of an issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<Oidc>,
@@ -32,30 +38,17 @@ pub struct Auth {
     pub rights_file: Option<PathBuf>,
 }
 
-/// The certificate of the HTTP ports. Without one they speak plain HTTP.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tls {
-    /// The certificate and its chain, PEM. Read again when it changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cert: Option<PathBuf>,
-    /// Its private key, PEM.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<PathBuf>,
-    /// The oldest version of TLS that is spoken.
-    pub min_version: TlsVersion,
-}
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, clap::ValueEnum)]
-pub enum TlsVersion {
-    /// TLS 1.2.
+/// A name in a certificate.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateName {
+    /// The common name of the subject.
     #[default]
-    #[serde(rename = "1.2")]
-    #[value(name = "1.2")]
-    V1_2,
-    /// TLS 1.3.
-    #[serde(rename = "1.3")]
-    #[value(name = "1.3")]
-    V1_3,
+    Cn,
+    /// The alternative name that is one of DNS.
+    Dns,
+    /// The alternative name that is an address of mail.
+    Email,
+    /// The alternative name that is a URI: the last part of its path, as in `spiffe://example.org/user/alice`.
+    Uri,
 }

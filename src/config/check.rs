@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Auth, Config, Listen, Oidc, Restic, Tls, Transcode};
+use super::{Auth, Config, Listen, Oidc, Port, Restic, Transcode};
 use crate::auth::is_user_name;
 use crate::auth::rights::Table;
 
@@ -23,13 +23,15 @@ pub enum Error {
     /// The server would be open to other machines.
     #[error(
         "{setting} is {address}, which other machines can reach, and there is no authentication: \
-         bind a loopback address, set auth.htpasswd, or say --insecure"
+         bind a loopback address, {remedy}, or say --insecure"
     )]
     Exposed {
         /// Which address setting.
         setting: &'static str,
         /// Its value.
         address: Listen,
+        /// What would ask callers who they are.
+        remedy: &'static str,
     },
     /// The server would be open to other machines, and nobody could do anything.
     #[error(
@@ -101,18 +103,34 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.check_ranges()?;
         self.transcode.check()?;
-        let oidc = self.auth.oidc.as_ref().and_then(Oidc::problem);
-        let problems = [self.volumes.problem(), self.artifacts.problem(), self.replication.problem(), oidc];
+        let problems = [
+            self.volumes.problem(),
+            self.artifacts.problem(),
+            self.replication.problem(),
+            self.tls.problem(),
+            self.gateway.upstream.problem(),
+            self.auth.oidc.as_ref().and_then(Oidc::problem),
+            self.audit.problem(),
+            self.limits.problem(),
+        ];
         if let Some((setting, problem)) = problems.into_iter().flatten().next() {
             return Err(Error::Invalid { setting, problem: problem.to_owned() });
         }
-        self.tls.check()?;
+        if self.volumes.nbd_require_tls && self.tls.cert.is_some() && self.tls.clients_of(Port::Nbd).is_none() {
+            let problem = "is plain, and volumes.nbd_require_tls asks for TLS".to_owned();
+            return Err(Error::Invalid { setting: "tls.ports.nbd", problem });
+        }
         self.auth.check()?;
         if self.names_two_key_files() {
             let problem = "is another file than secrets.key_file, whose older name it is".to_owned();
             return Err(Error::Invalid { setting: "replication.key_file", problem });
         }
         self.check_addresses()
+    }
+
+    /// Callers have to say who they are: by a password, through a proxy, or by a certificate.
+    pub fn asks_for_users(&self) -> bool {
+        self.auth.is_asked_for() || self.tls.asks_for_certificates()
     }
 
     fn check_ranges(&self) -> Result<(), Error> {
@@ -170,10 +188,16 @@ impl Config {
         if self.server.insecure {
             return Ok(());
         }
-        // Nobody signs in over NBD.
-        if let Some(address) = self.volumes.nbd.iter().find(|address| address.is_exposed()) {
-            return Err(Error::Exposed { setting: "volumes.nbd", address: address.clone() });
+        // Over NBD nobody signs in but with a certificate.
+        let exposed = self.volumes.nbd.iter().find(|address| address.is_exposed());
+        if let Some(address) = exposed.filter(|_| !self.tls.requires_certificates(Port::Nbd)) {
+            let remedy = "require client certificates there (tls.clients)";
+            return Err(Error::Exposed { setting: "volumes.nbd", address: address.clone(), remedy });
         }
+        if let Some(address) = exposed.filter(|_| !self.auth.has_rights()) {
+            return Err(Error::WithoutRights { setting: "volumes.nbd", address: address.clone() });
+        }
+        let remedy = "set auth.htpasswd, ask for client certificates (tls.clients)";
         let addresses = [
             ("server.grpc", Some(self.server.grpc.into())),
             ("server.http", Some(self.server.http.into())),
@@ -181,7 +205,9 @@ impl Config {
         ];
         for (setting, address) in addresses {
             match address.filter(Listen::is_exposed) {
-                Some(address) if !self.auth.is_asked_for() => return Err(Error::Exposed { setting, address }),
+                Some(address) if !self.asks_for_users() => {
+                    return Err(Error::Exposed { setting, address, remedy });
+                }
                 Some(address) if !self.auth.has_rights() => return Err(Error::WithoutRights { setting, address }),
                 Some(_) | None => {}
             }
@@ -207,9 +233,10 @@ impl Restic {
 }
 
 impl Auth {
-    /// Callers have to say who they are.
+    /// Callers have to say who they are, whatever the ports ask for.
     pub fn is_asked_for(&self) -> bool {
-        self.htpasswd.is_some() || self.proxy_header.is_some() || self.oidc.is_some() || self.has_rights()
+        let has_proxy = self.proxy_header.is_some() || self.gateway_key.is_some();
+        self.htpasswd.is_some() || has_proxy || self.oidc.is_some() || self.has_rights()
     }
 
     /// Callers may do only what somebody has allowed them.
@@ -226,17 +253,6 @@ impl Auth {
             },
         };
         Err(Error::Invalid { setting: "auth.rights", problem })
-    }
-}
-
-impl Tls {
-    fn check(&self) -> Result<(), Error> {
-        let (setting, other) = match (&self.cert, &self.key) {
-            (Some(_), None) => ("tls.key", "tls.cert"),
-            (None, Some(_)) => ("tls.cert", "tls.key"),
-            (None, None) | (Some(_), Some(_)) => return Ok(()),
-        };
-        Err(Error::Invalid { setting, problem: format!("is missing, and {other} is of no use without it") })
     }
 }
 
@@ -270,6 +286,19 @@ mod tests {
         let exposed = load(&[("volumes.nbd", "unix:/run/nbd.sock, 0.0.0.0:10809"), ("auth.htpasswd", "/users")]);
         assert!(matches!(exposed, Err(Error::Exposed { setting: "volumes.nbd", .. })), "{exposed:?}");
         assert!(load(&[("volumes.nbd", "")]).expect("nowhere").volumes.nbd.is_empty());
+    }
+
+    #[test]
+    fn client_certificates_are_a_way_to_ask_who_somebody_is() {
+        let tls = [("tls.cert", "/cert.pem"), ("tls.key", "/key.pem"), ("tls.client_ca", "/ca.pem")];
+        let rights = [("auth.rights", "* * * read")];
+        let with = |more: &[(&'static str, &'static str)]| load(&[&tls[..], &rights[..], more].concat());
+        with(&[("server.http", "0.0.0.0:0"), ("tls.clients", "optional")]).expect("callers are asked");
+        let refused = with(&[("volumes.nbd", "0.0.0.0:10809"), ("tls.clients", "optional")]);
+        assert!(refused.expect_err("some are not").to_string().contains("tls.clients"));
+        with(&[("volumes.nbd", "0.0.0.0:10809"), ("tls.ports.nbd", "required")]).expect("all are");
+        let plain = [("volumes.nbd_require_tls", "true"), ("tls.ports.nbd", "plain"), ("tls.clients", "required")];
+        assert!(with(&plain).expect_err("a contradiction").to_string().contains("tls.ports.nbd"));
     }
 
     #[test]
@@ -310,7 +339,12 @@ mod tests {
 
     #[test]
     fn a_certificate_without_its_key_is_refused_and_named() {
-        for (given, missing) in [("tls.cert", "tls.key"), ("tls.key", "tls.cert")] {
+        for (given, missing) in [
+            ("tls.cert", "tls.key"),
+            ("tls.key", "tls.cert"),
+            ("gateway.upstream.cert", "gateway.upstream.key"),
+            ("gateway.upstream.key", "gateway.upstream.cert"),
+        ] {
             let error = load(&[(given, "/file.pem")]).expect_err("half a pair").to_string();
             assert!(error.contains(&format!("{missing}: is missing")), "{error}");
         }

@@ -269,7 +269,12 @@ async fn a_large_lease_ends_in_steps_between_which_others_are_served() {
     }
 
     assert!(steps > 2, "all in {steps} steps");
-    let kept = world.locks.list(&super::query::Filter::default(), None, 10).await.expect("a list").0;
+    let kept = world
+        .locks
+        .list(&super::query::Filter::everything(crate::auth::Grants::everything()), None, 10)
+        .await
+        .expect("a list")
+        .0;
     assert!(kept.is_empty(), "{kept:?}");
     assert!(matches!(world.locks.lease(lease, 1).await, Err(Error::LeaseExpired { .. })));
 }

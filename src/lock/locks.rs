@@ -286,7 +286,7 @@ pub(super) fn random() -> [u8; 16] {
     uuid::Uuid::new_v4().into_bytes()
 }
 
-pub(super) fn lease_expired(id: LeaseId) -> Error {
+pub(in crate::lock) fn lease_expired(id: LeaseId) -> Error {
     Error::LeaseExpired { lease_id: uuid::Uuid::from_bytes(id.0).to_string() }
 }
 

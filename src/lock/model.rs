@@ -15,6 +15,13 @@ pub(crate) struct LockKey {
     pub(crate) resource_id: String,
 }
 
+impl LockKey {
+    /// The resource that rights are given for, as the protocol makes it of the fields of a request.
+    pub(crate) fn access_resource(&self) -> String {
+        format!("{}/{}", self.lock_type, self.resource_id)
+    }
+}
+
 impl std::fmt::Display for LockKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "\"{} {}\"", Shown(&self.lock_type), Shown(&self.resource_id))

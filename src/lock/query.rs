@@ -10,6 +10,8 @@ use super::locks::Locks;
 use super::model::{Grant, Head, LockKey, Token, Waiter};
 use super::records;
 use super::state::LockState;
+use crate::auth::Grants;
+use crate::auth::rights::{Area, Right};
 use crate::clock::Timestamp;
 use crate::store::{Key, KeyRange, Revision, Table};
 
@@ -40,8 +42,10 @@ impl View {
 }
 
 /// Which locks are listed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Filter {
+    /// What who asks may see.
+    pub(crate) grants: Grants,
     pub(crate) lock_type: Option<String>,
     pub(crate) resource_id_prefix: String,
     pub(crate) owner: Option<String>,
@@ -49,9 +53,15 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Of all locks.
+    pub(crate) fn everything(grants: Grants) -> Self {
+        Filter { grants, lock_type: None, resource_id_prefix: String::new(), owner: None, held_only: false }
+    }
+
     /// Whether a lock of this key may be listed.
     pub(crate) fn names(&self, key: &LockKey) -> bool {
-        self.lock_type.as_ref().is_none_or(|lock_type| *lock_type == key.lock_type)
+        (self.grants.are_everything() || self.grants.allow(Area::Lock, Right::Read, &key.access_resource()))
+            && self.lock_type.as_ref().is_none_or(|lock_type| *lock_type == key.lock_type)
             && key.resource_id.starts_with(&self.resource_id_prefix)
     }
 

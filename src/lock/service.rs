@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use self::streams::{KeepAliveStream, WatchStream};
 use super::locks::Locks;
 use super::wait::Surroundings;
+use crate::auth::Grants;
 use crate::error::Failure;
 
 /// The lock service.
@@ -68,13 +69,15 @@ impl LockService for LockServer {
     }
 
     async fn list(&self, request: Request<api::ListRequest>) -> Result<Response<api::ListResponse>, Status> {
-        answer(self.handle_list(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_list(request.into_inner(), grants).await)
     }
 
     type WatchStream = WatchStream;
 
     async fn watch(&self, request: Request<api::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        answer(self.open_watch(request.into_inner()))
+        let grants = Grants::of(&request)?;
+        answer(self.open_watch(request.into_inner(), grants))
     }
 
     async fn check_fencing_token(
@@ -88,6 +91,8 @@ impl LockService for LockServer {
         &self,
         request: Request<api::CreateLeaseRequest>,
     ) -> Result<Response<api::CreateLeaseResponse>, Status> {
+        // A lease is for no lock in particular: the right for any is enough, and that was asked before.
+        Grants::of(&request)?;
         answer(self.handle_create_lease(request.into_inner()).await)
     }
 
@@ -95,14 +100,16 @@ impl LockService for LockServer {
         &self,
         request: Request<api::GetLeaseRequest>,
     ) -> Result<Response<api::GetLeaseResponse>, Status> {
-        answer(self.handle_get_lease(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_get_lease(request.into_inner(), &grants).await)
     }
 
     async fn list_leases(
         &self,
         request: Request<api::ListLeasesRequest>,
     ) -> Result<Response<api::ListLeasesResponse>, Status> {
-        answer(self.handle_list_leases(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_list_leases(request.into_inner(), &grants).await)
     }
 
     type KeepAliveStream = KeepAliveStream;
@@ -111,14 +118,16 @@ impl LockService for LockServer {
         &self,
         request: Request<Streaming<api::KeepAliveRequest>>,
     ) -> Result<Response<Self::KeepAliveStream>, Status> {
-        Ok(Response::new(self.open_keep_alive(request.into_inner())))
+        let grants = Grants::of(&request)?;
+        Ok(Response::new(self.open_keep_alive(request.into_inner(), grants)))
     }
 
     async fn revoke_lease(
         &self,
         request: Request<api::RevokeLeaseRequest>,
     ) -> Result<Response<api::RevokeLeaseResponse>, Status> {
-        answer(self.handle_revoke_lease(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_revoke_lease(request.into_inner(), &grants).await)
     }
 
     async fn force_release(

@@ -3,6 +3,7 @@
 use steward_proto::replication::v1::{Cluster, ClusterSpec, ClusterStatus, ClusterType, DetectType};
 use steward_proto::store::v1::ClusterRecord;
 
+use super::access::is_cluster_seen;
 use super::error::Error;
 use super::parts::Replication;
 use super::passwords::Owner;
@@ -13,6 +14,7 @@ use super::task_validate::{self as validate, MAX_USERNAME_BYTES};
 use super::tasks::when;
 use super::url::TargetUrl;
 use super::{keys, pieces};
+use crate::auth::Grants;
 use crate::secrets::expect_generation;
 use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
@@ -140,13 +142,14 @@ impl Replication {
         Ok(shown(record, certificate))
     }
 
-    /// Clusters in the order of their names.
+    /// The clusters that may be seen in the order of their names.
     pub(super) async fn list_clusters(
         &self,
         contains: &str,
         of_type: ClusterType,
         after: Option<&str>,
         limit: usize,
+        grants: &Grants,
     ) -> Result<ClusterPage, Error> {
         let mut page = ClusterPage { clusters: Vec::new(), total: 0, next: None };
         let mut last = None;
@@ -154,7 +157,8 @@ impl Replication {
             let id = String::from_utf8_lossy(&id).into_owned();
             let record: Option<ClusterRecord> = tx::read(&*self.store, &keys::cluster(&id)).await?;
             let is_wanted = |record: &ClusterRecord| {
-                record.name.contains(contains) && (of_type == ClusterType::Unspecified || type_of(record) == of_type)
+                let is_of_type = of_type == ClusterType::Unspecified || type_of(record) == of_type;
+                is_of_type && record.name.contains(contains) && is_cluster_seen(grants, &record.name)
             };
             let Some(record) = record.filter(is_wanted) else { continue };
             page.total += 1;

@@ -1,13 +1,15 @@
 //! Brings artifacts to the target: what is new of them, and the manifest that names the rest last.
 
+mod blobs;
+mod files;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use steward_proto::artifact::v1::{File, Manifest};
+use steward_proto::artifact::v1::Manifest;
 use steward_proto::replication::v1::{ArtifactOutcome, ConflictStrategy};
 use steward_proto::store::v1::ArtifactResultRecord;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::job::Options;
 use super::placed::Placed;
@@ -15,7 +17,7 @@ use super::plan::VersionItem;
 use super::progress::{ArtifactMeter, LiveRun, cut, rest};
 use super::run_log::Ended;
 use super::source::{Source, SourceError};
-use super::target::{BlobPush, BlobRef, FilePut, ManifestPut, Meter as _, Pushed, Sessions, Target, TargetError};
+use super::target::{ManifestPut, Meter as _, Pushed, Sessions, Target, TargetError};
 use super::walk::{Node, Tree, walk};
 
 /// How often an artifact is tried.
@@ -165,7 +167,8 @@ impl Copier {
         };
         let mut compared = Compared::default();
         for tag in &item.tags {
-            let list = match self.target.manifest_digest(&item.image, tag).await? {
+            let there = self.target.manifest_digest_like(&item.image, tag, &manifest.digest).await?;
+            let list = match there {
                 None => &mut compared.absent,
                 Some(digest) if digest == manifest.digest => &mut compared.same,
                 Some(_) => &mut compared.other,
@@ -273,60 +276,6 @@ impl Copier {
         self.target.put_manifest(put).await
     }
 
-    /// Those of some blobs that an image does not have at the target.
-    pub(super) async fn missing(&self, image: &str, blobs: &[BlobRef]) -> Result<Vec<BlobRef>, TargetError> {
-        let unknown: Vec<BlobRef> =
-            blobs.iter().filter(|blob| !self.placed.has(&blob.digest, image)).cloned().collect();
-        let mut missing = Vec::new();
-        for batch in unknown.chunks(BLOBS_AT_ONCE) {
-            let found = self.target.missing_blobs(image, batch).await?;
-            for blob in batch.iter().filter(|blob| !found.iter().any(|missing| missing.digest == blob.digest)) {
-                self.placed.note(&blob.digest, image);
-            }
-            missing.extend(found.into_iter().cloned());
-        }
-        Ok(missing)
-    }
-
-    async fn push_blobs(
-        self: &Arc<Self>,
-        image: &str,
-        blobs: &[BlobRef],
-        meter: &Arc<ArtifactMeter>,
-    ) -> Result<(), TargetError> {
-        let mut left = self.missing(image, blobs).await?.into_iter();
-        let mut pushes = JoinSet::new();
-        loop {
-            while pushes.len() < self.options.parallelism
-                && let Some(blob) = left.next()
-            {
-                let (copier, meter, image) = (Arc::clone(self), Arc::clone(meter), image.to_owned());
-                pushes.spawn(async move { copier.push_blob(&image, &blob, &meter).await });
-            }
-            match pushes.join_next().await {
-                None => return Ok(()),
-                Some(Ok(result)) => result?,
-                Some(Err(error)) => return Err(TargetError::Source(format!("a push broke off: {error}"))),
-            }
-        }
-    }
-
-    async fn push_blob(&self, image: &str, blob: &BlobRef, meter: &ArtifactMeter) -> Result<(), TargetError> {
-        // Another version may be about to bring the same one.
-        let _alone = self.placed.alone(&blob.digest).await;
-        if self.placed.has(&blob.digest, image) {
-            return Ok(());
-        }
-        let _permit = self.permits.acquire().await.map_err(|_| TargetError::Cancelled)?;
-        let source = self.source.blob(image, &blob.digest, blob.size);
-        let mount_from = self.placed.others(&blob.digest, image);
-        let push = BlobPush { image, blob, mount_from: &mount_from, source: &source, sessions: &*self.sessions, meter };
-        let pushed = self.target.push_blob(push).await?;
-        note_pushed(meter, pushed);
-        self.placed.note(&blob.digest, image);
-        Ok(())
-    }
-
     /// Asks the target for all of a version once more.
     async fn check_again(&self, item: &VersionItem, root: &Manifest, tree: &Tree) -> Result<(), TargetError> {
         let nodes = tree.children.iter().chain(&tree.referrers).map(|node| &node.manifest);
@@ -343,104 +292,6 @@ impl Copier {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// What the target has of some files; tried again when it cannot be reached.
-    pub(super) async fn file_digests(&self, files: &[File]) -> Result<Result<Vec<Option<String>>, TargetError>, Gone> {
-        let mut failed = 0;
-        loop {
-            let asked = tokio::select! {
-                () = self.live.halting() => return Err(Gone::Stopped),
-                asked = self.target.file_digests(files) => asked,
-            };
-            let error = match asked {
-                Ok(digests) if digests.len() == files.len() => return Ok(Ok(digests)),
-                Ok(_) => return Ok(Err(TargetError::Refused("it answers for other files".to_owned()))),
-                Err(error) => error,
-            };
-            failed += 1;
-            if failed >= ATTEMPTS || !may_pass(&error) {
-                return Ok(Err(error));
-            }
-            self.live.log("WARN", &format!("{error}; is tried again"));
-            tokio::select! {
-                () = self.live.halting() => return Err(Gone::Stopped),
-                () = tokio::time::sleep(wait_after(&error, failed)) => {}
-            }
-        }
-    }
-
-    /// Copies a file; `there` is what the target has in its place.
-    pub(super) async fn file(
-        &self,
-        file: &File,
-        there: Result<Option<String>, TargetError>,
-    ) -> Result<(Ended, Option<TargetError>), Gone> {
-        let meter = ArtifactMeter::new(&self.live, &file.path, "");
-        meter.artifact.is(&format!("sha256:{}", file.sha256), u64::try_from(file.size).unwrap_or(0));
-        let there = match there {
-            Ok(there) => there,
-            Err(error) => return Ok((Self::ended(&meter, Copied::failed(&error), true), Some(error))),
-        };
-        let outcome = self.file_outcome(file, there.as_deref());
-        if there.is_some() && outcome != ArtifactOutcome::Unchanged {
-            meter.artifact.conflicts();
-        }
-        match outcome {
-            ArtifactOutcome::Copied => {}
-            ArtifactOutcome::Failed => {
-                let copied = Copied::failed("the target has another file there");
-                return Ok((Self::ended(&meter, copied, true), None));
-            }
-            done => return Ok((Self::ended(&meter, Copied::new(done, Vec::new()), true), None)),
-        }
-        let mut failed = 0;
-        loop {
-            let error = match self.put_file(file, there.is_some(), &meter).await {
-                Ok(()) => break Ok((Self::ended(&meter, Copied::new(outcome, Vec::new()), true), None)),
-                Err(error) => error,
-            };
-            failed += 1;
-            if self.is_worth_another(&error, failed, &meter).await? {
-                continue;
-            }
-            let is_gone = matches!(&error, TargetError::Source(_))
-                && matches!(self.source.file(&file.path).await, Err(SourceError::Gone(_)));
-            if is_gone {
-                self.live.log("INFO", &format!("{} was deleted meanwhile", file.path));
-                break Err(Gone::Deleted);
-            }
-            break Ok((Self::ended(&meter, Copied::failed(&error), true), Some(error)));
-        }
-    }
-
-    /// What becomes of a file, by what the target has in its place.
-    pub(super) fn file_outcome(&self, file: &File, there: Option<&str>) -> ArtifactOutcome {
-        let Some(there) = there else { return ArtifactOutcome::Copied };
-        if there == self.target.file_digest(file, self.options.with_metadata) {
-            return ArtifactOutcome::Unchanged;
-        }
-        match self.options.conflict {
-            ConflictStrategy::Overwrite => ArtifactOutcome::Copied,
-            ConflictStrategy::FastFail => ArtifactOutcome::Failed,
-            ConflictStrategy::Skip | ConflictStrategy::Unspecified => ArtifactOutcome::SkippedConflict,
-        }
-    }
-
-    async fn put_file(&self, file: &File, overwrite: bool, meter: &ArtifactMeter) -> Result<(), TargetError> {
-        let _permit = self.permits.acquire().await.map_err(|_| TargetError::Cancelled)?;
-        let size = u64::try_from(file.size).unwrap_or(0);
-        let source = self.source.blob("", &format!("sha256:{}", file.sha256), size);
-        let put = FilePut {
-            file,
-            with_metadata: self.options.with_metadata,
-            overwrite,
-            source: &source,
-            sessions: &*self.sessions,
-            meter,
-        };
-        note_pushed(meter, self.target.put_file(put).await?);
         Ok(())
     }
 

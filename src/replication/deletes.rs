@@ -49,6 +49,10 @@ impl From<crate::store::Error> for DeleteError {
     }
 }
 
+fn has_algorithm_of(digest: &str, other: &str) -> bool {
+    digest.split(':').next() == other.split(':').next()
+}
+
 impl Copier {
     /// Whether the target has something that may be what was deleted here.
     async fn is_there(&self, gone: &GoneItem) -> Result<bool, TargetError> {
@@ -58,9 +62,15 @@ impl Copier {
             return Ok(self.target.file_digests(&[file]).await?.iter().any(Option::is_some));
         }
         for tag in &gone.tags {
-            let there = self.target.manifest_digest(image_of(&gone.artifact), tag).await?;
-            if there.is_some_and(|digest| gone.digests.contains(&digest)) {
+            let image = image_of(&gone.artifact);
+            let Some(there) = self.target.manifest_digest(image, tag).await? else { continue };
+            if gone.digests.contains(&there) {
                 return Ok(true);
+            }
+            for digest in gone.digests.iter().filter(|digest| !has_algorithm_of(digest, &there)) {
+                if self.target.manifest_digest_like(image, tag, digest).await?.as_ref() == Some(digest) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

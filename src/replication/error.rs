@@ -20,6 +20,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The caller may not do it.
+    #[error("the caller has no right to do that")]
+    Denied(Box<Failure>),
     /// The address of a target is one that this server does not go to.
     #[error("{0}")]
     TargetForbidden(String),
@@ -120,6 +123,12 @@ impl Error {
     }
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Error::Denied(Box::new(failure))
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         answered(error.to_string(), error)
@@ -134,6 +143,7 @@ fn answered(message: String, error: Error) -> Failure {
     };
     match error {
         Error::Store(error) => error.into(),
+        Error::Denied(failure) => *failure,
         Error::InConfig { name, source, .. } => answered(message, *source).with("config", name),
         Error::Missing(field) => bad("PARAMETER_MISSING", field),
         Error::Empty(field) => bad("PARAMETER_EMPTY", field),

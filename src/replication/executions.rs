@@ -14,6 +14,7 @@ use super::parts::Replication;
 use super::queue::{Cause, TaskId};
 use super::retention::read_run;
 use super::run_log::{has_ended, outcome, status};
+use crate::auth::Grants;
 use crate::store::key::{KeyReader, Table};
 use crate::store::tx;
 use crate::store::{Key, KeyRange};
@@ -104,10 +105,11 @@ impl Replication {
         head.ok_or_else(|| Error::TaskNotFound(task.name.clone()))
     }
 
-    /// The runs of some tasks, the newest first.
+    /// The runs of some tasks that may be seen, the newest first.
     pub(super) async fn list_executions(
         &self,
         request: &api::ListExecutionsRequest,
+        grants: &Grants,
     ) -> Result<Listed<api::Execution>, Error> {
         let size = page_size(request.page_size)?;
         let after = place_of(&request.page_token, |place| {
@@ -124,13 +126,15 @@ impl Replication {
         for (index, place) in places.iter().enumerate() {
             let is_behind = after.as_ref().is_none_or(|after| place < after);
             let is_full = listed.found.len() == size;
-            if request.statuses.is_empty() && (!is_behind || is_full) {
+            if request.statuses.is_empty() && grants.are_everything() && (!is_behind || is_full) {
                 // Without a filter nothing has to be read to be counted.
                 listed.total += 1;
             } else {
                 let record: Option<ExecutionRecord> = tx::read(&*self.store, &keys::execution(&place.1)).await?;
-                let is_wanted =
-                    |record: &ExecutionRecord| request.statuses.is_empty() || request.statuses.contains(&record.status);
+                let is_wanted = |record: &ExecutionRecord| {
+                    let has_status = request.statuses.is_empty() || request.statuses.contains(&record.status);
+                    has_status && TaskId::of_run(record).is_seen(grants)
+                };
                 let Some(record) = record.filter(is_wanted) else { continue };
                 listed.total += 1;
                 if is_behind && !is_full {

@@ -4,6 +4,7 @@ use steward_proto::replication::v1::plan_execution_response::Part;
 use steward_proto::replication::v1::watch_execution_response::Event;
 
 use super::*;
+use crate::auth::Grants;
 use crate::replication::testing::{World, config, package, with};
 
 fn tagged(world: &World, tags: &[&str]) {
@@ -70,16 +71,16 @@ async fn runs_and_results_are_listed_in_pages() {
         ids.insert(0, id);
     }
     let mut request = api::ListExecutionsRequest { page_size: 2, project: "p".into(), ..Default::default() };
-    let first = server.replication.list_executions(&request).await.unwrap();
+    let first = server.replication.list_executions(&request, &Grants::everything()).await.unwrap();
     request.page_token.clone_from(&first.next);
-    let second = server.replication.list_executions(&request).await.unwrap();
+    let second = server.replication.list_executions(&request, &Grants::everything()).await.unwrap();
     let listed: Vec<String> = first.found.iter().chain(&second.found).map(|run| run.id.clone()).collect();
     assert_eq!((listed, first.total, &*second.next), (ids.clone(), 3, ""));
     let failed =
         api::ListExecutionsRequest { statuses: vec![api::ExecutionStatus::Failed.into()], ..Default::default() };
-    assert_eq!(server.replication.list_executions(&failed).await.unwrap().total, 0);
+    assert_eq!(server.replication.list_executions(&failed, &Grants::everything()).await.unwrap().total, 0);
     let other = api::ListExecutionsRequest { project: "other".into(), ..Default::default() };
-    assert_eq!(server.replication.list_executions(&other).await.unwrap().total, 0);
+    assert_eq!(server.replication.list_executions(&other, &Grants::everything()).await.unwrap().total, 0);
 
     let mut request =
         api::ListArtifactResultsRequest { execution_id: ids[2].clone(), page_size: 2, ..Default::default() };
@@ -93,7 +94,10 @@ async fn runs_and_results_are_listed_in_pages() {
     let lines = api::ListLogLinesRequest { execution_id: ids[2].clone(), ..Default::default() };
     assert!(server.replication.list_log(&lines).await.unwrap().total >= 2);
     let nonsense = api::ListExecutionsRequest { page_token: "nonsense".into(), ..Default::default() };
-    assert!(matches!(server.replication.list_executions(&nonsense).await, Err(Error::Invalid { .. })));
+    assert!(matches!(
+        server.replication.list_executions(&nonsense, &Grants::everything()).await,
+        Err(Error::Invalid { .. })
+    ));
     server.stop().await;
 }
 
@@ -164,7 +168,11 @@ async fn old_runs_are_forgotten_but_for_the_latest_of_each_task() {
     assert!(matches!(old, Err(Error::ExecutionNotFound(_))), "{old:?}");
     assert!(server.replication.show_execution(&ids[1]).await.is_ok());
     assert!(world.store.get(&keys::execution_deleted(&ids[0])).await.unwrap().is_some());
-    let all = server.replication.list_executions(&api::ListExecutionsRequest::default()).await.unwrap();
+    let all = server
+        .replication
+        .list_executions(&api::ListExecutionsRequest::default(), &Grants::everything())
+        .await
+        .unwrap();
     assert_eq!(all.total, 1);
     server.stop().await;
 }

@@ -10,6 +10,8 @@ use super::queue::TaskId;
 
 /// How many changes are read at a time.
 const CHANGES_AT_A_TIME: i32 = 1000;
+/// Changes that are so young are still kept, however short that is set, and all older ones have been committed.
+pub(super) const YOUNG_US: u64 = 20 * 1_000_000;
 
 /// The word for programs in a refusal; empty: it has none.
 pub(super) fn reason(status: &Status) -> String {
@@ -80,5 +82,14 @@ impl Replication {
             Err(status) if status.code() == Code::NotFound => Err(Error::RepositoryNotFound(task.repository.clone())),
             Err(status) => Err(internal("changes cannot be read", &status)),
         }
+    }
+
+    /// A stamp up to which all changes of a repository have been committed. Nothing: one has been on its way for long.
+    pub(super) async fn settled_stamp(&self, task: &TaskId) -> Result<Option<u64>, Error> {
+        let after = self.now_us().saturating_sub(YOUNG_US);
+        let page = self.changes_after(task, after).await?;
+        let page = page.ok_or_else(|| Error::Internal("the changes of the last seconds are not kept".to_owned()))?;
+        // The answer never goes back behind what was asked for, so that alone says nothing.
+        Ok(u64::try_from(page.last_stamp).ok().filter(|stamp| *stamp > after))
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::access::{Anybody, Makers};
 use super::address_policy::AddressPolicy;
 use super::error::Error;
 use super::local::{self, LocalChannel};
@@ -17,6 +18,7 @@ use super::reach::Reach;
 use super::settings::Settings;
 use super::target::TargetFactory;
 use super::targets::Targets;
+use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::secrets::Secrets;
 use crate::store::tx::Tx;
@@ -39,6 +41,8 @@ pub struct Parts {
     pub(super) reach: Arc<dyn Reach>,
     /// Where runs get their targets from.
     pub(super) targets: Arc<dyn Targets>,
+    /// Says whether those for whom tasks work may still do what these do.
+    pub(super) makers: Arc<dyn Makers>,
     /// The runs that are under way in this process.
     pub(super) runs: Runs,
     /// A run was queued, or is to stop.
@@ -75,11 +79,21 @@ impl Replication {
             secrets,
             reach: Arc::clone(&factory) as Arc<dyn Reach>,
             targets: factory,
+            makers: Arc::new(Anybody),
             runs: Runs::default(),
             executions: Notify::new(),
             tasks,
             shutdown,
         }))
+    }
+
+    /// The same for callers who may not do everything. Only before anybody else shares it.
+    #[must_use]
+    pub fn with_rights(mut self, authenticator: Authenticator) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.makers = Arc::new(authenticator);
+        }
+        self
     }
 
     /// The same with another way to ask targets whether they are there. Only before anybody else shares it.

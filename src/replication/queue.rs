@@ -23,8 +23,11 @@ pub(super) enum Cause {
     Manual,
     /// Its schedule, which was due at this time.
     Schedule { tick_us: u64 },
-    /// Changes behind one stamp up to another; both 0: so many that they are no longer known, so it is for everything.
+    /// Changes behind one stamp up to another.
     Change { from_stamp: u64, to_stamp: u64 },
+    /// Changes that are no longer known, so it is for everything. All up to this stamp have been committed, so that it
+    /// finds them; whatever comes behind is for the next run.
+    Everything { to_stamp: u64 },
     /// Somebody, who wants that done which another run has left; the stamps are those of that run.
     Resume { of: String, from_stamp: u64, to_stamp: u64 },
 }
@@ -57,7 +60,7 @@ impl Cause {
         match self {
             Cause::Manual => "manual",
             Cause::Schedule { .. } => "schedule",
-            Cause::Change { .. } => "change",
+            Cause::Change { .. } | Cause::Everything { .. } => "change",
             Cause::Resume { .. } => "resume",
         }
     }
@@ -130,8 +133,9 @@ impl Tx<'_> {
             Cause::Change { from_stamp, to_stamp } => {
                 (execution.from_stamp, execution.to_stamp) = (*from_stamp, *to_stamp);
                 // They are taken up, whatever becomes of the run.
-                task.change_stamp = if *to_stamp == 0 { now_us } else { *to_stamp }.max(task.change_stamp);
+                task.change_stamp = task.change_stamp.max(*to_stamp);
             }
+            Cause::Everything { to_stamp } => task.change_stamp = task.change_stamp.max(*to_stamp),
             Cause::Resume { of, from_stamp, to_stamp } => {
                 execution.resume_of.clone_from(of);
                 (execution.from_stamp, execution.to_stamp) = (*from_stamp, *to_stamp);

@@ -26,6 +26,9 @@ const MOST_PAGES: usize = 50;
 const STAMP_LAG_US: u64 = 10 * 60 * 1_000_000;
 /// How soon to look again when a change has been committed whose stamp, or an earlier one, is still pending.
 const SETTLE_US: u64 = 50_000;
+/// How soon to look again while stamps are ahead of the clock, as they are for a while after a start: then they do not
+/// tell whether one is pending.
+const AHEAD_US: u64 = 1_000_000;
 /// How often a run that failed is queued again by itself.
 const MOST_RETRIES: u64 = 10;
 /// How long after its failure that is: this, twice as long with every further failure, an hour at most.
@@ -114,12 +117,16 @@ impl Replication {
         let changes = self.changes_for(&task, record).await?;
         let retry_us = self.retry_at(record).await?;
         let is_for_all = record.undone_all;
+        let is_ahead = matches!(changes, Changes::None { to_stamp, .. } if to_stamp > self.now_us());
         // What earlier runs have not done is done with what has changed since.
         let from_stamp = record.undone_stamp.map_or(record.change_stamp, |undone| undone.min(record.change_stamp));
-        let everything = Cause::Change { from_stamp: 0, to_stamp: 0 };
         let cause = match changes {
-            Changes::Forgotten => everything,
-            Changes::Some(_) if is_for_all => everything,
+            Changes::Forgotten => match self.settled_stamp(&task).await? {
+                Some(to_stamp) => Cause::Everything { to_stamp },
+                // A change that is about to be committed would be neither in this run nor known to the next one.
+                None => return Ok(now_us + SETTLE_US),
+            },
+            Changes::Some(to_stamp) if is_for_all => Cause::Everything { to_stamp },
             Changes::Some(to_stamp) => Cause::Change { from_stamp, to_stamp },
             Changes::None { to_stamp, has_more: true } => {
                 self.advance(&task, record, to_stamp).await?;
@@ -132,8 +139,9 @@ impl Replication {
                 return Ok(now_us + SETTLE_US);
             }
             Changes::None { to_stamp, has_more: false } => match retry_us {
-                Some(retry_us) if retry_us <= now_us && is_for_all => everything,
+                Some(retry_us) if retry_us <= now_us && is_for_all => Cause::Everything { to_stamp },
                 Some(retry_us) if retry_us <= now_us => Cause::Change { from_stamp, to_stamp },
+                Some(_) | None if is_ahead => return Ok(now_us + AHEAD_US),
                 Some(retry_us) => return Ok(retry_us.min(now_us + STAMP_LAG_US)),
                 None => {
                     if to_stamp > record.change_stamp.saturating_add(STAMP_LAG_US) {

@@ -1,18 +1,21 @@
 //! One run of a task: what its plan has is brought to the target, as many artifacts at a time as the task allows.
 
+mod deletions;
+mod files;
+mod resume;
+
 use std::sync::Arc;
 
 use steward_proto::replication::v1::{ArtifactOutcome, ErrorStrategy};
-use steward_proto::store::v1::{ArtifactResultRecord, ExecutionRecord};
+use steward_proto::store::v1::ExecutionRecord;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use self::files::copy_files;
 use super::blob_sessions::StoreSessions;
 use super::copy::{Copier, Gone, may_pass, wait_after};
-use super::deletes::DeleteError;
 use super::error::Error;
 use super::job::{Job, Options};
-use super::keys;
 use super::parts::Replication;
 use super::placed::{Names, Placed};
 use super::plan::{Extent, GoneItem, Item, PlanError, Planner};
@@ -22,8 +25,6 @@ use super::run_log::{Ended, RunLog, outcome};
 use super::select::Selection;
 use super::source::Source;
 use super::target::{Target, TargetError};
-use crate::store::KeyRange;
-use crate::store::tx;
 
 /// How often it is tried to reach the target at the start.
 const ATTEMPTS: u32 = 3;
@@ -31,8 +32,6 @@ const ATTEMPTS: u32 = 3;
 const UNREACHABLE_IN_A_ROW: usize = 5;
 /// How many items of the plan wait.
 const WAITING_ITEMS: usize = 16;
-/// How many runs that resume each other are followed.
-const MAX_RESUMED: usize = 100;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +99,9 @@ impl Replication {
             Ok(_) | Err(Error::TaskNotFound(_)) => return Ok(End::failed("the task was deleted")),
             Err(error) => return Err(error),
         };
+        if let Some(reason) = self.is_refused(&job.record, &job.config).await? {
+            return Ok(End::failed(&reason));
+        }
         let selection = match Selection::of(&job.config) {
             Ok(selection) => selection,
             Err(problem) => return Ok(End::failed(&format!("the constraints of the task: {problem}"))),
@@ -155,51 +157,6 @@ impl Replication {
                 () = live.halting() => return Err(TargetError::Cancelled),
                 () = tokio::time::sleep(wait_after(&error, failed)) => {}
             }
-        }
-    }
-
-    /// What a run need not do: what it has done before a crash, and what the runs have done that it resumes. And which
-    /// changes it is for.
-    async fn resume_point(&self, record: &ExecutionRecord) -> Result<(Names, Extent), Error> {
-        let mut done = Names::default();
-        self.gather_done(&record.id, &mut done, |_| true).await?;
-        let mut first = record.clone();
-        for _ in 0..MAX_RESUMED {
-            if first.resume_of.is_empty() {
-                break;
-            }
-            let Some(earlier) = tx::read::<ExecutionRecord>(&*self.store, &keys::execution(&first.resume_of)).await?
-            else {
-                break;
-            };
-            self.gather_done(&earlier.id, &mut done, |result| outcome(result) != ArtifactOutcome::Failed).await?;
-            first = earlier;
-        }
-        let extent = match first.to_stamp {
-            0 => Extent::Full,
-            to_stamp => Extent::Changes { from_stamp: first.from_stamp, to_stamp },
-        };
-        Ok((done, extent))
-    }
-
-    async fn gather_done(
-        &self,
-        id: &str,
-        done: &mut Names,
-        counts: impl Fn(&ArtifactResultRecord) -> bool,
-    ) -> Result<(), Error> {
-        let mut range = KeyRange::prefix(&keys::results_of(id));
-        loop {
-            let page = self.store.scan(range.clone(), 512).await?;
-            for (key, record) in &page.records {
-                let result: ArtifactResultRecord = tx::decode(key, &record.value)?;
-                if counts(&result) {
-                    done.insert(&result.artifact, &result.version);
-                }
-            }
-            let last = page.records.last().map(|(key, _)| key.clone());
-            let Some(last) = last.filter(|_| page.has_more) else { return Ok(()) };
-            range = range.after(&last);
         }
     }
 }
@@ -329,41 +286,6 @@ impl Run<'_> {
         }
         is_stopped.then_some(End::Stopped)
     }
-
-    /// Deletes at the target what is gone here, if the task says so.
-    async fn delete(&self, tally: Tally) -> Result<End, Error> {
-        if !self.copier.options.propagate_deletes {
-            return Ok(End::Success);
-        }
-        // What this run has copied counts too.
-        self.log.flush().await?;
-        match self.try_delete(tally).await {
-            Ok(()) => Ok(End::Success),
-            Err(DeleteError::Internal(error)) => Err(error),
-            Err(DeleteError::Target(TargetError::Cancelled)) => Ok(End::Stopped),
-            Err(error) => Ok(End::failed(&error)),
-        }
-    }
-
-    async fn try_delete(&self, tally: Tally) -> Result<(), DeleteError> {
-        let copier = &self.copier;
-        let gone = match self.extent {
-            Extent::Changes { .. } if tally.has_too_many_gone => {
-                return Err(DeleteError::TooMany(copier.options.max_deletes));
-            }
-            Extent::Changes { .. } => tally.gone,
-            Extent::Full => copier.copied_and_gone(self.replication, &self.record.task_key, &self.selection).await?,
-        };
-        for gone in copier.deletable(gone).await? {
-            if copier.live.halted().is_some() {
-                return Err(TargetError::Cancelled.into());
-            }
-            if let Some(ended) = copier.delete(&gone).await? {
-                self.log.end(ended).await?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Writes down what an artifact came to.
@@ -374,40 +296,5 @@ async fn note(log: &RunLog, copied: Result<(Ended, Option<TargetError>), Gone>) 
             Ok((vec![(ended, error)], false))
         }
         Err(gone) => Ok((Vec::new(), gone == Gone::Stopped)),
-    }
-}
-
-/// Copies some files, as many at a time as may be.
-async fn copy_files(
-    copier: &Arc<Copier>,
-    log: &Arc<RunLog>,
-    files: Vec<steward_proto::artifact::v1::File>,
-) -> Result<Done, Error> {
-    let there = match copier.file_digests(&files).await {
-        Ok(Ok(there)) => there.into_iter().map(Ok).collect::<Vec<_>>(),
-        Ok(Err(error)) => files.iter().map(|_| Err(error.clone())).collect(),
-        Err(gone) => return Ok((Vec::new(), gone == Gone::Stopped)),
-    };
-    let mut left = files.into_iter().zip(there);
-    let mut copies: JoinSet<Result<Done, Error>> = JoinSet::new();
-    let (mut all, mut is_stopped) = (Vec::new(), false);
-    loop {
-        while copies.len() < copier.options.parallelism
-            && let Some((file, there)) = left.next()
-        {
-            let (copier, log) = (Arc::clone(copier), Arc::clone(log));
-            copies.spawn(async move { note(&log, copier.file(&file, there).await).await });
-        }
-        let Some(done) = copies.join_next().await else { return Ok((all, is_stopped)) };
-        let done = done.map_err(|error| Error::Internal(format!("a file broke off: {error}")))??;
-        let has_failed = done.0.iter().any(|(ended, _)| outcome(&ended.result) == ArtifactOutcome::Failed);
-        all.extend(done.0);
-        is_stopped |= done.1;
-        if has_failed && copier.options.error == ErrorStrategy::FastFail {
-            return Ok((all, is_stopped));
-        }
-        if is_stopped {
-            left.by_ref().for_each(drop);
-        }
     }
 }

@@ -61,13 +61,17 @@ impl RunLog {
     }
 
     /// Notes what an artifact came to. Whoever finds nobody at it writes down all that waits; the others do not wait for
-    /// that, so that commits do not hold up what is copied. All of it is durable before the run ends. After a crash, what
-    /// was not is found unchanged at the target.
+    /// that, so that commits do not hold up what is copied. What was found unchanged waits until a commit of it is full,
+    /// or until the next note of how far the run is. All of it is durable before the run ends. After a crash, what was
+    /// not is found unchanged at the target.
     pub(super) async fn end(&self, mut ended: Ended) -> Result<(), Error> {
         ended.result.end_us = self.replication.now_us();
         let waiting = {
             let mut waiting = self.waiting.lock();
             waiting.push(ended);
+            if !are_due(&waiting) {
+                return Ok(());
+            }
             waiting.len()
         };
         let _one = match self.committing.try_lock() {
@@ -75,7 +79,7 @@ impl RunLog {
             Err(_) if waiting < MOST_WAITING => return Ok(()),
             Err(_) => self.committing.lock().await,
         };
-        while !self.waiting.lock().is_empty() {
+        while are_due(&self.waiting.lock()) {
             self.commit().await?;
         }
         Ok(())
@@ -153,6 +157,11 @@ impl RunLog {
     }
 }
 
+/// Whether results that wait are worth a commit of their own.
+fn are_due(waiting: &[Ended]) -> bool {
+    waiting.len() >= RESULTS_AT_ONCE || waiting.iter().any(|ended| outcome(&ended.result) != ArtifactOutcome::Unchanged)
+}
+
 /// The number of the newest result or line of a run: both are numbered together.
 pub(super) fn last_sequence(record: &ExecutionRecord) -> u64 {
     record.results + record.log_lines
@@ -193,5 +202,35 @@ fn count(record: &mut ExecutionRecord, ended: &Ended) {
             *(if ended.is_file { &mut record.file_failed } else { &mut record.failed }) += 1;
         }
         ArtifactOutcome::SkippedConflict | ArtifactOutcome::Deleted | ArtifactOutcome::Unspecified => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::replication::queue::Cause;
+    use crate::replication::testing::{World, config, is_success};
+
+    #[tokio::test]
+    async fn a_run_that_finds_all_unchanged_writes_that_down_in_a_few_commits() {
+        const IMAGES: usize = 120;
+        let world = World::new();
+        let image = world.artifacts.image("app", &[b"a layer"]);
+        for number in 0..IMAGES {
+            world.artifacts.tag("app", &format!("1.{number}"), &image);
+        }
+        let task = world.task(config()).await;
+        let server = world.server().start();
+        let first = server.queue(&task, Cause::Manual).await;
+        assert!(is_success(&world.wait_for_end(&first).await));
+
+        let before = world.store.revision();
+        let second = server.queue(&task, Cause::Manual).await;
+        let ended = world.wait_for_end(&second).await;
+
+        assert!(is_success(&ended), "{ended:?}");
+        assert_eq!((world.results(&second).await.len(), ended.results, ended.success), (IMAGES, 120, 120));
+        let commits = world.store.revision().0 - before.0;
+        assert!(commits < IMAGES as u64 / 4, "{commits} commits");
+        server.stop().await;
     }
 }

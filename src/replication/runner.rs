@@ -343,5 +343,4 @@ fn note_undone(head: &mut ReplicaTaskRecord, run: &ExecutionRecord, status: Exec
 }
 
 #[cfg(test)]
-#[path = "runner_test.rs"]
 mod tests;

@@ -46,7 +46,9 @@ impl Holder for Replication {
                 let keys = page.records.into_iter().map(|(key, _)| key);
                 let sealing = stream::iter(keys.map(|key| self.seal_record(table, key))).buffer_unordered(AT_A_TIME);
                 let outcomes: Vec<_> = sealing.try_collect().await?;
-                outcomes.into_iter().for_each(|outcome| note(&mut anew, outcome));
+                for outcome in outcomes {
+                    note(&mut anew, outcome);
+                }
                 if !page.has_more {
                     break;
                 }

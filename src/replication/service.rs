@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::error::Error;
 use super::parts::Replication;
-use crate::auth::message_and_user;
+use crate::auth::{Grants, message_and_user};
 use crate::error::Failure;
 
 /// What the streaming calls answer.
@@ -61,22 +61,28 @@ fn open<T>(request: Request<T>) -> Result<(T, String), Status> {
     Ok((message, user.unwrap_or_default()))
 }
 
+/// The message of a request, and what its caller may do: for the calls that ask for rights themselves.
+fn ask<T>(request: Request<T>) -> Result<(T, Grants), Status> {
+    let grants = Grants::of(&request)?;
+    Ok((request.into_inner(), grants))
+}
+
 #[tonic::async_trait]
 impl ReplicationService for ReplicationServer {
     async fn create_configs(
         &self,
         request: Request<api::CreateConfigsRequest>,
     ) -> Result<Response<api::CreateConfigsResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_create_configs(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_create_configs(request, &grants).await)
     }
 
     async fn update_config(
         &self,
         request: Request<api::UpdateConfigRequest>,
     ) -> Result<Response<api::UpdateConfigResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_update_config(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_update_config(request, &grants).await)
     }
 
     async fn get_config(
@@ -91,8 +97,8 @@ impl ReplicationService for ReplicationServer {
         &self,
         request: Request<api::ListConfigsRequest>,
     ) -> Result<Response<api::ListConfigsResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_configs(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_list_configs(request, &grants).await)
     }
 
     async fn delete_config(
@@ -115,16 +121,16 @@ impl ReplicationService for ReplicationServer {
         &self,
         request: Request<api::CreateRunOnceTaskRequest>,
     ) -> Result<Response<api::CreateRunOnceTaskResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_create_run_once_task(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_create_run_once_task(request, &grants).await)
     }
 
     async fn execute_run_once_task(
         &self,
         request: Request<api::ExecuteRunOnceTaskRequest>,
     ) -> Result<Response<api::ExecuteRunOnceTaskResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_execute_run_once_task(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_execute_run_once_task(request, &grants).await)
     }
 
     async fn get_run_once_task_status(
@@ -144,8 +150,8 @@ impl ReplicationService for ReplicationServer {
     }
 
     async fn run_task(&self, request: Request<api::RunTaskRequest>) -> Result<Response<api::RunTaskResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_run_task(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_run_task(request, &grants).await)
     }
 
     type PlanExecutionStream = Answers<api::PlanExecutionResponse>;
@@ -154,24 +160,24 @@ impl ReplicationService for ReplicationServer {
         &self,
         request: Request<api::PlanExecutionRequest>,
     ) -> Result<Response<Self::PlanExecutionStream>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_plan_execution(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_plan_execution(request, &grants).await)
     }
 
     async fn get_execution(
         &self,
         request: Request<api::GetExecutionRequest>,
     ) -> Result<Response<api::GetExecutionResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_get_execution(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_get_execution(request, &grants).await)
     }
 
     async fn list_executions(
         &self,
         request: Request<api::ListExecutionsRequest>,
     ) -> Result<Response<api::ListExecutionsResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_executions(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_list_executions(request, &grants).await)
     }
 
     type WatchExecutionStream = Answers<api::WatchExecutionResponse>;
@@ -180,40 +186,40 @@ impl ReplicationService for ReplicationServer {
         &self,
         request: Request<api::WatchExecutionRequest>,
     ) -> Result<Response<Self::WatchExecutionStream>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_watch_execution(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_watch_execution(request, &grants).await)
     }
 
     async fn cancel_execution(
         &self,
         request: Request<api::CancelExecutionRequest>,
     ) -> Result<Response<api::CancelExecutionResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_cancel_execution(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_cancel_execution(request, &grants).await)
     }
 
     async fn resume_execution(
         &self,
         request: Request<api::ResumeExecutionRequest>,
     ) -> Result<Response<api::ResumeExecutionResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_resume_execution(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_resume_execution(request, &grants).await)
     }
 
     async fn list_artifact_results(
         &self,
         request: Request<api::ListArtifactResultsRequest>,
     ) -> Result<Response<api::ListArtifactResultsResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_artifact_results(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_list_artifact_results(request, &grants).await)
     }
 
     async fn list_log_lines(
         &self,
         request: Request<api::ListLogLinesRequest>,
     ) -> Result<Response<api::ListLogLinesResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_log_lines(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_list_log_lines(request, &grants).await)
     }
 }
 
@@ -239,16 +245,16 @@ impl ClusterService for ClusterServer {
         &self,
         request: Request<api::GetClusterRequest>,
     ) -> Result<Response<api::GetClusterResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_get_cluster(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_get_cluster(request, &grants).await)
     }
 
     async fn list_clusters(
         &self,
         request: Request<api::ListClustersRequest>,
     ) -> Result<Response<api::ListClustersResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_list_clusters(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_list_clusters(request, &grants).await)
     }
 
     async fn cluster_exists(
@@ -263,8 +269,8 @@ impl ClusterService for ClusterServer {
         &self,
         request: Request<api::DeleteClusterRequest>,
     ) -> Result<Response<api::DeleteClusterResponse>, Status> {
-        let (request, user) = open(request)?;
-        answer(self.handle_delete_cluster(request, &user).await)
+        let (request, grants) = ask(request)?;
+        answer(self.handle_delete_cluster(request, &grants).await)
     }
 
     async fn try_connect(

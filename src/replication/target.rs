@@ -47,6 +47,16 @@ pub(super) trait Target: Send + Sync {
     /// The digest of a manifest by tag or digest; `None`: there is none.
     async fn manifest_digest(&self, image: &str, reference: &str) -> Result<Option<String>, TargetError>;
 
+    /// The same, but the one that is wanted if it is that manifest, whatever algorithm the target makes its digests by.
+    async fn manifest_digest_like(
+        &self,
+        image: &str,
+        reference: &str,
+        _wanted: &str,
+    ) -> Result<Option<String>, TargetError> {
+        self.manifest_digest(image, reference).await
+    }
+
     /// Which of some blobs the image does not have there, in the order of `blobs`.
     async fn missing_blobs<'a>(&self, image: &str, blobs: &'a [BlobRef]) -> Result<Vec<&'a BlobRef>, TargetError>;
 

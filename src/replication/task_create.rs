@@ -7,7 +7,9 @@ use prost::Message as _;
 use steward_proto::replication::v1::{Config, ReplicaType, Task};
 use steward_proto::store::v1::{ReplicaTaskKeyRecord, ReplicaTaskRecord};
 
+use super::access::Maker;
 use super::error::Error;
+use super::local_calls::YOUNG_US;
 use super::parts::Replication;
 use super::passwords::Owner;
 use super::queue::TaskId;
@@ -28,6 +30,8 @@ const MAX_SHOWN: usize = 128;
 struct Prepared {
     checked: Checked,
     config_id: String,
+    /// Where the changes begin that it follows, if it is one that begins to.
+    since_stamp: u64,
 }
 
 impl Replication {
@@ -37,7 +41,7 @@ impl Replication {
         project: &str,
         repository: &str,
         configs: Vec<Config>,
-        user: &str,
+        maker: &Maker,
     ) -> Result<Vec<Task>, Error> {
         self.check_repository(project, repository).await?;
         if configs.len() > MAX_CONFIGS {
@@ -58,22 +62,22 @@ impl Replication {
                 }
             }
         }
-        self.store_tasks(checked, Purpose::Create, user).await
+        self.store_tasks(checked, Purpose::Create, maker).await
     }
 
     /// Creates a task that runs when it is told to, or changes it.
-    pub(super) async fn create_run_once(&self, config: Config, user: &str) -> Result<Task, Error> {
+    pub(super) async fn create_run_once(&self, config: Config, maker: &Maker) -> Result<Task, Error> {
         let task = task_of(&config);
         self.check_repository(&task.project, &task.repository).await?;
         let before = self.named(&task).await?;
         may_run_once(before.as_ref())?;
         let mut answered = Answered::default();
         let checked = self.check_task(task, config, Purpose::CreateRunOnce, before.as_ref(), &mut answered).await?;
-        self.store_task(checked, Purpose::CreateRunOnce, user).await
+        self.store_task(checked, Purpose::CreateRunOnce, maker).await
     }
 
     /// Changes a task.
-    pub(super) async fn update_task(&self, config: Config, user: &str) -> Result<Task, Error> {
+    pub(super) async fn update_task(&self, config: Config, maker: &Maker) -> Result<Task, Error> {
         let task = task_of(&config);
         let Some(before) = self.named(&task).await? else { return Err(self.missing(&task).await) };
         self.check_repository(&task.project, &task.repository).await?;
@@ -83,7 +87,7 @@ impl Replication {
         }
         let mut answered = Answered::default();
         let checked = self.check_task(task, config, Purpose::Update, Some(&before), &mut answered).await?;
-        self.store_task(checked, Purpose::Update, user).await
+        self.store_task(checked, Purpose::Update, maker).await
     }
 
     /// The task of a name that is one; others are refused later, in their turn.
@@ -92,28 +96,29 @@ impl Replication {
         if is_sane { self.task_record(task).await } else { Ok(None) }
     }
 
-    async fn store_task(&self, checked: Checked, purpose: Purpose, user: &str) -> Result<Task, Error> {
-        let mut tasks = self.store_tasks(vec![checked], purpose, user).await?;
+    async fn store_task(&self, checked: Checked, purpose: Purpose, maker: &Maker) -> Result<Task, Error> {
+        let mut tasks = self.store_tasks(vec![checked], purpose, maker).await?;
         tasks.pop().ok_or_else(|| Error::Internal("a task was stored, and is not there".to_owned()))
     }
 
-    async fn store_tasks(&self, checked: Vec<Checked>, purpose: Purpose, user: &str) -> Result<Vec<Task>, Error> {
+    async fn store_tasks(&self, checked: Vec<Checked>, purpose: Purpose, maker: &Maker) -> Result<Vec<Task>, Error> {
         if checked.is_empty() {
             return Ok(Vec::new());
         }
         let mut prepared = Vec::with_capacity(checked.len());
+        let since_stamp = self.since_stamp(&checked).await?;
         for checked in checked {
             if checked.config.encoded_len() > pieces::MAX_BYTES {
                 let problem = format!("task {:?} has more than {} bytes", checked.task.name, pieces::MAX_BYTES);
                 return Err(Error::invalid("configs", problem));
             }
             let config_id = new_config_id(&checked.config, self.now_us());
-            prepared.push(Prepared { checked, config_id });
+            prepared.push(Prepared { checked, config_id, since_stamp });
         }
         for one in &prepared {
             self.write_config(one).await?;
         }
-        let replaced = self.write_records(&prepared, purpose, user).await;
+        let replaced = self.write_records(&prepared, purpose, maker).await;
         let unused = match &replaced {
             Ok(before) => before.clone(),
             // A commit of which nobody knows whether it was made leaves the sweep to find out.
@@ -131,6 +136,16 @@ impl Replication {
             tasks.push(self.get_task(&one.checked.task).await?);
         }
         Ok(tasks)
+    }
+
+    /// Where the changes begin that tasks of one repository follow: none is before that is committed from here on.
+    async fn since_stamp(&self, all: &[Checked]) -> Result<u64, Error> {
+        let follows = |one: &&Checked| one.replica_type.is_none_or(|kind| kind == ReplicaType::RealTime);
+        let Some(one) = all.iter().find(follows) else { return Ok(self.now_us()) };
+        Ok(match self.settled_stamp(&one.task).await? {
+            Some(stamp) => stamp,
+            None => self.now_us().saturating_sub(YOUNG_US),
+        })
     }
 
     async fn write_config(&self, one: &Prepared) -> Result<(), Error> {
@@ -152,7 +167,7 @@ impl Replication {
     }
 
     /// Writes the records of all. Answers which configs nothing refers to any more.
-    async fn write_records(&self, all: &[Prepared], purpose: Purpose, user: &str) -> Result<Vec<String>, Error> {
+    async fn write_records(&self, all: &[Prepared], purpose: Purpose, maker: &Maker) -> Result<Vec<String>, Error> {
         let decided = self.decide("tasks", |mut tx| async move {
             expect_generation(&mut tx).await?;
             let (mut replaced, mut room) = (Vec::new(), None);
@@ -174,7 +189,7 @@ impl Replication {
                 if purpose == Purpose::CreateRunOnce {
                     may_run_once(before.as_ref())?;
                 }
-                let record = self.record(one, before, purpose, user)?;
+                let record = self.record(one, before, purpose, maker)?;
                 let ReplicaTaskRecord { project, repository, name, .. } = record.clone();
                 tx.put(keys::task_key(&record.key), &ReplicaTaskKeyRecord { project, repository, name });
                 tx.put(task.key(), &record);
@@ -196,11 +211,11 @@ impl Replication {
         one: &Prepared,
         before: Option<ReplicaTaskRecord>,
         purpose: Purpose,
-        user: &str,
+        maker: &Maker,
     ) -> Result<ReplicaTaskRecord, Error> {
         let (now_us, checked) = (self.now_us(), &one.checked);
         let is_new = before.is_none();
-        let mut record = before.unwrap_or_else(|| new_record(checked, user, now_us));
+        let mut record = before.unwrap_or_else(|| new_record(checked, maker, now_us));
         let (former_type, former_plan, was_enabled) = (record.replica_type, plan_of(&record), record.enabled);
         if purpose == Purpose::Update {
             record.enabled = checked.config.enabled.unwrap_or(record.enabled);
@@ -214,6 +229,8 @@ impl Replication {
             None => bytes::Bytes::new(),
         };
         record.config.clone_from(&one.config_id);
+        record.maker.clone_from(&maker.user);
+        record.maker_groups.clone_from(&maker.groups);
         record.modify_us = now_us;
         follow(&mut record, &checked.config);
         let is_scheduled = type_of(&record) == Some(ReplicaType::Scheduled);
@@ -228,7 +245,7 @@ impl Replication {
             record.next_us = checked.plan.next_us(&self.settings.time_zone, now_us);
         }
         if is_new || has_changed_type {
-            record.change_stamp = now_us;
+            record.change_stamp = one.since_stamp;
             (record.undone_stamp, record.undone_all) = (None, false);
         }
         Ok(record)
@@ -244,11 +261,12 @@ fn may_run_once(before: Option<&ReplicaTaskRecord>) -> Result<(), Error> {
     }
 }
 
-fn task_of(config: &Config) -> TaskId {
+/// The task of a config.
+pub(super) fn task_of(config: &Config) -> TaskId {
     TaskId { project: config.project.clone(), repository: config.repository.clone(), name: config.name.clone() }
 }
 
-fn new_record(checked: &Checked, user: &str, now_us: u64) -> ReplicaTaskRecord {
+fn new_record(checked: &Checked, maker: &Maker, now_us: u64) -> ReplicaTaskRecord {
     ReplicaTaskRecord {
         key: uuid::Uuid::new_v4().simple().to_string(),
         project: checked.task.project.clone(),
@@ -257,7 +275,7 @@ fn new_record(checked: &Checked, user: &str, now_us: u64) -> ReplicaTaskRecord {
         replica_type: checked.replica_type.unwrap_or_default().into(),
         enabled: checked.config.enabled.unwrap_or(true),
         create_us: now_us,
-        created_by: user.to_owned(),
+        created_by: maker.user.clone(),
         ..ReplicaTaskRecord::default()
     }
 }

@@ -13,6 +13,8 @@ use super::queue::TaskId;
 use super::task_check::type_of;
 use super::task_validate::Plan;
 use super::{keys, pieces};
+use crate::auth::Grants;
+use crate::auth::rights::{Area, Right};
 use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
@@ -72,24 +74,37 @@ impl Replication {
         }
     }
 
-    /// Tasks by project, repository and name. Without a project all, without a repository those of the project.
+    /// The tasks that may be seen, by project, repository and name. Without a project all, without a repository those of the project.
     pub(super) async fn list_tasks(
         &self,
         project: &str,
         repository: &str,
         after: Option<Key>,
         limit: usize,
+        grants: &Grants,
     ) -> Result<TaskPage, Error> {
         let prefix = match (project, repository) {
             ("", "") => Key::table(Table::ReplicaTask),
             ("", _) => return Err(Error::Missing("project")),
             (project, "") => keys::tasks_of_project(project),
             (project, repository) => {
+                let place = format!("{project}/{repository}");
+                grants.require_within(Area::Replication, Right::Read, &place)?;
                 self.check_repository(project, repository).await?;
                 keys::tasks_of(project, repository)
             }
         };
-        let found = tx::scan(&*self.store, KeyRange::prefix(&prefix), usize::MAX).await?;
+        let mut found = tx::scan(&*self.store, KeyRange::prefix(&prefix), usize::MAX).await?;
+        if !grants.are_everything() {
+            let mut seen = Vec::with_capacity(found.len());
+            for (key, value) in found {
+                let record: ReplicaTaskRecord = tx::decode(&key, &value)?;
+                if TaskId::of(&record).is_seen(grants) {
+                    seen.push((key, value));
+                }
+            }
+            found = seen;
+        }
         let mut page = TaskPage { tasks: Vec::new(), total: found.len(), next: None };
         let start = after.map_or(0, |after| found.partition_point(|(key, _)| *key <= after));
         let end = found.len().min(start + limit);

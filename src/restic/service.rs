@@ -15,8 +15,11 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::error::Error;
+use super::name::RepositoryPath;
 use super::repositories::Repositories;
-use crate::auth::message_and_user;
+use crate::auth::rights::{Area, Right};
+use crate::auth::{Grants, message_and_user};
+use crate::config::Access;
 use crate::error::Failure;
 
 /// What the streaming calls answer.
@@ -40,6 +43,23 @@ impl ObjectServer {
 /// The answer of a handler, or its refusal as a status.
 fn answer<T>(result: Result<T, Error>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(status)
+}
+
+/// Refuses whom the table of rights does not let do what it needs. Whether the caller may read was asked before.
+fn require(grants: &Grants, path: &RepositoryPath, needed: Access) -> Result<(), Error> {
+    let right = match needed {
+        Access::None | Access::Read => Right::Read,
+        Access::Append => Right::Append,
+        Access::Modify => Right::Write,
+        Access::Admin => Right::Admin,
+    };
+    if grants.allow(Area::Restic, right, path.as_str()) {
+        return Ok(());
+    }
+    if needed == Access::Modify {
+        return Err(Error::AppendOnly(path.clone()));
+    }
+    Err(Error::Forbidden(format!("you may not change repository {path}")))
 }
 
 fn status(error: Error) -> Status {
@@ -68,8 +88,9 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::ListRepositoriesRequest>,
     ) -> Result<Response<api::ListRepositoriesResponse>, Status> {
+        let grants = Grants::of(&request)?;
         let (request, user) = message_and_user(request)?;
-        answer(self.handle_list_repositories(&request, user.as_deref()))
+        answer(self.handle_list_repositories(&request, user.as_deref(), &grants))
     }
 
     async fn update_repository(
@@ -94,8 +115,9 @@ impl ObjectService for ObjectServer {
     ) -> Result<Response<api::UploadResponse>, Status> {
         // Before the first part is asked for, or the chunks come as messages.
         let chunks = request.extensions().get::<Direct<Chunks>>().and_then(Direct::take);
+        let grants = Grants::of(&request)?;
         let (parts, user) = message_and_user(request)?;
-        self.handle_upload(parts, chunks, user.as_deref()).await.map(Response::new)
+        self.handle_upload(parts, chunks, user.as_deref(), &grants).await.map(Response::new)
     }
 
     type DownloadStream = Answers<api::DownloadResponse>;
@@ -136,8 +158,9 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::DeleteObjectRequest>,
     ) -> Result<Response<api::DeleteObjectResponse>, Status> {
+        let grants = Grants::of(&request)?;
         let (request, user) = message_and_user(request)?;
-        answer(self.handle_delete(request, user.as_deref()).await)
+        answer(self.handle_delete(request, user.as_deref(), &grants).await)
     }
 
     async fn list_deleted_objects(
@@ -169,7 +192,8 @@ impl ObjectService for ObjectServer {
         &self,
         request: Request<api::VerifyRepositoryRequest>,
     ) -> Result<Response<Self::VerifyRepositoryStream>, Status> {
+        let grants = Grants::of(&request)?;
         let (request, user) = message_and_user(request)?;
-        answer(self.handle_verify(request, user.as_deref()).await)
+        answer(self.handle_verify(request, user.as_deref(), &grants).await)
     }
 }

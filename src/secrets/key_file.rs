@@ -41,7 +41,7 @@ pub(super) fn read_again(path: &Path) -> io::Result<Vec<[u8; 32]>> {
 /// all that it had, or these.
 pub(super) fn replace(path: &Path, keys: &[[u8; 32]]) -> io::Result<()> {
     if keys.len() > MAX_KEYS {
-        return Err(invalid(format!("it has {} keys, of which at least one could not be done without", MAX_KEYS)));
+        return Err(invalid(format!("it has {MAX_KEYS} keys, of which at least one could not be done without")));
     }
     let (new, directory) = beside(path)?;
     let replaced = write(&new, keys).and_then(|()| fs::rename(&new, path));

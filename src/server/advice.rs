@@ -1,14 +1,15 @@
 //! What an operator may not have meant.
 
 use crate::auth::Authenticator;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Port};
 
 /// Says in the log what is likely a mistake.
 pub(super) async fn give(config: &Config, authenticator: &Authenticator) {
-    if config.auth.htpasswd.is_some() && Listen::from(config.server.grpc).is_exposed() {
+    let is_in_clear = config.tls.clients_of(Port::Grpc).is_none();
+    if config.auth.htpasswd.is_some() && is_in_clear && Listen::from(config.server.grpc).is_exposed() {
         tracing::warn!(
             address = %config.server.grpc,
-            "passwords come in clear to server.grpc, which other machines can reach: put a proxy with TLS before it"
+            "passwords come in clear to server.grpc, which other machines can reach: set tls.cert and tls.key"
         );
     }
     let is_prefixed = config.auth.oidc.as_ref().is_none_or(|oidc| !oidc.user_prefix.is_empty());

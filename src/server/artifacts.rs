@@ -9,6 +9,7 @@ use tonic::service::Routes;
 use super::data_dir::{DataDir, Purpose};
 use super::running::BoxError;
 use crate::artifact::{ArtifactServer, Artifacts};
+use crate::auth::{Authenticator, RegistryTokenServer, RegistryTokens};
 use crate::blob::{Blobs, Sharing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -22,6 +23,8 @@ pub(super) struct Servers {
     pub(super) artifacts: ArtifactServer,
     pub(super) replication: ReplicationServer,
     pub(super) clusters: ClusterServer,
+    /// Tokens for those who push and pull images.
+    pub(super) tokens: RegistryTokenServer,
     /// The secrets that replication stores.
     pub(super) secrets: SecretServer,
 }
@@ -31,6 +34,7 @@ pub(super) async fn start(
     config: &Config,
     store: Arc<dyn Store>,
     secrets: &Secrets,
+    authenticator: &Authenticator,
     shutdown: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<(Servers, DataDir), BoxError> {
@@ -59,13 +63,20 @@ pub(super) async fn start(
     let settings = config.replication.settings(&config.server);
     let replication =
         Replication::new(Arc::clone(&store), local, clock, secrets.clone(), settings, shutdown.clone(), tasks.clone());
+    let replication = replication.with_rights(authenticator.clone());
     replication.start();
     let holders: Vec<Arc<dyn Holder>> = vec![Arc::new(replication.clone())];
     let servers = Servers {
         artifacts,
+        tokens: RegistryTokenServer::new(registry_tokens(secrets)),
         clusters: ClusterServer::new(replication.clone()),
         replication: ReplicationServer::new(replication),
         secrets: SecretServer::new(secrets.clone(), store, holders, tasks.clone()),
     };
     Ok((servers, taken))
+}
+
+/// The tokens of those who push and pull images.
+pub(super) fn registry_tokens(secrets: &Secrets) -> RegistryTokens {
+    RegistryTokens::new(secrets.clone(), Arc::new(SystemClock::default()))
 }

@@ -1,10 +1,16 @@
 //! The gRPC services and what is around each call.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
+use steward_proto::audit::v1::audit_service_server::AuditServiceServer;
+use steward_proto::auth::v1::registry_token_service_server::RegistryTokenServiceServer;
+use steward_proto::auth::v1::rights_service_server::RightsServiceServer;
 use steward_proto::auth::v1::secret_service_server::SecretServiceServer;
+use steward_proto::auth::v1::token_service_server::TokenServiceServer;
 use steward_proto::lock::v1::lock_service_server::LockServiceServer;
 use steward_proto::replication::v1::cluster_service_server::ClusterServiceServer;
 use steward_proto::replication::v1::replication_service_server::ReplicationServiceServer;
@@ -21,13 +27,15 @@ use steward_proto::volume::v1::snapshot_service_server::SnapshotServiceServer;
 use steward_proto::volume::v1::volume_service_server::VolumeServiceServer;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tower::{Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder, ServiceExt as _};
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::timeout::TimeoutLayer;
 use super::{artifacts, methods};
 use crate::artifact::ArtifactServer;
-use crate::auth::{AuthLayer, Authenticator};
+use crate::audit::{Audit, AuditLayer, AuditServer};
+use crate::auth::{AuthLayer, AuthServer, Authenticator};
+use crate::limits::{LimitLayer, Limits};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id};
@@ -44,7 +52,11 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// The services whose health is told by name.
 pub(super) const SERVICES: &[&str] = &[
     "steward.artifact.v1.ArtifactService",
+    "steward.auth.v1.RegistryTokenService",
+    "steward.auth.v1.RightsService",
+    "steward.auth.v1.TokenService",
     "steward.auth.v1.SecretService",
+    "steward.audit.v1.AuditService",
     "steward.lock.v1.LockService",
     "steward.replication.v1.ClusterService",
     "steward.replication.v1.ReplicationService",
@@ -61,6 +73,12 @@ pub(super) const SERVICES: &[&str] = &[
     "steward.volume.v1.VolumeService",
 ];
 
+/// The services of those who look after the server.
+pub(super) struct Operators {
+    pub(super) auth: AuthServer,
+    pub(super) audit: AuditServer,
+}
+
 /// All services of the areas; what is around them is [`around`].
 pub(super) fn areas(
     lock: LockServer,
@@ -68,6 +86,7 @@ pub(super) fn areas(
     farm: FarmServer,
     volumes: VolumeServer,
     copied: artifacts::Servers,
+    operators: Operators,
 ) -> Routes {
     Routes::new(LockServiceServer::new(lock).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(object_service(objects))
@@ -84,7 +103,11 @@ pub(super) fn areas(
         .add_service(artifact_service(copied.artifacts))
         .add_service(ReplicationServiceServer::new(copied.replication).max_decoding_message_size(MAX_CHUNK_BYTES))
         .add_service(ClusterServiceServer::new(copied.clusters).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(RegistryTokenServiceServer::new(copied.tokens).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(TokenServiceServer::new(operators.auth.clone()).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(RightsServiceServer::new(operators.auth).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(SecretServiceServer::new(copied.secrets).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(AuditServiceServer::new(operators.audit).max_decoding_message_size(MAX_REQUEST_BYTES))
 }
 
 /// The service of artifacts, which replication calls too.
@@ -111,12 +134,14 @@ pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection
     Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }
 
-/// What every call passes, over the network or in process: a request id, a measurement, a deadline, the question who
-/// the caller is.
+/// What every call passes, over the network or in process: a request id, a measurement, the audit, a deadline, the
+/// question who the caller is, and what that caller may take up.
 pub(super) fn around<S>(
     service: S,
     timeout: Duration,
     authenticator: Authenticator,
+    audit: Audit,
+    limits: Limits,
 ) -> impl Service<http::Request<Body>, Response = http::Response<Body>, Error = S::Error, Future: Send> + Clone
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
@@ -127,9 +152,21 @@ where
         .layer(SetRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID), NewRequestId))
         .layer(PropagateRequestIdLayer::new(http::HeaderName::from_static(REQUEST_ID)))
         .layer(tower::layer::layer_fn(Measure))
+        .layer(AuditLayer::new(audit, methods::subject))
         .layer(TimeoutLayer::new(timeout))
         .layer(AuthLayer::new(authenticator))
+        .layer(LimitLayer::new(limits))
         .service(service)
+}
+
+/// The services, with what is around them, as a port serves them.
+pub(super) fn router<S>(service: S) -> Router
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    Router::new().fallback_service(service.map_request(|call: axum::extract::Request| call.map(Body::new)))
 }
 
 /// Counts calls and measures the time until they are answered.

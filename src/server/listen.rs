@@ -1,9 +1,9 @@
-//! The HTTP ports: sockets, TLS and connections.
+//! The ports of gRPC and HTTP: sockets, TLS and connections.
 //!
 //! - `socket` is where connections come from.
-//! - `tls` is the certificate, read again when it changes.
+//! - `tls` is the certificates, read again when they change; `handshakes` bounds how many shake hands at a time.
 //! - `connections` accepts them, and ends each when it is quiet for too long or the server stops.
-//! - `peers` counts them by address.
+//! - `peers` counts them, and by address.
 //! - `activity` knows whether a connection is quiet.
 //! - `stream` is its bytes.
 //! - `requests` is what each request passes before the routes.
@@ -12,6 +12,7 @@ mod activity;
 mod connections;
 #[cfg(test)]
 mod connections_test;
+mod handshakes;
 mod peers;
 mod requests;
 mod socket;
@@ -26,12 +27,13 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::peers::Peers;
 pub(super) use self::socket::Socket;
-pub(super) use self::tls::Tls;
+pub(super) use self::tls::{PortTls, Tls};
 use super::access_log::AccessLog;
 use super::open_files;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Port};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -44,6 +46,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const UNREAD_TIMEOUT: Duration = Duration::from_mins(5);
 /// One address may have this part of all connections, so that nobody alone keeps the others out.
 const PART_OF_ONE_ADDRESS: usize = 4;
+/// How many handshakes of TLS may be under way on a port: those of one second on a busy day, and far less than there may
+/// be connections.
+const MAX_HANDSHAKES: usize = 1024;
 /// How long a connection that is being closed may take to send what it still has.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -53,7 +58,8 @@ pub(super) struct Limits {
     connections: usize,
     connections_of_one: usize,
     head_timeout: Duration,
-    idle_timeout: Duration,
+    /// Without it, connections that answer pings are kept.
+    idle_timeout: Option<Duration>,
     unread_timeout: Duration,
     linger: Duration,
 }
@@ -65,22 +71,35 @@ impl Limits {
             connections,
             connections_of_one: connections.div_ceil(PART_OF_ONE_ADDRESS),
             head_timeout: HEAD_TIMEOUT,
-            idle_timeout: IDLE_TIMEOUT,
+            idle_timeout: Some(IDLE_TIMEOUT),
             unread_timeout: UNREAD_TIMEOUT,
             linger: LINGER,
         }
+    }
+
+    /// The same for a port: clients of gRPC keep channels for when they need them, and streams of which nothing may
+    /// come, or be taken, for hours.
+    fn of(self, port: Port) -> Self {
+        Limits { idle_timeout: self.idle_timeout.filter(|_| port != Port::Grpc), ..self }
+    }
+
+    /// How many handshakes of TLS may be under way on a port, silent ones and others.
+    fn handshakes(&self) -> usize {
+        self.connections_of_one.min(MAX_HANDSHAKES)
     }
 }
 
 /// What all ports of a process have in common.
 #[derive(Clone)]
 pub(super) struct Common {
-    /// The certificate; without it connections are plain.
+    /// The certificates; without them connections are plain.
     pub(super) tls: Option<Tls>,
     /// Where requests are logged.
     pub(super) access_log: Option<AccessLog>,
     /// What a connection may take up.
     pub(super) limits: Limits,
+    /// The connections that there are.
+    pub(super) peers: Peers,
     /// When to stop.
     pub(super) shutdown: CancellationToken,
 }
@@ -88,7 +107,7 @@ pub(super) struct Common {
 impl Common {
     /// Reads the certificate and opens the access log; what looks after them are `tasks`.
     pub(super) fn start(config: &Config, shutdown: &CancellationToken, tasks: &TaskTracker) -> Result<Self, BoxError> {
-        let tls = Tls::load(&config.tls)?;
+        let tls = Tls::load(config)?;
         let access_log = AccessLog::start(&config.log, Arc::new(SystemClock::default()))?;
         if let Some(tls) = &tls {
             tasks.spawn(tls.clone().follow(shutdown.clone()));
@@ -96,8 +115,14 @@ impl Common {
         if let Some(log) = &access_log {
             tasks.spawn(log.clone().reopen_on_signal(shutdown.clone()));
         }
-        let limits = Limits::new(open_files::connections(config.server.max_connections));
-        Ok(Common { tls, access_log, limits, shutdown: shutdown.clone() })
+        let connections = open_files::connections(config.server.max_connections);
+        let (limits, peers) = (Limits::new(connections), Peers::new(connections));
+        Ok(Common { tls, access_log, limits, peers, shutdown: shutdown.clone() })
+    }
+
+    /// Clients of the port speak TLS.
+    pub(super) fn has_tls(&self, port: Port) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.of_port(port).is_some())
     }
 
     /// Returns once the access log is written.
@@ -108,9 +133,8 @@ impl Common {
     }
 }
 
-/// Serves the routes on the port `name` until shutdown; then what is running is finished. Dropping the future cuts off
-/// everything.
-pub(super) async fn serve(name: &'static str, socket: Socket, router: Router, common: Common) -> Result<(), BoxError> {
-    connections::accept(name, socket, router, common).await;
+/// Serves the routes on a port until shutdown; then what is running is finished. Dropping the future cuts off everything.
+pub(super) async fn serve(port: Port, socket: Socket, router: Router, common: Common) -> Result<(), BoxError> {
+    connections::accept(port, socket, router, common).await;
     Ok(())
 }

@@ -6,6 +6,9 @@ use std::sync::LazyLock;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use steward_proto::DESCRIPTORS;
+use steward_proto::access::{self, Area, Right};
+
+use crate::audit::{Style, Subject};
 
 /// A method that answers once may still take as long as its caller likes.
 const WAITING: [&str; 6] = [
@@ -19,6 +22,31 @@ const WAITING: [&str; 6] = [
     "/steward.volume.v1.OperationService/WaitOperation",
 ];
 
+/// Methods that change something though to read is enough for them: who may read a volume may open it, and damage is
+/// put aside for everybody.
+const CHANGES: [&str; 5] = [
+    "/steward.restic.v1.ObjectService/VerifyRepository",
+    "/steward.volume.v1.ExportService/CloseExport",
+    "/steward.volume.v1.ExportService/KeepExportAlive",
+    "/steward.volume.v1.ExportService/OpenExport",
+    "/steward.volume.v1.VolumeService/ScrubVolumes",
+];
+
+/// Methods that change nothing though to read is not enough for them.
+const READS: [&str; 4] = [
+    "/steward.artifact.v1.ArtifactService/GetUpload",
+    "/steward.artifact.v1.ArtifactService/MissingBlobs",
+    "/steward.lock.v1.LockService/ListAuditRecords",
+    "/steward.restic.v1.ObjectService/ListDeletedObjects",
+];
+
+/// Calls by which somebody only keeps what they have, every few seconds.
+const HEARTBEATS: [&str; 3] = [
+    "/steward.lock.v1.LockService/Renew",
+    "/steward.transcode.v1.WorkerService/Heartbeat",
+    "/steward.volume.v1.ExportService/KeepExportAlive",
+];
+
 /// One method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Method {
@@ -26,6 +54,8 @@ pub(super) struct Method {
     pub(super) label: &'static str,
     /// It streams or waits, so that only its caller knows how long it may take.
     pub(super) is_unbounded: bool,
+    /// What it is to the audit.
+    pub(super) subject: Subject,
 }
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
@@ -40,7 +70,9 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
                 let is_streaming = method.client_streaming() || method.server_streaming();
                 let is_unbounded = is_streaming || WAITING.contains(&path.as_str());
                 // Made once for each method that there is, and needed until the process ends.
-                methods.insert(path, Method { label: label.leak(), is_unbounded });
+                let label: &'static str = label.leak();
+                let subject = subject_of(&path, label, (method.client_streaming(), method.server_streaming()));
+                methods.insert(path, Method { label, is_unbounded, subject });
             }
         }
     }
@@ -50,6 +82,41 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
 /// The method of a request path; `None` when there is no such method.
 pub(super) fn find(path: &str) -> Option<&'static Method> {
     METHODS.get(path)
+}
+
+/// What a path is to the audit: of what nobody is asked for, nothing.
+pub(super) fn subject(path: &str) -> Option<Subject> {
+    const UNKNOWN: Subject = Subject { method: "other", area: "", right: "", resource: &[], style: Style::Read };
+    match find(path) {
+        Some(method) => Some(method.subject),
+        None if path.starts_with("/grpc.") => None,
+        None => Some(UNKNOWN),
+    }
+}
+
+/// What a method is to the audit, by the right that it needs.
+fn subject_of(path: &str, method: &'static str, (is_upload, is_stream): (bool, bool)) -> Subject {
+    let need = access::find(path).and_then(|access| access.needs.first());
+    let (area, right) = need.map_or((Area::Unspecified, Right::Unspecified), |need| (need.area, need.right));
+    let is_read = match right {
+        Right::Unspecified | Right::Read => !CHANGES.contains(&path),
+        Right::Append | Right::Write | Right::Admin => READS.contains(&path),
+    };
+    let style = match (is_upload, is_stream) {
+        _ if is_read => Style::Read,
+        _ if HEARTBEATS.contains(&path) => Style::Heartbeat,
+        (true, true) => Style::Session,
+        (false, true) => Style::Stream,
+        (_, false) => Style::Change,
+    };
+    let resource = need.map_or(&[][..], |need| need.resource);
+    Subject { method, area: word(area.as_str_name()), right: word(right.as_str_name()), resource, style }
+}
+
+/// `AREA_LOCK` is `lock`, and `RIGHT_WRITE` is `write`.
+fn word(name: &'static str) -> &'static str {
+    let word = name.split_once('_').map_or("", |(_, word)| word);
+    if word == "UNSPECIFIED" { "" } else { word.to_ascii_lowercase().leak() }
 }
 
 #[cfg(test)]
@@ -63,5 +130,26 @@ mod tests {
         assert!(WAITING.iter().all(|path| find(path).is_some_and(|method| method.is_unbounded)));
         assert!(find("/steward.lock.v1.LockService/Watch").is_some_and(|method| method.is_unbounded));
         assert_eq!(find("/steward.lock.v1.LockService/Nothing"), None);
+    }
+
+    #[test]
+    fn every_method_that_changes_something_has_entries() {
+        let all = HEARTBEATS.iter().chain(&CHANGES).chain(&READS);
+        assert!(all.clone().all(|path| find(path).is_some()), "{:?}", all.collect::<Vec<_>>());
+        for (path, style) in [
+            ("/steward.lock.v1.LockService/Acquire", Style::Change),
+            ("/steward.lock.v1.LockService/KeepAlive", Style::Session),
+            ("/steward.lock.v1.LockService/Renew", Style::Heartbeat),
+            ("/steward.lock.v1.LockService/Watch", Style::Read),
+            ("/steward.restic.v1.ObjectService/Upload", Style::Change),
+            ("/steward.transcode.v1.LibraryService/ScanLibrary", Style::Stream),
+            ("/steward.volume.v1.ExportService/OpenExport", Style::Change),
+            ("/steward.audit.v1.AuditService/ListEntries", Style::Read),
+        ] {
+            assert_eq!(subject(path).map(|subject| subject.style), Some(style), "{path}");
+        }
+        let acquire = subject("/steward.lock.v1.LockService/Acquire").expect("a method");
+        assert_eq!((acquire.method, acquire.area, acquire.right), ("LockService/Acquire", "lock", "write"));
+        assert_eq!(subject("/grpc.health.v1.Health/Check"), None);
     }
 }

@@ -28,7 +28,8 @@ fn artifact_options(config: &Config) -> ArtifactOptions {
         // The configuration was checked.
         time_zone: config.replication.zone().unwrap_or(TimeZone::UTC),
         max_blob_bytes: config.artifacts.max_blob_bytes,
-        asks_for_users: config.auth.is_asked_for(),
+        asks_for_users: config.asks_for_users(),
+        is_secure: config.tls.cert.is_some(),
     }
 }
 

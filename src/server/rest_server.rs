@@ -10,8 +10,10 @@ use super::listen::{self, Socket};
 use super::options::gateway_options;
 use super::running::{BoxError, Servers, bind, share, until_stopped};
 use super::{advice, grpc, http, open_files, repositories, stop};
+use crate::audit::Audit;
 use crate::auth::Authenticator;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Port};
+use crate::limits::Limits;
 use crate::telemetry;
 
 /// What rest-server can be told that is no setting of Steward.
@@ -33,7 +35,7 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
-    let authenticator = Authenticator::from_config(&config.auth)?;
+    let authenticator = Authenticator::from_config(&config.auth)?.with_certificates(config.tls.asks_for_certificates());
     authenticator.start(shutdown.clone(), &tasks)?;
     advice::advise_on_users(&config, &authenticator).await;
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
@@ -42,13 +44,15 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     share(&socket, &config)?;
 
     let services = Routes::new(grpc::object_service(objects));
-    let in_process = grpc::around(services.prepare(), config.server.request_timeout, authenticator.clone());
+    let limits = Limits::from_config(&config.limits);
+    let timeout = config.server.request_timeout;
+    let in_process = grpc::around(services.prepare(), timeout, authenticator.clone(), Audit::off(), limits);
     let choices = gateway_options(&config, authenticator.user_header());
     let routes = steward_gateway::restic_router(in_process, choices, shutdown.clone());
     let router = http::restic_router(routes, metrics, options.metrics, Some(authenticator));
     let address = socket.address();
     let mut servers = Servers::new();
-    servers.spawn(listen::serve("restic", socket, router, common.clone()));
+    servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     // Programs that start a rest-server read this line.
     eprintln!("start server on {address}");
 

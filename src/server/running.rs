@@ -5,54 +5,53 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use tonic::transport::Endpoint;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
-use tower::layer::layer_fn;
 
 use super::data_dir::{DataDir, Purpose};
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::options::gateway_options;
-use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, volumes};
+use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, upstream, volumes};
+use crate::audit::{Audit, AuditServer};
 use crate::auth::oidc::Oidc;
-use crate::auth::{Authenticator, Bearers, Relay};
+use crate::auth::{AuthServer, Authenticator, Bearers, Relay, Tokens};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Port};
+use crate::limits::Limits;
 use crate::lock::{ExpiryEngine, LockServer, Locks, PurgeEngine};
 use crate::secrets::Secrets;
 use crate::store::Store;
-use crate::store::journal::Limits;
+use crate::store::journal;
 use crate::store::sled::{self, SledStore};
 use crate::volume::{VolumeServer, nbd};
 use crate::{engine, telemetry};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// How often an idle connection is asked whether the other side is there.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// How long it may take to answer.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Calls that one connection may have open.
-const MAX_STREAMS_PER_CONNECTION: u32 = 20_000;
-/// How long the gateway tries to reach its upstream.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Serves everything until a signal to stop or a failure of the disk.
 pub async fn serve(config: Config) -> Result<(), BoxError> {
     open_files::raise_limit();
     let metrics = telemetry::start_metrics()?;
     let oidc = config.auth.oidc.as_ref().map(|oidc| Oidc::open(oidc, Arc::new(SystemClock::default()))).transpose()?;
-    let tokens = oidc.iter().map(|oidc| Arc::new(oidc.clone()) as Arc<dyn Bearers>).collect();
-    let authenticator = Authenticator::from_config(&config.auth)?.with_tokens(tokens);
     let data = DataDir::take(Purpose::Data, &config.store.data)?;
+    let secrets = open_secrets(&config)?;
     let store = open_store(&config, &data).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let tokens = Tokens::open(Arc::clone(&store) as Arc<dyn Store>, clock).await?;
+    let mut bearers: Vec<Arc<dyn Bearers>> = Vec::new();
+    if config.auth.is_asked_for() || config.tls.asks_for_certificates() {
+        bearers.push(Arc::clone(&tokens) as Arc<dyn Bearers>);
+        bearers.push(Arc::new(artifacts::registry_tokens(&secrets)));
+    }
+    bearers.extend(oidc.iter().map(|oidc| Arc::new(oidc.clone()) as Arc<dyn Bearers>));
+    let authenticator = Authenticator::from_config(&config.auth)?
+        .with_certificates(config.tls.asks_for_certificates())
+        .with_tokens(bearers);
     let shutdown = stop::on_signal()?;
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
@@ -60,51 +59,60 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     if let Some(oidc) = &oidc {
         oidc.start(&shutdown, &tasks)?;
     }
+    let audit = start_audit(&config, &data, &shutdown, &tasks).await?;
     advice::give(&config, &authenticator).await;
     let locks = start_locks(&config, &store, &shutdown, &tasks).await?;
     let lock_server = LockServer::new(locks, shutdown.clone(), tasks.clone());
     let object_server = repositories::start(&config, &shutdown, &tasks).await?;
     let farm_server = farm::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
     // The directories of blobs and of volumes are ours to the end.
-    let secrets = open_secrets(&config)?;
     let (copied, _blobs) =
-        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &shutdown, &tasks).await?;
+        artifacts::start(&config, Arc::clone(&store) as Arc<dyn Store>, &secrets, &authenticator, &shutdown, &tasks)
+            .await?;
     let (catalog, _layers) = volumes::start(&config, Arc::clone(&store) as Arc<dyn Store>, &shutdown, &tasks).await?;
 
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
-    let grpc_listener = TcpListener::bind(config.server.grpc)
-        .await
-        .map_err(|error| format!("cannot listen for grpc on {}: {error}", config.server.grpc))?;
+    let grpc_socket = bind("grpc", &config.server.grpc.into()).await?;
     let http_socket = bind("http", &config.server.http.into()).await?;
     let restic_socket = bind_restic(&config).await?;
-    let mut ports = vec![("grpc", grpc_listener.local_addr()?.to_string()), ("http", http_socket.address())];
+    let mut ports = vec![("grpc", grpc_socket.address()), ("http", http_socket.address())];
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
-    let nbd_server = volumes::serve_nbd(&config, &catalog, common.tls.as_ref()).await?;
+    let tls = common.tls.as_ref();
+    let nbd_server = volumes::serve_nbd(&config, &catalog, tls, &authenticator, audit.clone()).await?;
     ports.extend(nbd_server.iter().flat_map(nbd::Server::addresses).map(|address| ("nbd", address.to_string())));
 
-    let areas = grpc::areas(lock_server, object_server, farm_server, VolumeServer::new(catalog), copied);
-    let in_process = grpc::around(areas.clone().prepare(), config.server.request_timeout, authenticator.clone());
+    let audit_server = AuditServer::new(audit.clone(), shutdown.clone(), tasks.clone());
+    let operators = grpc::Operators { auth: AuthServer::new(authenticator.clone(), tokens), audit: audit_server };
+    let volume_server = VolumeServer::new(catalog);
+    let areas = grpc::areas(lock_server, object_server, farm_server, volume_server, copied, operators);
+    let limits = Limits::from_config(&config.limits);
+    let timeout = config.server.request_timeout;
+    let prepared = areas.clone().prepare();
+    let in_process = grpc::around(prepared, timeout, authenticator.clone(), audit.clone(), limits.clone());
     let options = gateway_options(&config, authenticator.user_header());
     let restic_routes = steward_gateway::restic_router(in_process.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(in_process, options, shutdown.clone());
-    let is_closed = config.auth.is_asked_for() && !config.server.open_metrics;
-    let access = if is_closed { MetricsAccess::Users { are_private: false } } else { MetricsAccess::Anyone };
+    let is_closed = config.asks_for_users() && !config.server.open_metrics;
+    let access = if is_closed { MetricsAccess::Readers } else { MetricsAccess::Anyone };
     let operations = http::Operations {
         metrics: metrics.clone(),
         access,
         authenticator: Some(authenticator.clone()),
+        audit: audit.clone(),
         readiness: readiness::of_store(&store, &shutdown),
     };
     let router = http::router(gateway, operations);
 
     let mut servers = Servers::new();
-    let network = ServeGrpc { areas, timeout: config.server.request_timeout, authenticator: authenticator.clone() };
-    servers.spawn(serve_grpc(grpc_listener, network, shutdown.clone()));
-    servers.spawn(listen::serve("http", http_socket, router, common.clone()));
+    let services = serving_services(areas, &shutdown, &tasks).await?;
+    let services = grpc::around(services.prepare(), timeout, authenticator.clone(), audit.clone(), limits);
+    servers.spawn(listen::serve(Port::Grpc, grpc_socket, grpc::router(services), common.clone()));
+    servers.spawn(listen::serve(Port::Http, http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
         let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
-        servers.spawn(listen::serve("restic", socket, router, common.clone()));
+        servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     }
+    audit.server("Server/Start", concat!("version ", env!("CARGO_PKG_VERSION")));
     announce(&ports)?;
     hint(&ports, &common);
 
@@ -121,6 +129,8 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         tracing::warn!("some tasks did not end in time");
     }
     common.finish().await;
+    audit.server("Server/Stop", if result.is_ok() { "" } else { "because of a failure" });
+    audit.finish(config.server.shutdown_deadline).await;
     // Dropping the store makes what it accepted durable.
     tokio::task::spawn_blocking(move || drop(store)).await?;
     // A request that was cut off may still hold the store, so the directory stays ours until the process ends.
@@ -137,13 +147,7 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let tasks = TaskTracker::new();
     tasks.spawn(telemetry::keep_up(metrics.clone(), shutdown.clone()));
     let common = listen::Common::start(&config, &shutdown, &tasks)?;
-    let channel = Endpoint::from_shared(upstream.to_owned())?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true)
-        .connect_lazy();
+    let channel = upstream::channel(upstream, &config.gateway.upstream)?;
     let socket = bind("http", &config.server.http.into()).await?;
     let restic_socket = bind_restic(&config).await?;
     let mut ports = vec![("http", socket.address())];
@@ -153,15 +157,17 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let restic_routes = steward_gateway::restic_router(cleaned.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
     // Only the upstream knows the users.
-    let (access, authenticator) = (MetricsAccess::Anyone, None);
+    let access = if config.server.open_metrics { MetricsAccess::Anyone } else { MetricsAccess::Local };
+    let authenticator = None;
     let readiness = readiness::of_upstream(channel);
-    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, readiness };
+    let audit = Audit::off();
+    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, audit, readiness };
     let router = http::router(gateway, operations);
     let mut servers = Servers::new();
-    servers.spawn(listen::serve("http", socket, router, common.clone()));
+    servers.spawn(listen::serve(Port::Http, socket, router, common.clone()));
     if let Some(socket) = restic_socket {
         let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
-        servers.spawn(listen::serve("restic", socket, router, common.clone()));
+        servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     }
     announce(&ports)?;
     let result = until_stopped(servers, &shutdown, config.server.shutdown_deadline).await;
@@ -172,7 +178,7 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
 pub(super) type Servers = JoinSet<Result<(), BoxError>>;
 
 async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, BoxError> {
-    let history = Limits { revisions: config.store.history, bytes: config.store.history_bytes };
+    let history = journal::Limits { revisions: config.store.history, bytes: config.store.history_bytes };
     let options = sled::Options { cache_bytes: config.store.cache_bytes, history };
     let path = data.path().to_owned();
     let opened = tokio::task::spawn_blocking(move || sled::open(&path, options));
@@ -182,6 +188,22 @@ async fn open_store(config: &Config, data: &DataDir) -> Result<Arc<SledStore>, B
 fn open_secrets(config: &Config) -> Result<Secrets, BoxError> {
     let key_file = config.key_file();
     Secrets::open(&key_file).map_err(|error| format!("the key file {}: {error}", key_file.display()).into())
+}
+
+/// The audit in the data directory.
+async fn start_audit(
+    config: &Config,
+    data: &DataDir,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Audit, BoxError> {
+    let (settings, directory) = (config.audit.clone(), data.path().join("audit"));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let named = format!("the audit log in {}", directory.display());
+    let starting = tokio::task::spawn_blocking(move || Audit::start(&settings, &directory, clock)).await?;
+    let audit = starting.map_err(|error| format!("{named}: {error}"))?;
+    tasks.spawn(audit.clone().keep_up(shutdown.clone()));
+    Ok(audit)
 }
 
 async fn start_locks(
@@ -220,32 +242,19 @@ pub(super) fn share(socket: &Socket, config: &Config) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What is served over the network.
-struct ServeGrpc {
+/// All services as they are served over the network: with their health, until shutdown, and the reflection.
+async fn serving_services(
     areas: Routes,
-    timeout: Duration,
-    authenticator: Authenticator,
-}
-
-async fn serve_grpc(listener: TcpListener, serve: ServeGrpc, shutdown: CancellationToken) -> Result<(), BoxError> {
-    let ServeGrpc { areas, timeout, authenticator } = serve;
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Routes, BoxError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     for service in grpc::SERVICES {
         health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
     }
-    tokio::spawn(withdraw(health, shutdown.clone()));
-    let routes = grpc::with_reflection(areas)?.add_service(health_service);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-        .layer(layer_fn(move |routes| grpc::around(routes, timeout, authenticator.clone())))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
-        .await?;
-    Ok(())
+    tasks.spawn(withdraw(health, shutdown.clone()));
+    Ok(grpc::with_reflection(areas)?.add_service(health_service))
 }
 
 /// Tells those who watch the health that the server goes, and ends their streams, which would hold it up.
@@ -271,11 +280,12 @@ fn announce(ports: &[(&str, String)]) -> std::io::Result<()> {
 /// Tells people what to try.
 fn hint(ports: &[(&str, String)], common: &listen::Common) {
     let [(_, grpc), (_, http), ..] = ports else { return };
-    let scheme = if common.tls.is_some() { "https" } else { "http" };
+    let scheme = |port| if common.has_tls(port) { "https" } else { "http" };
+    let (of_grpc, of_http) = (scheme(Port::Grpc), scheme(Port::Http));
     if std::io::stderr().is_terminal() {
-        eprintln!("try: steward lock run --server http://{grpc} hello -- echo hello");
+        eprintln!("try: steward lock run --server {of_grpc}://{grpc} hello -- echo hello");
         eprintln!(
-            "     curl {scheme}://{http}/lock -d '{{\"type\":\"pull\",\"resource_id\":\"sha256:a\",\"node_id\":\"me\"}}'"
+            "     curl {of_http}://{http}/lock -d '{{\"type\":\"pull\",\"resource_id\":\"sha256:a\",\"node_id\":\"me\"}}'"
         );
     }
 }

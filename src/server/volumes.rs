@@ -8,17 +8,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::data_dir::{DataDir, Purpose};
-use super::listen::Tls;
+use super::listen::{PortTls, Tls};
 use super::running::BoxError;
+use crate::audit::{Audit, AuditedExports};
+use crate::auth::Authenticator;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Port};
 use crate::engine;
 use crate::store::Store;
 use crate::volume::layers::Depot;
 use crate::volume::layers::disk::OsDisk;
 use crate::volume::{
-    Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, OperationRetention, PolicyEngine, Runner, TrashEngine,
-    claim_layers, nbd,
+    Catalog, ExpiryEngine, NbdAccess, NbdAddresses, NbdExports, NbdUsers, OperationRetention, PolicyEngine, Runner,
+    TrashEngine, claim_layers, nbd,
 };
 
 /// The volumes in `store`, at work, and the directory of their layers, which is to be kept as long as they are used.
@@ -80,25 +82,33 @@ pub(super) async fn serve_nbd(
     config: &Config,
     catalog: &Catalog,
     tls: Option<&Tls>,
+    authenticator: &Authenticator,
+    audit: Audit,
 ) -> Result<Option<nbd::Server>, BoxError> {
     let settings = &config.volumes;
     if settings.nbd.is_empty() {
         return Ok(None);
     }
+    let (tls, requires_certificates) =
+        (tls.and_then(|tls| tls.of_port(Port::Nbd)), config.tls.requires_certificates(Port::Nbd));
     if settings.nbd_require_tls && tls.is_none() {
         return Err("volumes.nbd_require_tls is of no use without tls.cert and tls.key".into());
     }
-    // Nobody can sign in over NBD, so where callers are asked who they are, only an export opens a volume.
-    let access = if config.auth.is_asked_for() { NbdAccess::WithExport } else { NbdAccess::Everybody };
+    let requires_tls = settings.nbd_require_tls || requires_certificates;
+    let access = if config.asks_for_users() {
+        NbdAccess::Users(NbdUsers { certificates: config.auth.certificates, authenticator: authenticator.clone() })
+    } else {
+        NbdAccess::Everybody
+    };
     let server = nbd::Server::start(
         nbd::Settings {
             listen: settings.nbd.clone(),
-            tls: tls.map(Tls::plain_config),
-            require_tls: settings.nbd_require_tls,
+            tls: tls.as_ref().map(PortTls::config),
+            require_tls: requires_tls,
             max_connections: settings.nbd_connections,
             ..nbd::Settings::default()
         },
-        Arc::new(NbdExports::new(catalog.clone(), access)),
+        Arc::new(AuditedExports::new(NbdExports::new(catalog.clone(), access), audit)),
     );
     let server = server.await.map_err(|error: io::Error| format!("cannot listen for nbd: {error}"))?;
     let mut addresses = NbdAddresses::default();
@@ -108,7 +118,7 @@ pub(super) async fn serve_nbd(
             Listen::Tcp { host, port } => {
                 let address = format!("{host}:{port}");
                 let address = address.parse().or_else(|_| format!("[{host}]:{port}").parse());
-                addresses.tcp.extend(address.ok().map(|address| (address, tls.is_some() && settings.nbd_require_tls)));
+                addresses.tcp.extend(address.ok().map(|address| (address, requires_tls)));
             }
         }
     }

@@ -149,6 +149,8 @@ pub enum Table {
     ReplicaBlobSession = 0x7b,
     /// Runs whose records have to be swept, by id, and deleted tasks, by key.
     ReplicaDeletedExecution = 0x7c,
+    /// Tokens by which programs sign in, by id.
+    Token = 0x80,
 }
 
 /// A key: at most [`super::MAX_KEY_BYTES`], compared as bytes. Also used as a prefix of keys.

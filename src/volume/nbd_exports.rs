@@ -4,8 +4,12 @@
 //! snapshot, unless there is a volume of just that path. `export:UUID` is what an export was opened for, and
 //! `vm/disk1?export=UUID` the same, with a name that can be read. The export of a volume opens its snapshots too:
 //! `vm/disk1@NAME?export=UUID`. Whatever it opened ends with it.
+//!
+//! Where callers are asked who they are, only an export opens something, or a client certificate whose user has the right
+//! to: then paths do too.
 
 use async_trait::async_trait;
+use steward_proto::auth::v1::{Area, Right};
 use uuid::Uuid;
 
 use super::catalog::Catalog;
@@ -13,22 +17,66 @@ use super::error::Error;
 use super::exports::ExportRecord;
 use super::lookup::{Begin, VolumeFilter, WithSpace};
 use super::namespace::{ROOT_USER, User, Which};
-use super::nbd::{ExportName, Exports, OpenError, Peer, Session as NbdSession};
+use super::nbd::{ExportName, Exports, OpenError, Peer, PeerAddress, Session as NbdSession};
 use super::open::Target;
 use super::open_volume::{Opener, Wish};
 use super::path::VolumePath;
 use super::session::Session;
+use crate::auth::{Authenticator, Grants, Identity, user_of_certificate};
+use crate::config::CertificateName;
 
 /// The most names of a list.
 const MAX_LISTED: usize = 1000;
 
-/// Who may open volumes over NBD, where nobody can sign in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who may open volumes over NBD.
+#[derive(Clone, Debug)]
 pub enum NbdAccess {
     /// Everybody, by path: this server does not ask who anybody is.
     Everybody,
-    /// Who names an export: only who has signed in elsewhere can know one.
-    WithExport,
+    /// Who names an export: only who has signed in elsewhere can know one. And whoever a client certificate names, by
+    /// path, as far as these say.
+    Users(NbdUsers),
+}
+
+/// Who users are, and what they may open.
+#[derive(Clone, Debug)]
+pub struct NbdUsers {
+    /// Which name of a client certificate names the user.
+    pub certificates: CertificateName,
+    /// Knows what users may do.
+    pub authenticator: Authenticator,
+}
+
+/// What somebody may do with the volume of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum May {
+    /// Nothing, not even know of it.
+    Nothing,
+    /// Read it.
+    Read,
+    /// Read and write it.
+    Write,
+}
+
+impl May {
+    fn of(grants: &Grants, path: &VolumePath) -> Self {
+        let path = path.to_string();
+        let allow = |right| grants.allow(Area::Volume, right, &path);
+        // Whoever writes a device reads it, too.
+        match (allow(Right::Read), allow(Right::Write)) {
+            (true, true) => May::Write,
+            (true, false) => May::Read,
+            (false, _) => May::Nothing,
+        }
+    }
+
+    fn wish(self) -> Option<Wish> {
+        match self {
+            May::Nothing => None,
+            May::Read => Some(Wish::Read),
+            May::Write => Some(Wish::WriteIfPossible),
+        }
+    }
 }
 
 /// What NBD clients can open.
@@ -71,10 +119,25 @@ impl NbdExports {
         let missing = || Error::NotFound(format!("{name:?}"));
         match Asked::parse(name).ok_or_else(missing)? {
             Asked::Export(uuid) => self.open_exported(self.catalog.open.export(uuid).ok_or_else(missing)?, peer).await,
-            Asked::Path(_, None) if self.access == NbdAccess::WithExport => {
-                Err(Error::InvalidUser { what: format!("{name:?}"), user: "a client without an export".to_owned() })
+            Asked::Path(path, Some(uuid)) => {
+                let export = self.catalog.open.export(uuid);
+                let export = export.ok_or_else(|| Error::NotFound(format!("the export that {path:?} names")))?;
+                let may = |_: &VolumePath| May::Write;
+                self.open_path(&path, User(export.user), Some(uuid), peer, may).await
             }
-            Asked::Path(path, export) => self.open_path(&path, export, peer).await,
+            Asked::Path(path, None) => {
+                let grants = self.grants(peer).await;
+                let may = |path: &VolumePath| grants.as_ref().map_or(May::Nothing, |grants| May::of(grants, path));
+                self.open_path(&path, User(ROOT_USER.to_owned()), None, peer, may).await
+            }
+        }
+    }
+
+    /// What a client may do that names no export; `None`: it is nobody known.
+    async fn grants(&self, peer: &Peer) -> Option<Grants> {
+        match &self.access {
+            NbdAccess::Everybody => Some(Grants::everything()),
+            NbdAccess::Users(users) => users.grants(peer).await,
         }
     }
 
@@ -91,24 +154,46 @@ impl NbdExports {
     }
 
     /// A volume that has the path wins over a snapshot.
-    async fn open_path(&self, path: &str, export: Option<Uuid>, peer: &Peer) -> Result<(Session, String), Error> {
-        let user = match export {
-            Some(uuid) => self.catalog.open.export(uuid).map(|export| User(export.user)),
-            None => Some(User(ROOT_USER.to_owned())),
-        };
-        let user = user.ok_or_else(|| Error::NotFound(format!("the export that {path:?} names")))?;
-        let opener = Opener { user, peer: peer.address.to_string(), wish: Wish::WriteIfPossible, export };
-        let volume = Which::Path(VolumePath::parse("name", path)?);
-        let refused = match self.catalog.open_volume(&volume, opener.clone()).await {
-            Ok(session) => return Ok((session, path.to_owned())),
-            Err(error @ (Error::NotFound(_) | Error::NotADirectory(_))) => error,
-            Err(error) => return Err(error),
+    async fn open_path(
+        &self,
+        path: &str,
+        user: User,
+        export: Option<Uuid>,
+        peer: &Peer,
+        may: impl Fn(&VolumePath) -> May,
+    ) -> Result<(Session, String), Error> {
+        // Whether there is such a volume, those who may not open it are not told.
+        let denied = || Error::InvalidUser { what: format!("{path:?}"), user: "this client".to_owned() };
+        let opener = |wish| Opener { user: user.clone(), peer: peer.address.to_string(), wish, export };
+        let volume = VolumePath::parse("name", path)?;
+        let refused = match may(&volume).wish() {
+            None => denied(),
+            Some(wish) => match self.catalog.open_volume(&Which::Path(volume), opener(wish)).await {
+                Ok(session) => return Ok((session, path.to_owned())),
+                Err(error @ (Error::NotFound(_) | Error::NotADirectory(_))) => error,
+                Err(error) => return Err(error),
+            },
         };
         let Some((volume, snapshot)) = path.rsplit_once('@') else { return Err(refused) };
-        let volume = Which::Path(VolumePath::parse("name", volume)?);
-        let opener = Opener { wish: Wish::Read, ..opener };
-        let session = self.catalog.open_snapshot(&volume, snapshot, opener).await?;
+        let volume = VolumePath::parse("name", volume)?;
+        if may(&volume) == May::Nothing {
+            return Err(denied());
+        }
+        let session = self.catalog.open_snapshot(&Which::Path(volume), snapshot, opener(Wish::Read)).await?;
         Ok((session, path.to_owned()))
+    }
+}
+
+impl NbdUsers {
+    /// What the user may do whom a client's certificate names, if there is one.
+    async fn grants(&self, peer: &Peer) -> Option<Grants> {
+        let named = user_of_certificate(peer.certificate.as_ref()?, self.certificates);
+        let user = named.inspect_err(|problem| tracing::warn!(problem, "a client certificate names no user")).ok()?;
+        let address = match peer.address {
+            PeerAddress::Unix => None,
+            PeerAddress::Tcp(address) => Some(address.ip().to_canonical()),
+        };
+        Some(self.authenticator.grants(Identity { user: Some(user), address, ..Identity::default() }).await)
     }
 }
 
@@ -126,10 +211,8 @@ impl Exports for NbdExports {
         Ok(NbdSession { device, disk, name, description, stop: session.stop().clone(), guard: Box::new(session) })
     }
 
-    async fn list(&self, _peer: &Peer) -> Vec<ExportName> {
-        if self.access == NbdAccess::WithExport {
-            return Vec::new();
-        }
+    async fn list(&self, peer: &Peer) -> Vec<ExportName> {
+        let Some(grants) = self.grants(peer).await else { return Vec::new() };
         let filter = VolumeFilter { recursive: true, ..VolumeFilter::default() };
         let (root, everything) = (User(ROOT_USER.to_owned()), VolumePath::root());
         let listed =
@@ -141,7 +224,7 @@ impl Exports for NbdExports {
                 return Vec::new();
             }
         };
-        let volumes = page.volumes.into_iter();
+        let volumes = page.volumes.into_iter().filter(|volume| May::of(&grants, &volume.path) != May::Nothing);
         let named = volumes.map(|volume| ExportName {
             name: volume.path.to_string(),
             description: format!("{} bytes, of {}", volume.record.size_bytes, volume.record.owner),

@@ -11,7 +11,7 @@ use super::driver::{LayerId, Repair};
 use super::error::Error;
 use super::exports::{NbdAddresses, OpenExport};
 use super::nbd::{Exports as _, OpenError, Peer, PeerAddress};
-use super::nbd_exports::{NbdAccess, NbdExports};
+use super::nbd_exports::{NbdAccess, NbdExports, NbdUsers};
 use super::open_volume::{Opener, Wish};
 use super::scrub::Wrong;
 use super::session::Session;
@@ -19,6 +19,8 @@ use super::snapshot_delete::Children;
 use super::snapshots::{SnapshotFilter, WhichSnapshot};
 use super::streams::{Part, ReadVolume};
 use super::testing::{GIB, World, at, path, user};
+use crate::auth::Authenticator;
+use crate::config;
 
 /// A world with a volume `/a` and an NBD port.
 async fn world() -> (World, u64) {
@@ -268,6 +270,44 @@ async fn hidden(world: &World) -> Vec<super::snapshots::ShownSnapshot> {
     all.into_iter().filter(|shown| shown.record.hidden).collect()
 }
 
+/// Users with these rights.
+fn users(rights: &str) -> NbdAccess {
+    let auth = config::Auth { rights: rights.to_owned(), ..config::Auth::default() };
+    let authenticator = Authenticator::from_config(&auth).expect("rights");
+    NbdAccess::Users(NbdUsers { certificates: auth.certificates, authenticator })
+}
+
+#[tokio::test]
+async fn a_client_of_nbd_with_a_certificate_opens_what_its_user_may() {
+    let (world, _) = world().await;
+    create(&world, "/b").await;
+    for volume in ["/a", "/b"] {
+        let what = super::snapshot_create::CreateSnapshot { name: "s".to_owned(), ..Default::default() };
+        world.catalog.create_snapshot(&user("ann"), at(volume), what).await.expect("a snapshot");
+    }
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "eva");
+    let certificate = params.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate");
+    let eva = Peer { address: PeerAddress::Unix, certificate: Some(certificate.der().to_vec()) };
+    let nbd = |right: &str| NbdExports::new(world.catalog.clone(), users(&format!("eva volume a {right}")));
+
+    for (right, is_read_only) in [("read", true), ("read,write", false)] {
+        let session = nbd(right).open("a", &eva).await.expect("a session");
+        assert_eq!(session.device.is_read_only(), is_read_only, "{right}");
+        drop(session);
+        let session = nbd("read").open("a@s", &eva).await.expect("a session");
+        assert!(session.device.is_read_only());
+        let listed = nbd("read").list(&eva).await;
+        assert_eq!(listed.into_iter().map(|listed| listed.name).collect::<Vec<_>>(), ["/a"]);
+    }
+    for name in ["b", "b@s", "nothing", "nothing@s"] {
+        let refused = nbd("admin").open(name, &eva).await.expect_err("no session");
+        assert!(matches!(refused, OpenError::Denied(_)), "{name}: what is there is not told: {refused}");
+    }
+    let stranger = Peer { address: PeerAddress::Unix, certificate: None };
+    assert!(matches!(nbd("read,write").open("a", &stranger).await, Err(OpenError::Denied(_))));
+}
+
 #[tokio::test]
 async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     let (world, _) = world().await;
@@ -286,7 +326,7 @@ async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     let names: Vec<String> = everybody.list(&peer).await.into_iter().map(|listed| listed.name).collect();
     assert_eq!(names, ["/a"]);
     let export = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
-    let closed = NbdExports::new(world.catalog.clone(), NbdAccess::WithExport);
+    let closed = NbdExports::new(world.catalog.clone(), users("eva volume a read"));
     assert!(matches!(closed.open("a", &peer).await, Err(OpenError::Denied(_))));
     assert!(closed.list(&peer).await.is_empty());
     for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
@@ -304,7 +344,7 @@ async fn an_export_opens_snapshots_of_its_own_volume_alone_and_ends_them() {
         world.catalog.create_snapshot(&user("ann"), at(volume), what).await.expect("a snapshot");
     }
     let peer = Peer { address: PeerAddress::Unix, certificate: None };
-    let nbd = NbdExports::new(world.catalog.clone(), NbdAccess::WithExport);
+    let nbd = NbdExports::new(world.catalog.clone(), users("eva volume a read"));
     let volume = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export").uuid;
     let of_snapshot = OpenExport { snapshot: Some("s".to_owned()), ..export(false) };
     let snapshot = world.catalog.open_export(&user("ann"), of_snapshot).await.expect("an export").uuid;

@@ -34,7 +34,7 @@ async fn who_does_not_sign_in_is_asked_to() {
     let registry = Registry::start_with_user().await;
     let asked = registry.http().get("/v2/").await;
     assert_eq!(asked.status, 401, "{}", asked.text());
-    assert!(asked.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Basic ")));
+    assert!(asked.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer ")));
     let signed_in = registry.http().request("GET", "/v2/", &[("Authorization", crate::registry::ALICE)], b"").await;
     assert_eq!(signed_in.status, 200, "{}", signed_in.text());
 }

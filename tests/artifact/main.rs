@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod conditions;
 mod conformance;
 mod crane;
 mod curl;
@@ -14,6 +15,7 @@ mod grpcurl;
 mod layout;
 mod oras;
 mod registry;
+mod rights;
 mod sessions;
 mod skopeo;
 mod tool;

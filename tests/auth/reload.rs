@@ -59,9 +59,8 @@ impl Files {
     /// Rights for all clients, in one way or another; and for one more, perhaps.
     fn write_rights(&self, with_guest: bool) {
         let mut lines = String::from("# who area resource rights\n");
-        for number in 0..CLIENTS {
-            lines += &format!("{} lock * admin\n{} admin * read\n", client(number), client(number));
-        }
+        let client_lines = |number| format!("{0} lock * admin\n{0} admin * read\n", client(number));
+        lines.extend((0..CLIENTS).map(client_lines));
         if with_guest {
             lines += "guest lock * read\n";
         }
@@ -69,7 +68,8 @@ impl Files {
     }
 
     fn settings(&self) -> String {
-        format!("[auth]\nhtpasswd = {:?}\nrights_file = {:?}\n", self.users(), self.rights())
+        let (users, rights) = (self.users().display().to_string(), self.rights().display().to_string());
+        format!("[auth]\nhtpasswd = {users:?}\nrights_file = {rights:?}\n")
     }
 }
 
@@ -102,7 +102,8 @@ struct Work {
 }
 
 impl Work {
-    fn goes_on_after_a_call(&self) -> bool {
+    /// Whether one more call is to be made.
+    fn goes_on_with_one_more(&self) -> bool {
         self.calls.fetch_add(1, Ordering::Relaxed);
         !self.is_over.load(Ordering::Relaxed)
     }
@@ -121,7 +122,7 @@ fn start_clients(server: &Server, work: &Arc<Work>) -> JoinSet<Result<(), String
         let (mut locks, port) = (LockServiceClient::new(server.channel()), server.http());
         clients.spawn(async move {
             if number % 2 == 0 {
-                while work.goes_on_after_a_call() {
+                while work.goes_on_with_one_more() {
                     let code = grpc(&mut locks, &user).await;
                     if code != Code::Ok {
                         return Err(format!("{user} over gRPC: {code:?}"));
@@ -131,7 +132,7 @@ fn start_clients(server: &Server, work: &Arc<Work>) -> JoinSet<Result<(), String
             }
             let authorization = basic(&user);
             let mut connection = port.connect().await;
-            while work.goes_on_after_a_call() {
+            while work.goes_on_with_one_more() {
                 let answer = connection.request("GET", "/metrics", &[("Authorization", &authorization)], b"").await;
                 if answer.status != 200 {
                     return Err(format!("{user} over HTTP: {}", answer.status));
@@ -168,7 +169,10 @@ async fn users_and_rights_are_replaced_under_load_and_not_one_call_fails_that_ma
                 (false, _) => Code::Unauthenticated,
                 (true, false) => Code::PermissionDenied,
             };
-            let is_so = || async { (grpc(&mut guest.clone(), "guest").await == wanted).then_some(()) };
+            let is_so = || {
+                let mut guest = guest.clone();
+                async move { (grpc(&mut guest, "guest").await == wanted).then_some(()) }
+            };
             eventually("the guest is let in or not", is_so).await;
         }
     }

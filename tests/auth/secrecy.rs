@@ -49,7 +49,7 @@ impl World {
         let users = htpasswd(home.path(), &[("alice", RIGHT)]);
         let (certificates, key) = (Certificates::new(), Key::new("one"));
         let issuer = Issuer::start(&[&key]).await;
-        let access = home.path().join("access.log");
+        let access = home.path().join("access.log").display().to_string();
         let config = format!(
             "[auth]\nhtpasswd = {users:?}\n{}\n[log]\nfilter = \"trace\"\naccess = {access:?}\n",
             issuer.settings()
@@ -67,8 +67,8 @@ impl World {
         request
     }
 
-    fn note<T: std::fmt::Debug>(&mut self, answer: Result<T, Status>) {
-        self.answers += &format!("{answer:?}\n");
+    fn note<T: std::fmt::Debug>(&mut self, answer: &Result<T, Status>) {
+        self.answers.extend([format!("{answer:?}\n")]);
     }
 
     async fn sign_in(&mut self) {
@@ -84,12 +84,12 @@ impl World {
         ] {
             let mut locks = LockServiceClient::new(self.server.channel());
             let answer = locks.list(Self::request(&authorization, ListRequest::default())).await;
-            self.note(answer);
+            self.note(&answer);
             let headers = [("Authorization", &*authorization)];
             for path in ["/metrics", "/lock", "/restic/alice/", "/v2/", "/repository/api/project/list"] {
                 let answer = self.server.http().request("GET", path, &headers, b"").await;
                 self.answers += &String::from_utf8_lossy(&answer.body);
-                self.answers += &format!("{answer:?}\n");
+                self.answers.extend([format!("{answer:?}\n")]);
             }
         }
     }
@@ -112,14 +112,14 @@ impl World {
         for cluster in [cluster, in_url] {
             let request = api::CreateClusterRequest { cluster: Some(cluster) };
             let answer = clusters.create_cluster(Self::request(&authorization, request)).await;
-            self.note(answer);
+            self.note(&answer);
         }
         let answer =
             clusters.try_connect(Self::request(&authorization, api::TryConnectRequest { name: "west".into() }));
         let answer = answer.await;
-        self.note(answer);
+        self.note(&answer);
         let answer = clusters.list_clusters(Self::request(&authorization, api::ListClustersRequest::default())).await;
-        self.note(answer);
+        self.note(&answer);
 
         for (path, body) in [
             ("/repository/api/project/create", json!({"name": "p1", "displayName": "p1"})),
@@ -143,10 +143,10 @@ impl World {
         }
         let mut tasks = ReplicationServiceClient::new(self.server.channel());
         let answer = tasks.list_configs(Self::request(&authorization, api::ListConfigsRequest::default())).await;
-        self.note(answer);
+        self.note(&answer);
         let mut secrets = SecretServiceClient::new(self.server.channel());
         let answer = secrets.rotate_secrets(Self::request(&authorization, RotateSecretsRequest {})).await;
-        self.note(answer);
+        self.note(&answer);
     }
 
     async fn print_config(&mut self) {

@@ -21,9 +21,6 @@ pub(crate) struct Refusal {
 
 /// How a client has to prove who it is.
 const CHALLENGE: &str = r#"Basic realm="Authentication Required""#;
-/// When to try again, in seconds: what will soon be over, and what had better calm down first.
-const RETRY_SECONDS: &str = "1";
-const RETRY_SECONDS_OF_LOGIN: &str = "10";
 
 /// What a reason means. `{0}` is the metadata `arg`, or else the message, unless a request says otherwise.
 const REASONS: [(&str, &Code); 30] = [
@@ -102,17 +99,12 @@ impl Refusal {
                 Refusal::new(&Code::REQUEST_DENIED, info.map_or("", |_| failure.status().message()))
             }
             GrpcCode::ResourceExhausted if reason == "DISK_FULL" => busy(StatusCode::INSUFFICIENT_STORAGE),
-            GrpcCode::ResourceExhausted => {
-                let is_login = reason == "TOO_MANY_ATTEMPTS";
-                let seconds = if is_login { RETRY_SECONDS_OF_LOGIN } else { RETRY_SECONDS };
-                busy(StatusCode::TOO_MANY_REQUESTS).with(RETRY_AFTER, HeaderValue::from_static(seconds))
-            }
+            GrpcCode::ResourceExhausted => busy(StatusCode::TOO_MANY_REQUESTS).with(RETRY_AFTER, failure.retry_after()),
             code => {
                 // It is logged there.
                 let refusal = busy(failure.report().status());
                 let is_soon_over = code == GrpcCode::Unavailable;
-                let seconds = HeaderValue::from_static(RETRY_SECONDS);
-                if is_soon_over { refusal.with(RETRY_AFTER, seconds) } else { refusal }
+                if is_soon_over { refusal.with(RETRY_AFTER, failure.retry_after()) } else { refusal }
             }
         }
     }

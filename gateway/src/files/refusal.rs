@@ -36,6 +36,11 @@ impl Refusal {
         Self(refusal.with_status(StatusCode::RANGE_NOT_SATISFIABLE).with(CONTENT_RANGE, range))
     }
 
+    /// The same, where a condition of the request does not hold.
+    pub(super) fn unmet(self) -> Self {
+        Self(self.0.with_status(StatusCode::PRECONDITION_FAILED))
+    }
+
     /// Reports an answer that the contract of the service rules out.
     pub(super) fn broken(call: &Call, answer: &'static str) -> Self {
         call.unexpected(answer);

@@ -5,6 +5,7 @@ use prost_types::Duration;
 use steward_proto::artifact::v1::put_file_request::Part;
 use steward_proto::artifact::v1::{FileFinish, FileStart, FileTarget, PutFileRequest};
 
+use super::condition::Condition;
 use super::download::checksums;
 use super::path::FileName;
 use super::refusal::Refusal;
@@ -20,11 +21,13 @@ const MAX_DAYS: i64 = 36_525;
 
 /// Stores a file.
 pub(super) async fn put(asked: &Asked, name: FileName, incoming: &mut Incoming) -> Result<Response, Refusal> {
+    let condition = Condition::of(asked)?;
     let target = FileTarget {
         project: name.project,
         repository: name.repository,
         path: name.path,
-        overwrite: flag(asked, "x-bkrepo-overwrite")?,
+        overwrite: flag(asked, "x-bkrepo-overwrite")? && condition != Condition::Absent,
+        only_if_sha256: condition.sha256(),
         metadata: metadata::read(&asked.parts.headers)?,
         ttl: ttl(asked)?,
         ..FileTarget::default()
@@ -45,7 +48,8 @@ pub(super) async fn put(asked: &Asked, name: FileName, incoming: &mut Incoming) 
     let (feed, outlet) = feed::open();
     let request = outlet.request(&call, messages);
     let mut client = asked.client();
-    let (stored, sent) = feed.pour(incoming, whole, &call, Box::pin(client.put_file(request))).await?;
+    let poured = feed.pour(incoming, whole, &call, Box::pin(client.put_file(request))).await;
+    let (stored, sent) = poured.map_err(|error| condition.refused(error))?;
     if sent == Sent::Part {
         return Err(Refusal::broken(&call, "a file was stored before all of it was sent"));
     }

@@ -12,6 +12,7 @@ use super::{Asked, DIGEST, MAX_MANIFEST_BYTES, blob, value};
 use crate::feed::{Fault, Whole};
 use crate::go::query;
 use crate::incoming::Incoming;
+use crate::upstream::Failure;
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -20,7 +21,7 @@ const MAX_TAGS: usize = 100;
 
 /// Reads a manifest as it was pushed.
 pub(super) async fn get(asked: &Asked, name: ImageName, reference: Reference) -> Result<Response, Refusal> {
-    let (manifest, content) = read(asked, name, reference, Content::Wanted).await?;
+    let (manifest, content) = call(asked, name, reference, Content::Wanted).await??;
     if blob::is_known(asked, &manifest.digest) {
         return Ok((StatusCode::NOT_MODIFIED, blob::identifying(&manifest.digest)).into_response());
     }
@@ -29,7 +30,19 @@ pub(super) async fn get(asked: &Asked, name: ImageName, reference: Reference) ->
 
 /// Tells what a manifest is.
 pub(super) async fn head(asked: &Asked, name: ImageName, reference: Reference) -> Result<Response, Refusal> {
-    let (manifest, _) = read(asked, name, reference, Content::Unwanted).await?;
+    let shown = reference.as_str().to_owned();
+    let (manifest, _) = match call(asked, name, reference, Content::Unwanted).await? {
+        Ok(found) => found,
+        // Who is told that it is not there sends it again, which makes it good.
+        Err(failure) if failure.info().is_some_and(|info| info.reason == "DATA_DAMAGED") => {
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "MANIFEST_UNKNOWN",
+                format!("manifest {shown} is damaged"),
+            ));
+        }
+        Err(failure) => return Err(failure.into()),
+    };
     let mut headers = describing(&manifest);
     headers.insert(CONTENT_LENGTH, manifest.size.into());
     Ok((StatusCode::OK, headers).into_response())
@@ -92,21 +105,24 @@ enum Content {
     Unwanted,
 }
 
-async fn read(
+async fn call(
     asked: &Asked,
     name: ImageName,
     reference: Reference,
     content: Content,
-) -> Result<(Manifest, Bytes), Refusal> {
+) -> Result<Result<(Manifest, Bytes), Failure>, Refusal> {
     let call = asked.call("GetManifest");
     let request = GetManifestRequest {
         name: Some(name),
         reference: reference.as_str().to_owned(),
         without_content: content == Content::Unwanted,
     };
-    let found = call.run(asked.client().get_manifest(call.request(request))).await?;
+    let found = match call.run(asked.client().get_manifest(call.request(request))).await {
+        Ok(found) => found,
+        Err(failure) => return Ok(Err(failure)),
+    };
     let manifest = found.manifest.ok_or_else(|| Refusal::broken(&call, "no manifest"))?;
-    Ok((manifest, found.content))
+    Ok(Ok((manifest, found.content)))
 }
 
 fn describing(manifest: &Manifest) -> HeaderMap {

@@ -48,6 +48,17 @@ impl Refusal {
         refusal.with(CONTENT_RANGE, range)
     }
 
+    /// Asks somebody who has not said it who that is.
+    pub(super) fn unknown() -> Self {
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication is required");
+        refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
+    }
+
+    /// Whether it asks that.
+    pub(super) fn is_of_unknown(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     /// Reports an answer that the contract of the service rules out.
     pub(super) fn broken(call: &Call, answer: &'static str) -> Self {
         call.unexpected(answer);

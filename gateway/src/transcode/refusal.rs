@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use tonic_types::StatusExt;
 
 use super::answer;
@@ -57,6 +57,10 @@ impl Refusal {
     /// Says what the failure of a call means that was about the worker `name`; logs it when the client is told nothing
     /// of it.
     pub(super) fn of(failure: &Failure, name: &str) -> Self {
+        if failure.is_limit() {
+            let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "请求过多，请稍后重试");
+            return refusal.with(RETRY_AFTER, failure.retry_after());
+        }
         let info = failure.info();
         let reason = info.as_ref().map(|info| info.reason.as_str());
         match reason.and_then(|reason| told(reason, name, failure.status().message())) {
@@ -129,9 +133,7 @@ impl From<PlainError> for Refusal {
             StatusCode::GATEWAY_TIMEOUT => "请求超时",
             _ => "服务器内部错误",
         };
-        let header = error.header();
-        let header = header.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Self { status, message: message.into(), header }
+        Self { status, message: message.into(), header: error.header() }
     }
 }
 

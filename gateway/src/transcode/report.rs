@@ -1,7 +1,7 @@
 //! `PATCH /tasks/{id}`: a worker reports on its task.
 //!
 //! Quirk: a report that came too late to change anything is answered as any other.
-//! Quirk: the last report is tried again while the service is busy.
+//! Quirk: the last report is tried again while the service is busy, or refuses those who ask too much.
 //! Quirk: progress and seconds that cannot be are brought to the nearest that can.
 //! Quirk: what makes no sense in the last report, beside who reports and what came of the task, counts as absent; then
 //! a completed task is at 100, and a failed one stays where it was. A real worker that is refused waits for ever.
@@ -63,7 +63,7 @@ fn updated() -> Response {
 
 /// Tells whether the same report may be taken a little later. It changes nothing when it is taken twice.
 fn may_pass(failure: &Failure) -> bool {
-    failure.is_timeout() || failure.status().code() == Code::Unavailable
+    failure.is_timeout() || failure.is_limit() || failure.status().code() == Code::Unavailable
 }
 
 fn request(object: &Object) -> Result<UpdateTaskRequest, Refusal> {

@@ -4,12 +4,14 @@ use std::convert::Infallible;
 use std::fmt;
 
 use axum::extract::FromRequestParts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request};
 
-use crate::peer::{CallerNote, Peer};
+use crate::peer::{CallerNote, ClientUser, Peer};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -35,6 +37,7 @@ pub(crate) struct Caller {
     request_id: RequestId,
     metadata: MetadataMap,
     peer: Option<Peer>,
+    client_user: Option<ClientUser>,
     note: Option<CallerNote>,
 }
 
@@ -43,12 +46,32 @@ impl Caller {
         &self.request_id
     }
 
+    /// Whether it is known who it is: by a client certificate, or because a service in this process has found it out.
+    pub(crate) fn is_known(&self) -> bool {
+        self.client_user.is_some() || self.note.as_ref().is_some_and(|note| note.user().is_some())
+    }
+
+    /// The same caller, who has said its name and its password otherwise than in a header.
+    pub(crate) fn with_password(mut self, user: &str, password: &str) -> Self {
+        let credentials = STANDARD.encode(format!("{user}:{password}"));
+        if let Ok(mut value) = HeaderValue::try_from(format!("Basic {credentials}")) {
+            value.set_sensitive(true);
+            let mut headers = std::mem::take(&mut self.metadata).into_headers();
+            headers.insert(AUTHORIZATION, value);
+            self.metadata = MetadataMap::from_headers(headers);
+        }
+        self
+    }
+
     /// Wraps a message into a request of this caller.
     pub(super) fn request<M>(&self, message: M) -> Request<M> {
         let mut extensions = Extensions::new();
         // Only services in this process see it; to others, the connection is the gateway's.
         if let Some(peer) = self.peer {
             extensions.insert(peer);
+        }
+        if let Some(user) = &self.client_user {
+            extensions.insert(user.clone());
         }
         if let Some(note) = &self.note {
             extensions.insert(note.clone());
@@ -80,9 +103,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         if let Some(hops) = join(&parts.headers, &FORWARDED_FOR) {
             forwarded.insert(FORWARDED_FOR, hops);
         }
+        let metadata = MetadataMap::from_headers(forwarded);
         let peer = parts.extensions.get().copied();
-        let note = parts.extensions.get().cloned();
-        Ok(Self { request_id: RequestId(request_id), metadata: MetadataMap::from_headers(forwarded), peer, note })
+        let (client_user, note) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
+        Ok(Self { request_id: RequestId(request_id), metadata, peer, client_user, note })
     }
 }
 

@@ -14,8 +14,10 @@ const DOMAIN: &str = "steward";
 /// What tonic says, with the code `Cancelled`, when a timeout of its own ends a call.
 const TONIC_TIMEOUT: &str = "Timeout expired";
 
-/// When to try again, in seconds, unless the service knows better.
+/// When to try again, in seconds, unless the service knows better: what will soon be over, and what had better calm down
+/// first.
 const RETRY_SECONDS: u64 = 1;
+const RETRY_SECONDS_OF_LOGIN: u64 = 10;
 
 const INTERNAL: PlainError = PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, "内部错误");
 const UNAVAILABLE: PlainError = PlainError::new(StatusCode::SERVICE_UNAVAILABLE, "服务暂时不可用，请稍后重试");
@@ -24,8 +26,11 @@ const TIMED_OUT: PlainError = PlainError::new(StatusCode::GATEWAY_TIMEOUT, "请�
 const UNAUTHORIZED: PlainError =
     PlainError::new(StatusCode::UNAUTHORIZED, "Unauthorized").with_header("www-authenticate", CHALLENGE);
 const FORBIDDEN: PlainError = PlainError::new(StatusCode::FORBIDDEN, "Forbidden");
-const TOO_MANY_ATTEMPTS: PlainError =
-    PlainError::new(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").with_header("retry-after", "10");
+const TOO_MANY: PlainError = PlainError::new(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+
+/// What the server says of one who asks too much, or logs in too often, whichever call it is.
+const LIMITS: [&str; 3] = ["TOO_MANY_REQUESTS", "TOO_MANY_CALLS", "TOO_MANY_BYTES"];
+const LOGIN_LIMIT: &str = "TOO_MANY_ATTEMPTS";
 
 /// The reasons that the services give in `google.rpc.ErrorInfo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +101,20 @@ impl Failure {
 
     /// When to try again: when the service says, and not at once.
     pub(crate) fn retry_after(&self) -> HeaderValue {
+        HeaderValue::from(self.retry_seconds())
+    }
+
+    fn retry_seconds(&self) -> u64 {
         let delay = self.status.get_details_retry_info().and_then(|info| info.retry_delay);
+        let default = if self.has_reason(&[LOGIN_LIMIT]) { RETRY_SECONDS_OF_LOGIN } else { RETRY_SECONDS };
         // Rounded up: who comes early is refused again.
-        let seconds = delay.map_or(RETRY_SECONDS, |delay| delay.as_secs() + u64::from(delay.subsec_nanos() > 0));
-        HeaderValue::from(seconds.max(RETRY_SECONDS))
+        let seconds = delay.map_or(default, |delay| delay.as_secs() + u64::from(delay.subsec_nanos() > 0));
+        seconds.max(RETRY_SECONDS)
+    }
+
+    /// Tells whether the caller asks too much at a time: the same call will do later.
+    pub(crate) fn is_limit(&self) -> bool {
+        self.status.code() == Code::ResourceExhausted && self.has_reason(&LIMITS)
     }
 
     /// Tells whether the call was ended because it took too long.
@@ -123,7 +138,10 @@ impl Failure {
             // The server has logged these, with the address of the client.
             Code::Unauthenticated => UNAUTHORIZED,
             Code::PermissionDenied => FORBIDDEN,
-            Code::ResourceExhausted if self.is_login_refused() => TOO_MANY_ATTEMPTS,
+            // It counts these itself.
+            Code::ResourceExhausted if self.is_limit() || self.has_reason(&[LOGIN_LIMIT]) => {
+                TOO_MANY.retry_after(self.retry_seconds())
+            }
             code => {
                 error!(%request_id, rpc, ?code, message = status.message(), "upstream failed");
                 INTERNAL
@@ -131,9 +149,8 @@ impl Failure {
         }
     }
 
-    fn is_login_refused(&self) -> bool {
-        let info = self.status.get_details_error_info();
-        info.is_some_and(|info| info.domain == DOMAIN && info.reason == "TOO_MANY_ATTEMPTS")
+    fn has_reason(&self, reasons: &[&str]) -> bool {
+        self.info().is_some_and(|info| reasons.contains(&info.reason.as_str()))
     }
 
     fn report_timeout(&self) -> PlainError {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{HeaderName, HeaderValue};
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use uuid::Uuid;
 
 use super::code::Code;
@@ -20,12 +21,13 @@ pub(super) struct Answer {
     code: Code,
     fields: Object,
     wrong_field: Option<HeaderValue>,
+    retry_after: Option<HeaderValue>,
 }
 
 impl Answer {
     /// It was done.
     pub(super) fn done() -> Self {
-        Self { code: Code::Done, fields: BTreeMap::new(), wrong_field: None }
+        Self { code: Code::Done, fields: BTreeMap::new(), wrong_field: None, retry_after: None }
     }
 
     pub(super) fn with(mut self, key: &'static str, value: Value) -> Self {
@@ -38,8 +40,10 @@ impl Answer {
         let answer = self.with("RequestId", Value::Text(Uuid::new_v4().to_string()));
         let code = answer.code;
         let answer = answer.with("Code", code.number().into()).with("Message", code.message(messages).into());
-        let mut response = (code.status(), styled::write(&answer.fields)).into_response();
+        let status = if answer.retry_after.is_some() { StatusCode::TOO_MANY_REQUESTS } else { code.status() };
+        let mut response = (status, styled::write(&answer.fields)).into_response();
         response.headers_mut().extend(answer.wrong_field.map(|field| (ERROR_FIELD, field)));
+        response.headers_mut().extend(answer.retry_after.map(|seconds| (RETRY_AFTER, seconds)));
         response
     }
 }
@@ -47,6 +51,6 @@ impl Answer {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let fields = Object::from([("UUID", Value::from(""))]);
-        Self { code: refusal.code, fields, wrong_field: refusal.field }
+        Self { code: refusal.code, fields, wrong_field: refusal.field, retry_after: refusal.retry_after }
     }
 }

@@ -13,28 +13,33 @@ use crate::upstream::{Call, Failure};
 pub(super) struct Refusal {
     pub(super) code: Code,
     pub(super) field: Option<HeaderValue>,
+    /// When to try again, in seconds, where that is all that is wrong.
+    pub(super) retry_after: Option<HeaderValue>,
 }
 
 impl Refusal {
     /// A parameter is missing, or is not what it should be.
     pub(super) const fn malformed(parameter: &'static str) -> Self {
-        Self { code: Code::Malformed, field: Some(HeaderValue::from_static(parameter)) }
+        Self { code: Code::Malformed, field: Some(HeaderValue::from_static(parameter)), retry_after: None }
     }
 
     /// The value of a parameter makes no sense.
     pub(super) const fn invalid(parameter: &'static str) -> Self {
-        Self { code: Code::InvalidArgument, field: Some(HeaderValue::from_static(parameter)) }
+        Self { code: Code::InvalidArgument, field: Some(HeaderValue::from_static(parameter)), retry_after: None }
     }
 
     /// Says what the failure of a call means that was made for `action`; logs it when the client is told nothing of it.
     pub(super) fn of(failure: &Failure, action: Action) -> Self {
+        if failure.is_limit() {
+            return Self { code: Code::TaskLimit, field: None, retry_after: Some(failure.retry_after()) };
+        }
         let info = failure.info();
         let told = info.as_ref().and_then(|info| told(&info.reason, action));
         let code = told.unwrap_or_else(|| {
             failure.report();
             in_general(failure.status().code())
         });
-        Self { code, field: wrong_field(failure) }
+        Self { code, field: wrong_field(failure), retry_after: None }
     }
 
     /// Reports an answer that the contract of the service rules out.
@@ -46,7 +51,7 @@ impl Refusal {
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self { code, field: None }
+        Self { code, field: None, retry_after: None }
     }
 }
 

@@ -90,7 +90,11 @@ async fn refused_callers_hear_it_in_the_words_of_http() {
                         x-content-type-options: nosniff\n\nUnauthorized\n";
     let too_many = "429\ncontent-type: text/plain; charset=utf-8\nretry-after: 10\n\
                     x-content-type-options: nosniff\n\nToo Many Requests\n";
+    let limited = too_many.replace("10", "1");
     for (status, expected) in [
+        (refusal(Code::ResourceExhausted, "TOO_MANY_REQUESTS"), limited.as_str()),
+        (refusal(Code::ResourceExhausted, "TOO_MANY_CALLS"), limited.as_str()),
+        (refusal(Code::ResourceExhausted, "TOO_MANY_BYTES"), limited.as_str()),
         (refusal(Code::Unauthenticated, "UNAUTHENTICATED"), unauthorized),
         (Status::unauthenticated("of a proxy between"), unauthorized),
         (refusal(Code::PermissionDenied, "PERMISSION_DENIED"), plain(403, "Forbidden").as_str()),

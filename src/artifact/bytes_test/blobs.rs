@@ -39,6 +39,22 @@ async fn what_is_missing_is_told_in_order() {
 }
 
 #[tokio::test]
+async fn a_blob_of_another_length_is_missing_until_it_is_pushed_again() {
+    let world = World::new().await;
+    let digest = world.push(&image("a"), b"abc").await;
+    let (artifacts, asked) = (&world.artifacts, [digest.clone()]);
+    let hex = digest.hex();
+    std::fs::write(artifacts.blobs.directory().join("sha256").join(&hex[..2]).join(&hex), b"ab").unwrap();
+    assert_eq!(artifacts.missing_blobs(None, &asked).await.unwrap(), asked);
+    assert_eq!(artifacts.missing_blobs(Some(&image("a")), &asked).await.unwrap(), asked);
+    let started = artifacts.start_upload(&image("a"), Some(&digest), 3, "").await.unwrap();
+    assert!(matches!(started, Started::Upload(..)), "it has to come again");
+    world.push(&image("a"), b"abc").await;
+    assert!(artifacts.missing_blobs(Some(&image("a")), &asked).await.unwrap().is_empty());
+    assert_eq!(world.content(&digest).await.unwrap(), b"abc");
+}
+
+#[tokio::test]
 async fn a_blob_is_mounted_from_an_image_that_has_it_or_from_any() {
     let world = World::new().await;
     let digest = world.push(&image("a"), b"abc").await;

@@ -1,7 +1,12 @@
 //! Lists of files and folders.
 
+use super::super::sight::Sight;
 use super::super::testing::{World, at};
 use super::*;
+
+fn all() -> View {
+    Sight::everything().on("p1", "r1")
+}
 
 fn which(folder: &str, depth: Depth, include_folders: bool, pattern: &str) -> WhichFiles {
     let pattern = (!pattern.is_empty()).then(|| Glob::parse(pattern).expect("a glob"));
@@ -12,7 +17,7 @@ fn which(folder: &str, depth: Depth, include_folders: bool, pattern: &str) -> Wh
 async fn list(world: &World, which: &WhichFiles, size: i32) -> Vec<String> {
     let (mut paths, mut total, mut page) = (Vec::new(), None, world.page(size, ""));
     loop {
-        let part = world.artifacts.list_files(which, &page).await.expect("a page");
+        let part = world.artifacts.list_files(which, &page, &all()).await.expect("a page");
         assert!(part.items.len() <= page.size);
         assert_eq!(*total.get_or_insert(part.total), part.total);
         paths.extend(part.items.into_iter().map(
@@ -97,9 +102,9 @@ async fn a_page_goes_on_although_what_it_ended_with_is_gone() {
         world.put(path, b"x").await;
     }
     let which = which("/", Depth::Folder, true, "");
-    let first = world.artifacts.list_files(&which, &world.page(2, "")).await.expect("a page");
+    let first = world.artifacts.list_files(&which, &world.page(2, ""), &all()).await.expect("a page");
     world.delete("/b").await.expect("deleted");
-    let second = world.artifacts.list_files(&which, &world.page(2, &first.next)).await.expect("a page");
+    let second = world.artifacts.list_files(&which, &world.page(2, &first.next), &all()).await.expect("a page");
     assert_eq!(second.items.iter().map(|found| found.path.as_str()).collect::<Vec<_>>(), ["/c"]);
     assert_eq!((first.total, second.total), (3, 3));
 }
@@ -110,10 +115,12 @@ async fn what_is_not_there_cannot_be_listed_but_a_repository_may_be_empty() {
     assert!(list(&world, &which("/", Depth::All, true, ""), 10).await.is_empty());
     world.put("/a", b"x").await;
     for folder in ["/none", "/a"] {
-        let refused = world.artifacts.list_files(&which(folder, Depth::All, true, ""), &world.page(1, "")).await;
+        let refused =
+            world.artifacts.list_files(&which(folder, Depth::All, true, ""), &world.page(1, ""), &all()).await;
         assert!(matches!(refused, Err(Error::FileNotFound(_))), "{folder}");
     }
     let elsewhere = super::super::paging::Place { last: "/a".to_owned(), total: 1 }.token();
-    let refused = world.artifacts.list_files(&which("/b", Depth::All, true, ""), &world.page(1, &elsewhere)).await;
+    let refused =
+        world.artifacts.list_files(&which("/b", Depth::All, true, ""), &world.page(1, &elsewhere), &all()).await;
     assert!(matches!(refused, Err(Error::Invalid { field: "page_token", .. })));
 }

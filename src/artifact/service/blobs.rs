@@ -9,6 +9,7 @@ use super::{Answers, ArtifactServer, status};
 use crate::artifact::bytes::Part;
 use crate::artifact::error::Error;
 use crate::artifact::place::Place;
+use crate::artifact::sight::Sight;
 use crate::blob::Digest;
 
 /// The most digests of one question.
@@ -18,16 +19,17 @@ impl ArtifactServer {
     pub(super) async fn handle_missing_blobs(
         &self,
         request: api::MissingBlobsRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::MissingBlobsResponse, Error> {
         if request.digests.len() > MAX_DIGESTS {
             return Err(Error::invalid("digests", format!("are more than {MAX_DIGESTS}")));
         }
         let digests: Result<Vec<Digest>, Error> =
             request.digests.iter().map(|digest| parse_digest("digests", digest)).collect();
-        let target = request.target.filter(|target| !target.image.is_empty());
-        let image = target.map(|target| Place::parse_image("target", Some(target))).transpose()?;
-        let missing = self.artifacts.missing_blobs(image.as_ref(), &digests?).await?;
+        // What others have is told to those who may read it.
+        let target = request.target.filter(|target| !target.image.is_empty() || !sight.is_unbounded());
+        let place = target.map(|target| Place::parse("target", Some(target))).transpose()?;
+        let missing = self.artifacts.missing_blobs(place.as_ref(), &digests?).await?;
         Ok(api::MissingBlobsResponse { digests: missing.iter().map(Digest::to_string).collect() })
     }
 

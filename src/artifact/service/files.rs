@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use steward_gateway::Chunks;
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::put_file_request::Part;
@@ -14,6 +15,7 @@ use crate::artifact::bytes::Receiving;
 use crate::artifact::convert;
 use crate::artifact::error::Error;
 use crate::artifact::files::{Found, Place, Same};
+use crate::artifact::sight::Sight;
 
 /// How long an upload may bring nothing.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -34,7 +36,7 @@ impl ArtifactServer {
         self.artifacts.may_put(&put).await.map_err(status)?;
         let mut receiving = self.artifacts.receive(put.place.path.as_str());
         if let Some(mut chunks) = direct {
-            while let Some(chunk) = chunks.recv().await {
+            while let Some(chunk) = chunks.next().await {
                 receiving.accept(chunk).await.map_err(status)?;
             }
         }
@@ -50,8 +52,12 @@ impl ArtifactServer {
         &self,
         request: api::CommitFileRequest,
         user: &str,
+        sight: &Sight,
     ) -> Result<api::CommitFileResponse, Error> {
         let (put, digest, checksums) = requests::commit(request, self.artifacts.now_us())?;
+        if !sight.is_unbounded() {
+            self.artifacts.check_known(&put.place, &digest).await?;
+        }
         let place = put.place.clone();
         let (record, unchanged) = self.artifacts.commit_file(put, digest, checksums, user.to_owned()).await?;
         Ok(api::CommitFileResponse { file: Some(file(&place, record)), unchanged })
@@ -73,9 +79,11 @@ impl ArtifactServer {
     pub(super) async fn handle_stat_files(
         &self,
         request: api::StatFilesRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::StatFilesResponse, Error> {
-        let paths = requests::paths(&request)?;
+        let view = sight.repository(&request.project, &request.repository)?;
+        let mut paths = requests::paths(&request)?;
+        paths.retain(|path| view.has(path.as_str()));
         let (project, repository) = (request.project, request.repository);
         let found = self.artifacts.stat_files(&project, &repository, paths).await?;
         let files = found.into_iter();
@@ -86,11 +94,13 @@ impl ArtifactServer {
     pub(super) async fn handle_list_files(
         &self,
         request: api::ListFilesRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::ListFilesResponse, Error> {
         let include_metadata = request.include_metadata;
         let (which, page) = requests::list(request)?;
-        let part = self.artifacts.list_files(&which, &page).await?;
+        let view = sight.on(&which.place.project, &which.place.repository);
+        view.require_folder(which.place.path.as_str())?;
+        let part = self.artifacts.list_files(&which, &page, &view).await?;
         let Place { project, repository, .. } = &which.place;
         let files = part.items.into_iter().map(|listed| match listed.file {
             Some(mut record) => {

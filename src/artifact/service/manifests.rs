@@ -5,6 +5,7 @@ use super::image_convert::{self as convert, Checks, both, image_name, page, page
 use crate::artifact::error::Error;
 use crate::artifact::manifest_put::PutManifest;
 use crate::artifact::reference::{Reference, parse_digest, parse_tag};
+use crate::artifact::sight::Sight;
 use crate::artifact::tags::OnlyIf;
 use steward_proto::artifact::v1 as api;
 
@@ -29,7 +30,7 @@ impl ArtifactServer {
         let reference = Reference::parse("reference", &request.reference);
         let (name, reference) = both(image_name(request.name), reference)?;
         if request.without_content {
-            let manifest = self.artifacts.look_up_manifest(&name, &reference).await?;
+            let manifest = self.artifacts.look_up_whole(&name, &reference).await?;
             return Ok(api::GetManifestResponse {
                 manifest: Some(convert::manifest(manifest)),
                 ..api::GetManifestResponse::default()
@@ -92,10 +93,10 @@ impl ArtifactServer {
     pub(super) async fn handle_list_images(
         &self,
         request: api::ListImagesRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::ListImagesResponse, Error> {
         let size = page_size(request.page_size, 100, 1000)?;
-        let (names, has_more) = self.artifacts.list_images(&request.after, size).await?;
+        let (names, has_more) = self.artifacts.list_images(&request.after, size, sight).await?;
         Ok(api::ListImagesResponse { names, has_more })
     }
 }

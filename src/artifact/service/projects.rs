@@ -6,6 +6,7 @@ use crate::artifact::error::Error;
 use crate::artifact::names::{is_project_name, is_repository_name};
 use crate::artifact::projects::NewProject;
 use crate::artifact::repositories::{Delete, NewRepository, WhichRepositories};
+use crate::artifact::sight::Sight;
 use crate::fields::Fields;
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::{RepositoryCategory, RepositoryType};
@@ -73,8 +74,9 @@ impl ArtifactServer {
     pub(super) async fn handle_get_project(
         &self,
         request: api::GetProjectRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::GetProjectResponse, Error> {
+        sight.project(&request.name)?;
         project("name", &request.name)?;
         let record = self.artifacts.get_project(&request.name).await?;
         Ok(api::GetProjectResponse { project: Some(convert::project(record)) })
@@ -83,12 +85,12 @@ impl ArtifactServer {
     pub(super) async fn handle_list_projects(
         &self,
         request: api::ListProjectsRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::ListProjectsResponse, Error> {
         let mut fields = Fields::default();
         let page = fields.artifact_page(request.page_size, &request.page_token);
         Error::check(fields)?;
-        let part = self.artifacts.list_projects(&page).await?;
+        let part = self.artifacts.list_projects(&page, sight).await?;
         Ok(api::ListProjectsResponse {
             projects: part.items.into_iter().map(convert::project).collect(),
             next_page_token: part.next,
@@ -118,8 +120,9 @@ impl ArtifactServer {
     pub(super) async fn handle_get_repository(
         &self,
         request: api::GetRepositoryRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::GetRepositoryResponse, Error> {
+        sight.repository(&request.project, &request.repository)?;
         let (project, name) = repository(&request.project, &request.repository)?;
         let record = self.artifacts.get_repository(project, name).await?;
         Ok(api::GetRepositoryResponse { repository: Some(convert::repository(record)) })
@@ -128,7 +131,7 @@ impl ArtifactServer {
     pub(super) async fn handle_list_repositories(
         &self,
         request: api::ListRepositoriesRequest,
-        _user: &str,
+        sight: &Sight,
     ) -> Result<api::ListRepositoriesResponse, Error> {
         let mut fields = Fields::default();
         fields.existing("project", &request.project);
@@ -136,9 +139,10 @@ impl ArtifactServer {
         let holds = fields.known("type", request.r#type);
         let page = fields.artifact_page(request.page_size, &request.page_token);
         Error::check(fields)?;
+        sight.project(&request.project)?;
         project("project", &request.project)?;
         let which = WhichRepositories { project: request.project, name_prefix: request.name_prefix, holds };
-        let part = self.artifacts.list_repositories(&which, &page).await?;
+        let part = self.artifacts.list_repositories(&which, &page, sight).await?;
         Ok(api::ListRepositoriesResponse {
             repositories: part.items.into_iter().map(convert::repository).collect(),
             next_page_token: part.next,

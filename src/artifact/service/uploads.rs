@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use steward_gateway::Chunks;
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::write_upload_request::Part as WritePart;
@@ -13,6 +14,7 @@ use super::blobs::{blob, parse_digest, signed, unsigned};
 use super::{ArtifactServer, status};
 use crate::artifact::error::Error;
 use crate::artifact::place::Place;
+use crate::artifact::sight::Sight;
 use crate::artifact::upload_write::Writing;
 use crate::artifact::uploads::Started;
 
@@ -24,12 +26,18 @@ impl ArtifactServer {
         &self,
         request: api::StartUploadRequest,
         user: &str,
+        sight: &Sight,
     ) -> Result<api::StartUploadResponse, Error> {
         let place = Place::parse("target", request.target)?;
         let size = unsigned("size", request.size)?;
         let digest = Some(request.digest).filter(|digest| !digest.is_empty());
         let digest = digest.map(|digest| parse_digest("digest", &digest)).transpose()?;
-        let started = self.artifacts.start_upload(&place, digest.as_ref(), size, user).await?;
+        // Bytes that others have are given to those who may read them.
+        let started = if sight.is_unbounded() {
+            self.artifacts.start_upload(&place, digest.as_ref(), size, user).await?
+        } else {
+            self.artifacts.start_own_upload(&place, digest.as_ref(), size, user).await?
+        };
         Ok(match (started, digest) {
             (Started::Upload(id, record), _) => {
                 api::StartUploadResponse { upload: Some(self.upload(id, &record)), blob: None }
@@ -55,7 +63,7 @@ impl ArtifactServer {
         let offset = start.offset.map(|offset| unsigned("start.offset", offset)).transpose().map_err(status)?;
         let mut writing = self.artifacts.write_upload(&place, id, offset).await.map_err(status)?;
         if let Some(mut chunks) = direct {
-            while let Some(chunk) = chunks.recv().await {
+            while let Some(chunk) = chunks.next().await {
                 writing.accept(chunk).await.map_err(status)?;
             }
         }

@@ -1,13 +1,15 @@
-//! Takes blobs from images that no manifest consists of, and what says what manifests consist of that never came.
+//! Takes blobs from images that no manifest consists of, what says what manifests consist of that never came, and
+//! manifests of indexes that were deleted.
 //!
-//! Manifests themselves stay until somebody deletes them, with a tag or without: that of one platform is often pulled by
-//! its digest, and whether somebody does cannot be told. So those that an index named which was deleted stay, too.
+//! Other manifests stay until somebody deletes them, with a tag or without: that of one platform is often pulled by its
+//! digest, and whether somebody does cannot be told.
 
 use steward_proto::store::v1::{ImageBlobRecord, ImageRecord, ManifestPartRecord, ManifestRecord};
 
 use super::super::artifacts::Artifacts;
 use super::super::blob_use::is_older;
 use super::super::error::Error;
+use super::super::manifest_put::decode_manifest;
 use super::super::{keys, measure};
 use crate::blob::Digest;
 use crate::store::tx::decode;
@@ -29,7 +31,7 @@ pub(super) struct Place {
 struct AtImage {
     key: Key,
     id: u64,
-    /// Its blobs, then the parts of its manifests.
+    /// Its blobs, then the parts of its manifests, then these.
     table: Table,
     /// Those that were not looked at.
     rest: KeyRange,
@@ -49,13 +51,15 @@ impl AtImage {
 
     /// Behind a record; `None`: behind all of the image.
     fn behind(&self, last: Option<&Key>) -> Option<Self> {
-        match last {
-            Some(last) => Some(AtImage { rest: self.rest.clone().after(last), ..self.clone() }),
-            None if self.table == Table::ImageBlob => {
-                Some(AtImage::start(self.key.clone(), self.id, Table::ManifestPart))
-            }
-            None => None,
+        if let Some(last) = last {
+            return Some(AtImage { rest: self.rest.clone().after(last), ..self.clone() });
         }
+        let next = match self.table {
+            Table::ImageBlob => Table::ManifestPart,
+            Table::ManifestPart => Table::Manifest,
+            _ => return None,
+        };
+        Some(AtImage::start(self.key.clone(), self.id, next))
     }
 }
 
@@ -75,6 +79,14 @@ impl Artifacts {
             if at.table == Table::ManifestPart {
                 let record: ManifestPartRecord = decode(key, &stored.value)?;
                 parts.extend(self.is_idle(record.write_us).then(|| key.clone()));
+                continue;
+            }
+            if at.table == Table::Manifest {
+                if let Some(manifest) = decode_manifest(key, &stored.value)?
+                    && self.sweep_orphan(&at.key, at.id, &manifest).await?
+                {
+                    measure::swept("manifest", 1);
+                }
                 continue;
             }
             let record: ImageBlobRecord = decode(key, &stored.value)?;

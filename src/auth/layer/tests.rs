@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use http::{Request, Response};
-use steward_gateway::Peer;
+use steward_gateway::{ClientUser, Peer};
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -201,6 +201,20 @@ async fn failures_slow_down_and_a_flood_is_refused_at_once() {
     let elsewhere = Some(Peer(Some([8, 8, 8, 8].into())));
     assert!(fixture.user(elsewhere, &[("authorization", &right)]).await.is_ok());
     assert!(fixture.user(LOCAL, &[("authorization", &right)]).await.is_ok(), "known for the next minute");
+}
+
+#[tokio::test]
+async fn a_client_certificate_says_who_somebody_is() {
+    let wrong = basic("alice", "wrong");
+    for fixture in [Fixture::off(), Fixture::passwords(), Fixture::proxy()] {
+        let mut request = request(CALL, LOCAL, &[("authorization", &wrong), ("x-user", "root")]);
+        request.extensions_mut().insert(ClientUser("eva".into()));
+        assert_eq!(fixture.ask(request).await.map(|identity| identity.user), Ok(Some("eva".to_owned())));
+    }
+    let mut only = Fixture::off();
+    only.authenticator = only.authenticator.with_certificates(true);
+    assert_eq!(only.user(LOCAL, &[("authorization", &basic("alice", "secret"))]).await, unauthenticated());
+    assert!(only.ask(request("/grpc.health.v1.Health/Check", LOCAL, &[])).await.is_ok());
 }
 
 #[tokio::test]

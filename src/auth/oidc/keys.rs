@@ -20,7 +20,7 @@ pub(super) struct Keys {
 struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
-    key: DecodingKey,
+    material: DecodingKey,
 }
 
 /// Which key is looked for.
@@ -69,7 +69,7 @@ impl Keys {
         let is_it = move |key: &&Key| {
             key.algorithms.contains(&algorithm) && (id.is_none() || key.id.is_none() || key.id.as_deref() == id)
         };
-        self.keys.iter().filter(is_it).map(|key| &key.key)
+        self.keys.iter().filter(is_it).map(|key| &key.material)
     }
 }
 
@@ -87,7 +87,7 @@ impl Key {
             algorithms.retain(|algorithm| format!("{algorithm:?}") == only);
         }
         let key = DecodingKey::from_jwk(&jwk).ok()?;
-        (!algorithms.is_empty()).then_some(Key { id, algorithms, key })
+        (!algorithms.is_empty()).then_some(Key { id, algorithms, material: key })
     }
 }
 

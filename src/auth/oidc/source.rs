@@ -86,18 +86,15 @@ fn stamp(file: &Metadata) -> Stamp {
 
 impl Source {
     pub(super) fn open(config: &config::Oidc) -> Result<Self, Error> {
-        let (place, keys, stamp) = match &config.keys {
-            Some(path) => {
-                let problem = |problem| Error { setting: "auth.oidc.keys", problem };
-                let (keys, stamp) = read(path).map_err(problem)?;
-                (Place::File(path.clone()), keys, Some(stamp))
-            }
-            None => {
-                let ca = config.ca.as_deref().map(fetch::read_roots).transpose();
-                ca.map_err(|problem| Error { setting: "auth.oidc.ca", problem })?;
-                let place = Place::Issuer { url: config.issuer.clone(), ca: config.ca.clone() };
-                (place, Keys::default(), None)
-            }
+        let (place, keys, stamp) = if let Some(path) = &config.keys {
+            let problem = |problem| Error { setting: "auth.oidc.keys", problem };
+            let (keys, stamp) = read(path).map_err(problem)?;
+            (Place::File(path.clone()), keys, Some(stamp))
+        } else {
+            let ca = config.ca.as_deref().map(fetch::read_roots).transpose();
+            ca.map_err(|problem| Error { setting: "auth.oidc.ca", problem })?;
+            let place = Place::Issuer { url: config.issuer.clone(), ca: config.ca.clone() };
+            (place, Keys::default(), None)
         };
         let state = State {
             keys: Arc::new(keys),

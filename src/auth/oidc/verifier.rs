@@ -36,10 +36,12 @@ pub(super) fn algorithm(allowed: TokenAlgorithm) -> Algorithm {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library wants it so")]
 fn no_signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     Err(ErrorKind::UnsupportedAlgorithm.into())
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library wants it so")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     // Otherwise a public key could be taken for the secret of a signature that anybody can make.
     if algorithm.family() != key.family() || key.family() == AlgorithmFamily::Hmac {

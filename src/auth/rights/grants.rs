@@ -7,7 +7,7 @@ use tonic::{Request, Status};
 
 use super::kinds::{Area, Right, area_name, right_name};
 use super::table::{Question, Table};
-use crate::auth::Identity;
+use crate::auth::{Identity, Trail};
 use crate::error::{Category, Failure};
 
 /// What the caller of a request may do: an extension of the request.
@@ -18,6 +18,8 @@ pub struct Grants {
     table: Option<Arc<Table>>,
     /// Whether the service has looked at them.
     taken: Arc<AtomicBool>,
+    /// Where it is noted what the call is about.
+    trail: Trail,
 }
 
 /// Why a right was given or refused, for people.
@@ -37,12 +39,18 @@ impl Grants {
 
     /// Everything, for a caller where there is no table; of one with a token, what that is for.
     pub fn everything_for(caller: Identity) -> Self {
-        Grants { caller, table: None, taken: Arc::default() }
+        Grants { caller, table: None, taken: Arc::default(), trail: Trail::default() }
     }
 
     /// Those of a caller, by a table.
     pub fn new(caller: Identity, table: Arc<Table>) -> Self {
-        Grants { caller, table: Some(table), taken: Arc::default() }
+        Grants { caller, table: Some(table), taken: Arc::default(), trail: Trail::default() }
+    }
+
+    /// The same, which note the first resource that is asked for.
+    #[must_use]
+    pub(in crate::auth) fn with_trail(self, trail: Trail) -> Self {
+        Grants { trail, ..self }
     }
 
     /// Those of the caller of a request. A service that declares that it asks by itself has to take them from here:
@@ -87,6 +95,19 @@ impl Grants {
         self.decide(Question { area, right, resource: None, acting_as: Some(name) })
     }
 
+    /// Whether the caller has a right for a resource, or for something below it.
+    pub fn allow_within(&self, area: Area, right: Right, resource: &str) -> bool {
+        let (resource, user) = (resource.trim_matches('/'), self.caller.user.as_deref());
+        let in_table = self.table.as_ref().is_none_or(|table| table.reaches_into(&self.caller, area, right, resource));
+        let scopes = self.caller.scopes.as_ref();
+        in_table && scopes.is_none_or(|scopes| scopes.give_within(area, right, resource, user))
+    }
+
+    /// The same as [`Grants::allow_within`], with the refusal for the caller.
+    pub fn require_within(&self, area: Area, right: Right, resource: &str) -> Result<(), Failure> {
+        if self.allow_within(area, right, resource) { Ok(()) } else { Err(self.refusal(area, right, resource, "")) }
+    }
+
     /// The same as [`Grants::allow`], with the refusal for the caller.
     pub fn require(&self, area: Area, right: Right, resource: &str) -> Result<(), Failure> {
         self.require_as(area, right, resource, "")
@@ -110,6 +131,7 @@ impl Grants {
     }
 
     fn decide(&self, question: Question<'_>) -> bool {
+        self.trail.write_resource(question.resource.unwrap_or_default());
         let is_allowed = match &self.table {
             None => true,
             Some(_) if question.right == Right::Unspecified => self.caller.user.is_some(),
@@ -163,6 +185,26 @@ mod tests {
         assert!(a.allow_any(Area::Restic, Right::Read, "") && !a.allow_any(Area::Volume, Right::Read, ""));
         assert!(!a.allow(Area::Restic, Right::Read, ""), "the area as a whole");
         assert!(Grants::everything().allow(Area::Admin, Right::Admin, ""));
+    }
+
+    #[test]
+    fn a_right_within_a_resource_is_one_for_it_or_for_something_below() {
+        let token = grants("a", Some(&["lock:pull/x/y:write"]));
+        for (grants, resource, expected) in [
+            (&grants("a", None), "", true),
+            (&grants("a", None), "pull", true),
+            (&grants("a", None), "pull/x", true),
+            (&grants("a", None), "push", false),
+            (&grants("b", None), "pull", false),
+            (&token, "pull/x", true),
+            (&token, "pull/z", false),
+        ] {
+            assert_eq!(grants.allow_within(Area::Lock, Right::Write, resource), expected, "{resource}");
+        }
+        assert!(
+            !token.allow_within(Area::Lock, Right::Read, "pull")
+                && Grants::everything().allow_within(Area::Lock, Right::Admin, "x")
+        );
     }
 
     #[test]

@@ -38,6 +38,16 @@ pub(super) fn parse_area(name: &str) -> Result<Option<Area>, String> {
     area.ok_or_else(|| format!("{name:?} is no area: there are {} and *", names(&AREAS)))
 }
 
+/// Reads a question: `AREA:RESOURCE:RIGHT`, of one area and one right. Resources may have colons of their own.
+pub fn parse_question(text: &str) -> Result<(Area, String, Right), String> {
+    let parts = text.split_once(':').and_then(|(area, rest)| Some((area, rest.rsplit_once(':')?)));
+    let (area, (resource, right)) = parts.ok_or("it has to be AREA:RESOURCE:RIGHT")?;
+    let area = parse_area(area)?.ok_or("it has to be about one area")?;
+    let known = RIGHTS.iter().find(|(name, _)| *name == right);
+    let (_, right) = known.ok_or_else(|| format!("{right:?} is no right: there are {}", names(&RIGHTS)))?;
+    Ok((area, resource.to_owned(), *right))
+}
+
 fn names<T>(known: &[(&'static str, T)]) -> String {
     known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
@@ -124,6 +134,15 @@ mod tests {
         }
         assert!(Rights::parse("read,delete").unwrap_err().contains("\"delete\""));
         assert!(Rights::parse("").is_err());
+    }
+
+    #[test]
+    fn a_question_is_about_one_area_and_one_right() {
+        let question = parse_question("lock:pull/sha256:a:write");
+        assert_eq!(question, Ok((Area::Lock, "pull/sha256:a".to_owned(), Right::Write)));
+        for odd in ["", "lock:a", "*:a:read", "lock:a:read,write", "locks:a:read"] {
+            assert!(parse_question(odd).is_err(), "{odd:?}");
+        }
     }
 
     #[test]

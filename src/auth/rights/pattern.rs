@@ -44,6 +44,18 @@ impl Pattern {
         }
         user.is_some_and(|user| covers(self.text.replace(USER, user).as_bytes(), resource.as_bytes()))
     }
+
+    /// Whether it covers a resource or may cover something below it, when `user` asks.
+    pub(super) fn reaches_into(&self, resource: &str, user: Option<&str>) -> bool {
+        if self.covers(resource, user) || resource.is_empty() {
+            return user.is_some() || !self.text.contains(USER);
+        }
+        let below = format!("{resource}/");
+        if !self.text.contains(USER) {
+            return begins(self.text.as_bytes(), below.as_bytes());
+        }
+        user.is_some_and(|user| begins(self.text.replace(USER, user).as_bytes(), below.as_bytes()))
+    }
 }
 
 impl fmt::Display for Pattern {
@@ -80,6 +92,17 @@ fn covers(pattern: &[u8], text: &[u8]) -> bool {
             }
         }
     }
+}
+
+/// Whether a pattern stands for anything that begins with a text. Up to its first `*` all has to agree: from there on,
+/// something is found that does.
+fn begins(pattern: &[u8], text: &[u8]) -> bool {
+    let fixed = pattern.iter().position(|byte| *byte == b'*').unwrap_or(pattern.len());
+    if fixed < pattern.len() && fixed <= text.len() {
+        // What is behind the star ends anywhere behind the text.
+        return pattern[..fixed] == text[..fixed];
+    }
+    pattern[..fixed].starts_with(text)
 }
 
 #[cfg(test)]
@@ -130,6 +153,29 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_reaches_into_what_has_something_that_it_covers() {
+        let reaches = |pattern: &str, resource| Pattern::parse(pattern).unwrap().reaches_into(resource, Some("alice"));
+        for (pattern, resource) in [
+            ("/", "a"),
+            ("a", "a"),
+            ("a", "a/b"),
+            ("a/b/c", "a"),
+            ("a/b/c", "a/b"),
+            ("a/*", "a"),
+            ("*/c", "a/b"),
+            ("a*d", "abc"),
+            ("{user}/x", "alice"),
+            ("a/b", ""),
+        ] {
+            assert!(reaches(pattern, resource), "{pattern} {resource}");
+        }
+        for (pattern, resource) in [("a/b", "b"), ("ab/c", "a"), ("a/b/c", "a/c"), ("b*", "a"), ("{user}/x", "bob")] {
+            assert!(!reaches(pattern, resource), "{pattern} {resource}");
+        }
+        assert!(!Pattern::parse("{user}/x").unwrap().reaches_into("", None));
+    }
+
+    #[test]
     fn what_is_no_pattern_is_refused() {
         for odd in ["", "a b", "a\n", "{group}", "a}", "{use", &"a".repeat(MAX_BYTES + 1)] {
             assert!(Pattern::parse(odd).is_err(), "{odd:?}");
@@ -138,6 +184,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn it_reaches_into_all_that_is_above_what_it_covers(
+            pattern in "[ab/*]{1,8}", resource in "[ab]/[ab/]{0,8}", cut in 0_usize..10,
+        ) {
+            let resource = resource.trim_matches('/');
+            if covered(&pattern, resource) {
+                let slashes: Vec<usize> = resource.match_indices('/').map(|(at, _)| at).collect();
+                let above = slashes.get(cut % slashes.len().max(1)).map_or(resource, |at| &resource[..*at]);
+                prop_assert!(Pattern::parse(&pattern).unwrap().reaches_into(above, Some("alice")));
+            }
+        }
+
         #[test]
         fn it_agrees_with_a_regular_expression(pattern in "[ab/*]{1,8}", resource in "[ab/]{0,10}") {
             let trimmed = pattern.trim_matches('/');

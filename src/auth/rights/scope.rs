@@ -30,6 +30,17 @@ impl Scope {
             && self.rights.include(right)
             && resource.is_none_or(|resource| self.resources.covers(resource, user))
     }
+
+    /// Whether it gives a right for a resource or for something below it.
+    pub(super) fn gives_within(&self, area: Area, right: Right, resource: &str, user: Option<&str>) -> bool {
+        self.gives(area, right, None, user) && self.resources.reaches_into(resource, user)
+    }
+
+    /// What it gives of one right in one area.
+    fn narrowed_to(&self, area: Area, right: Right) -> Option<Self> {
+        let rights = Rights::default().with(right);
+        self.gives(area, right, None, None).then(|| Scope { area: Some(area), rights, ..self.clone() })
+    }
 }
 
 impl FromStr for Scope {
@@ -53,7 +64,10 @@ impl fmt::Display for Scope {
 
 /// What a token is for. A caller who signs in with it may do what it gives and the user may, and no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(Vec<Scope>);
+pub struct Scopes {
+    list: Vec<Scope>,
+    is_derived: bool,
+}
 
 impl Scopes {
     /// Reads scopes. The error says which is wrong.
@@ -67,16 +81,36 @@ impl Scopes {
         if scopes.len() > MAX_SCOPES {
             return Err(format!("{} scopes are more than {MAX_SCOPES}", scopes.len()));
         }
-        Ok(Scopes(scopes))
+        Ok(Scopes { list: scopes, is_derived: false })
+    }
+
+    /// The same, of a token that was given for another proof of who its bearer is.
+    #[must_use]
+    pub fn derived(self) -> Self {
+        Scopes { is_derived: true, ..self }
+    }
+
+    /// Whether they are of such a token: it is good for a while, and no further one is given for it.
+    pub fn are_derived(&self) -> bool {
+        self.is_derived
+    }
+
+    /// What they give of one right in one area.
+    pub fn narrowed_to(&self, area: Area, right: Right) -> impl Iterator<Item = Scope> {
+        self.list.iter().filter_map(move |scope| scope.narrowed_to(area, right))
     }
 
     /// Each by itself.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
-        self.0.iter()
+        self.list.iter()
     }
 
-    pub(super) fn give(&self, area: Area, right: Right, resource: Option<&str>, user: Option<&str>) -> bool {
-        self.0.iter().any(|scope| scope.gives(area, right, resource, user))
+    pub(in crate::auth) fn give(&self, area: Area, right: Right, resource: Option<&str>, user: Option<&str>) -> bool {
+        self.list.iter().any(|scope| scope.gives(area, right, resource, user))
+    }
+
+    pub(super) fn give_within(&self, area: Area, right: Right, resource: &str, user: Option<&str>) -> bool {
+        self.list.iter().any(|scope| scope.gives_within(area, right, resource, user))
     }
 }
 

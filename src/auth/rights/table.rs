@@ -132,6 +132,12 @@ impl Table {
         found.min_by_key(|rule| rule.line)
     }
 
+    /// Whether a rule gives a right for a resource or for something below it.
+    pub(super) fn reaches_into(&self, caller: &Identity, area: Area, right: Right, resource: &str) -> bool {
+        let reaches = |rule: &Rule| rule.scope.gives_within(area, right, resource, caller.user.as_deref());
+        self.whos(caller).any(|who| self.rules.get(&who).is_some_and(|rules| rules.iter().any(reaches)))
+    }
+
     /// All that rules can call the caller.
     fn whos<'a>(&'a self, caller: &'a Identity) -> impl Iterator<Item = Who> + use<'a> {
         let (user, own) = match &caller.user {

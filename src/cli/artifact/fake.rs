@@ -35,6 +35,12 @@ pub(super) struct State {
     pub(super) lies: bool,
     /// So many downloads break off in the middle.
     pub(super) broken_downloads: usize,
+    /// Uploads that are under way, by id.
+    pub(super) uploads: BTreeMap<String, Vec<u8>>,
+    /// So many times the next call of this name does what it is asked and breaks off without an answer.
+    pub(super) lost_answers: BTreeMap<&'static str, usize>,
+    /// So many writes to uploads break off behind their first chunk.
+    pub(super) broken_uploads: usize,
     pub(super) asked: Vec<Box<dyn Any + Send + Sync>>,
 }
 
@@ -103,6 +109,17 @@ impl Fake {
 }
 
 impl State {
+    /// The answer to a call, unless it is to be lost.
+    fn answered<T>(&mut self, call: &'static str, answer: T) -> Result<tonic::Response<T>, tonic::Status> {
+        match self.lost_answers.get_mut(call) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                Err(crate::cli::testing::refusal(tonic::Code::Unavailable, "SHUTTING_DOWN"))
+            }
+            Some(_) | None => Ok(tonic::Response::new(answer)),
+        }
+    }
+
     fn put(&mut self, path: &str, bytes: Bytes) -> pb::File {
         let file = pb::File {
             project: "p1".to_owned(),

@@ -1,6 +1,8 @@
 //! `steward artifact put`: stores a file.
 
-mod upload;
+mod chunks;
+mod once;
+mod resumable;
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -10,9 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use steward_proto::artifact::v1 as pb;
 use tokio::fs::File;
-use tokio::io::AsyncRead;
 
-use self::upload::upload;
 use super::change;
 use super::json;
 use super::name::Place;
@@ -24,6 +24,10 @@ use crate::cli::{age, duration, size};
 
 /// Stores a file, and checks that the server has the same bytes.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "A connection that is lost is made again, and goes on where the server has the bytes before, but for \
+                  standard input, pipes and devices: these can be read only once."
+)]
 pub(super) struct PutArgs {
     /// The file, or `-` for standard input.
     #[arg(value_name = "FILE|-")]
@@ -46,18 +50,21 @@ pub(super) struct PutArgs {
     expires: Option<Duration>,
 }
 
-/// A file to be sent.
-struct Source {
-    bytes: Box<dyn AsyncRead + Send + Unpin>,
-    /// 0: not known.
-    size: u64,
-    shown: String,
+/// What is to be sent.
+enum Source {
+    /// A file, which can be read again.
+    File { file: File, size: u64 },
+    /// What is gone when it was read.
+    Pipe(File),
 }
 
 pub(super) async fn run(args: PutArgs, session: &Session<'_>, console: &mut Console) -> Result<Exit, Error> {
-    let source = Source::open(&args).await?;
+    let (source, shown) = Source::open(&args).await?;
     let target = target(args)?;
-    let answer = upload(source, target, session).await?;
+    let answer = match source {
+        Source::File { file, size } => resumable::send(file, size, &shown, target, session).await?,
+        Source::Pipe(bytes) => once::send(bytes, &shown, target, session).await?,
+    };
     match console.format() {
         Format::Json => console.object(&json::File::from(answer))?,
         Format::Text => {
@@ -86,13 +93,25 @@ fn target(args: PutArgs) -> Result<pb::FileTarget, Error> {
     })
 }
 
+/// A file that was stored, if the server says the same of its bytes as we do.
+fn checked(file: pb::File, sha256: &str) -> Result<pb::File, Error> {
+    if file.sha256 == sha256 {
+        return Ok(file);
+    }
+    Err(Error::Local(format!(
+        "the server has other bytes than were sent: their SHA-256 is {}, that of what was sent {sha256}",
+        printable(&file.sha256)
+    )))
+}
+
 impl Source {
-    async fn open(args: &PutArgs) -> Result<Self, Error> {
+    /// What is to be sent, and what to call it.
+    async fn open(args: &PutArgs) -> Result<(Self, String), Error> {
         if args.file.as_os_str() == "-" {
             let shown = args.place.last_part().to_owned();
             let stdin = io::stdin().as_fd().try_clone_to_owned();
             let stdin = stdin.map_err(|error| Error::Local(format!("cannot read standard input: {error}")))?;
-            return Ok(Source { bytes: Box::new(File::from_std(stdin.into())), size: 0, shown });
+            return Ok((Source::Pipe(File::from_std(stdin.into())), shown));
         }
         let shown = args.file.display().to_string();
         let cannot_read = |error| Error::Local(format!("cannot read {shown}: {error}"));
@@ -102,7 +121,7 @@ impl Source {
             return Err(Error::Local(format!("{shown} is a directory: put its files one by one")));
         }
         // A pipe or device does not say how much comes.
-        let size = if metadata.is_file() { metadata.len() } else { 0 };
-        Ok(Source { bytes: Box::new(file), size, shown })
+        let source = if metadata.is_file() { Source::File { file, size: metadata.len() } } else { Source::Pipe(file) };
+        Ok((source, shown))
     }
 }

@@ -8,7 +8,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 use crate::cli::error::Error;
-use crate::cli::sign_in::{self, Password};
+use crate::cli::sign_in::{self, Secret};
 
 const VARIABLE: &str = "STEWARD_TARGET_PASSWORD";
 const LONGEST: usize = 4096;
@@ -24,18 +24,18 @@ pub(super) struct TargetLogin {
     pub(super) username: Option<String>,
 
     /// A file whose first line is the password for the target.
-    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(sign_in::read_password))]
-    target_password_file: Option<Password>,
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(sign_in::read_secret))]
+    target_password_file: Option<Secret>,
 
     /// Certificates in PEM that are trusted at the target beside those of the system.
-    #[arg(long = "ca", value_name = "FILE")]
+    #[arg(long = "target-ca", value_name = "FILE")]
     certificate: Option<PathBuf>,
 }
 
 impl TargetLogin {
     /// The password; nothing if none is given. It is asked for only if there is a `user`.
     pub(super) fn password(&self, user: &str, target: &str) -> Result<Option<String>, Error> {
-        if let Some(password) = self.target_password_file.clone().or_else(|| Password::from_variable(VARIABLE)) {
+        if let Some(password) = self.target_password_file.clone().or_else(|| Secret::from_variable(VARIABLE)) {
             return Ok(Some(password.reveal()));
         }
         if user.is_empty() || !io::stdin().is_terminal() {

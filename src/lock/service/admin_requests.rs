@@ -7,12 +7,15 @@ use super::LockServer;
 use super::convert;
 use super::page::{self, MAX_TOTAL};
 use super::validate::{LIFETIME, TTL};
+use crate::auth::Grants;
+use crate::auth::rights::{Area, Right};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::lock::admin::Act;
 use crate::lock::error::Error;
 use crate::lock::leases::NewLease;
-use crate::lock::model::LeaseId;
+use crate::lock::locks::lease_expired;
+use crate::lock::model::{LeaseId, LockKey};
 use crate::store::{self, Table};
 
 /// The longest owner of a lease, in bytes.
@@ -44,24 +47,51 @@ impl LockServer {
     pub(super) async fn handle_get_lease(
         &self,
         request: api::GetLeaseRequest,
+        grants: &Grants,
     ) -> Result<api::GetLeaseResponse, Failure> {
         let id = required_lease_id(&request.lease_id)?;
+        self.require_lease(id, Right::Read, grants).await?;
         let (lease, locks) = self.locks.lease(id, MAX_LEASE_LOCKS).await?;
+        let may_see = |key: &&LockKey| grants.allow(Area::Lock, Right::Read, &key.access_resource());
         Ok(api::GetLeaseResponse {
             lease: Some(convert::lease(id, &lease)),
-            keys: locks.iter().map(api::LockKey::from).collect(),
+            keys: locks.iter().filter(may_see).map(api::LockKey::from).collect(),
         })
+    }
+
+    /// Whether a lease is one that the caller may do something with: one of nobody, or of somebody as whom it may act.
+    pub(super) async fn is_for(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<bool, Failure> {
+        if grants.are_everything() {
+            return Ok(true);
+        }
+        match self.locks.lease(id, 0).await {
+            Ok((lease, _)) => Ok(grants.allow_any(Area::Lock, right, &lease.owner)),
+            Err(Error::LeaseExpired { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Answers as for a lease that is not there when it is none for the caller.
+    async fn require_lease(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<(), Failure> {
+        if self.is_for(id, right, grants).await? {
+            return Ok(());
+        }
+        Err(lease_expired(id).into())
     }
 
     pub(super) async fn handle_list_leases(
         &self,
         request: api::ListLeasesRequest,
+        grants: &Grants,
     ) -> Result<api::ListLeasesResponse, Failure> {
         let mut fields = Fields::default();
         let page = fields.page(request.page_size, &request.page_token, Table::Lease);
         let owner = fields.optional_name("owner", request.owner);
         fields.check()?;
-        let is_wanted = |lease: &crate::lock::lease::Lease| owner.as_ref().is_none_or(|owner| *owner == lease.owner);
+        let is_wanted = |lease: &crate::lock::lease::Lease| {
+            owner.as_ref().is_none_or(|owner| *owner == lease.owner)
+                && grants.allow_any(Area::Lock, Right::Read, &lease.owner)
+        };
         let (leases, next) = self.locks.leases(page.after.as_ref(), page.size, is_wanted).await?;
         let total = match (&page.after, &next) {
             (Some(_), _) => 0,
@@ -78,8 +108,11 @@ impl LockServer {
     pub(super) async fn handle_revoke_lease(
         &self,
         request: api::RevokeLeaseRequest,
+        grants: &Grants,
     ) -> Result<api::RevokeLeaseResponse, Failure> {
-        let released = self.locks.revoke_lease(required_lease_id(&request.lease_id)?).await?;
+        let id = required_lease_id(&request.lease_id)?;
+        self.require_lease(id, Right::Write, grants).await?;
+        let released = self.locks.revoke_lease(id).await?;
         Ok(api::RevokeLeaseResponse { released_count: i32::try_from(released).unwrap_or(i32::MAX) })
     }
 

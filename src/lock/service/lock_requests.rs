@@ -6,6 +6,7 @@ use super::LockServer;
 use super::convert::{self, Secrets, revision};
 use super::page::{self, MAX_TOTAL};
 use super::validate::{LIFETIME, TTL, WAIT, cut_error};
+use crate::auth::Grants;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::lock::acquire::{Acquire, OnCompleted, Policy};
@@ -171,10 +172,15 @@ impl LockServer {
         Ok(())
     }
 
-    pub(super) async fn handle_list(&self, request: api::ListRequest) -> Result<api::ListResponse, Failure> {
+    pub(super) async fn handle_list(
+        &self,
+        request: api::ListRequest,
+        grants: Grants,
+    ) -> Result<api::ListResponse, Failure> {
         let mut fields = Fields::default();
         let page = fields.page(request.page_size, &request.page_token, Table::Lock);
         let filter = Filter {
+            grants,
             lock_type: fields.optional_name("type", request.r#type),
             resource_id_prefix: fields
                 .optional_name("resource_id_prefix", request.resource_id_prefix)

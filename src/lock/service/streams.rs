@@ -10,6 +10,8 @@ use tonic::{Status, Streaming};
 use super::LockServer;
 use super::convert::{self, revision};
 use super::validate::PROGRESS;
+use crate::auth::Grants;
+use crate::auth::rights::{Area, Right};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::lock::error::Error;
@@ -23,8 +25,8 @@ pub(super) type WatchStream = BoxStream<'static, Result<api::WatchResponse, Stat
 pub(super) type KeepAliveStream = BoxStream<'static, Result<api::KeepAliveResponse, Status>>;
 
 impl LockServer {
-    pub(super) fn open_watch(&self, request: api::WatchRequest) -> Result<WatchStream, Failure> {
-        let watch = watch_command(request)?;
+    pub(super) fn open_watch(&self, request: api::WatchRequest, grants: Grants) -> Result<WatchStream, Failure> {
+        let watch = watch_command(request, grants)?;
         let limit = self.locks.settings.max_watchers;
         let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| Error::TooManyWatchers { limit })?;
         let steps = self.locks.watch(watch, &self.around, permit);
@@ -32,10 +34,15 @@ impl LockServer {
         Ok(steps.map(|step| step.map(response).map_err(|error| Status::from(Failure::from(error)))).boxed())
     }
 
-    pub(super) fn open_keep_alive(&self, requests: Streaming<api::KeepAliveRequest>) -> KeepAliveStream {
+    pub(super) fn open_keep_alive(
+        &self,
+        requests: Streaming<api::KeepAliveRequest>,
+        grants: Grants,
+    ) -> KeepAliveStream {
         let server = self.clone();
         let shutdown = self.around.shutdown.clone();
-        let answers = futures::stream::unfold((server, Some(requests)), |(server, requests)| async move {
+        let begin = (server, grants, Some(requests));
+        let answers = futures::stream::unfold(begin, |(server, grants, requests)| async move {
             let mut requests = requests?;
             let request = tokio::select! {
                 () = server.around.shutdown.cancelled() => return None,
@@ -43,12 +50,12 @@ impl LockServer {
             };
             match request {
                 Ok(Some(request)) => {
-                    let answer = server.keep_alive_once(request).await;
+                    let answer = server.keep_alive_once(request, &grants).await;
                     let requests = answer.is_ok().then_some(requests);
-                    Some((answer, (server, requests)))
+                    Some((answer, (server, grants, requests)))
                 }
                 Ok(None) => None,
-                Err(status) => Some((Err(status), (server, None))),
+                Err(status) => Some((Err(status), (server, grants, None))),
             }
         });
         let ended = futures::stream::once(async move {
@@ -57,7 +64,11 @@ impl LockServer {
         answers.chain(ended.filter_map(std::future::ready)).boxed()
     }
 
-    async fn keep_alive_once(&self, request: api::KeepAliveRequest) -> Result<api::KeepAliveResponse, Status> {
+    async fn keep_alive_once(
+        &self,
+        request: api::KeepAliveRequest,
+        grants: &Grants,
+    ) -> Result<api::KeepAliveResponse, Status> {
         let mut fields = Fields::default();
         let id = fields.lease_id(&request.lease_id);
         if request.lease_id.is_empty() {
@@ -66,6 +77,7 @@ impl LockServer {
         fields.check()?;
         let lease = match id {
             None => None,
+            Some(id) if !self.is_for(id, Right::Write, grants).await? => None,
             Some(id) => match self.locks.keep_alive(id).await {
                 Ok(lease) => Some(convert::lease(id, &lease)),
                 Err(Error::LeaseExpired { .. }) => None,
@@ -76,16 +88,18 @@ impl LockServer {
     }
 }
 
-fn watch_command(request: api::WatchRequest) -> Result<Watch, Failure> {
+fn watch_command(request: api::WatchRequest, grants: Grants) -> Result<Watch, Failure> {
     let mut fields = Fields::default();
     let subject = if let Some(key) = request.key {
-        Subject::One(fields.key(Some(key)))
+        let key = fields.key(Some(key));
+        grants.require(Area::Lock, Right::Read, &key.access_resource())?;
+        Subject::One(key)
     } else {
         let prefix = fields.optional_name("resource_id_prefix", request.resource_id_prefix);
         let filter = Filter {
             lock_type: fields.optional_name("type", request.r#type),
             resource_id_prefix: prefix.unwrap_or_default(),
-            ..Filter::default()
+            ..Filter::everything(grants)
         };
         fields.type_for_prefix(&filter);
         Subject::Many(filter)

@@ -4,6 +4,8 @@ use steward_proto::replication::v1 as api;
 
 use super::ClusterServer;
 use super::paging::{page_size, page_token, token_of};
+use crate::auth::Grants;
+use crate::replication::Replication;
 use crate::replication::clusters::Which;
 use crate::replication::error::Error;
 
@@ -31,29 +33,29 @@ impl ClusterServer {
     pub(super) async fn handle_get_cluster(
         &self,
         request: api::GetClusterRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::GetClusterResponse, Error> {
-        let which = match &request.which {
-            Some(api::get_cluster_request::Which::Id(id)) => Which::Id(id),
-            Some(api::get_cluster_request::Which::Name(name)) => Which::Name(name),
-            Some(api::get_cluster_request::Which::Center(true)) => Which::Center,
+        let (which, asked) = match &request.which {
+            Some(api::get_cluster_request::Which::Id(id)) => (Which::Id(id), &**id),
+            Some(api::get_cluster_request::Which::Name(name)) => (Which::Name(name), &**name),
+            Some(api::get_cluster_request::Which::Center(true)) => (Which::Center, "center"),
             Some(api::get_cluster_request::Which::Center(false)) | None => return Err(Error::Missing("name")),
         };
-        let cluster = self.replication.get_cluster(which).await?;
+        let cluster = Replication::seen_cluster(self.replication.get_cluster(which).await?, grants, asked)?;
         Ok(api::GetClusterResponse { cluster: Some(cluster) })
     }
 
     pub(super) async fn handle_list_clusters(
         &self,
         request: api::ListClustersRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::ListClustersResponse, Error> {
         let invalid = || Error::invalid("page_token", "is not one that this list gave");
         let after = token_of(&request.page_token)?.map(String::from_utf8).transpose().map_err(|_| invalid())?;
         let of_type = api::ClusterType::try_from(request.r#type)
             .map_err(|_| Error::invalid("type", "is not a type of clusters"))?;
         let limit = page_size(request.page_size)?;
-        let listed = self.replication.list_clusters(&request.name_contains, of_type, after.as_deref(), limit);
+        let listed = self.replication.list_clusters(&request.name_contains, of_type, after.as_deref(), limit, grants);
         let page = listed.await?;
         Ok(api::ListClustersResponse {
             clusters: page.clusters,
@@ -74,8 +76,9 @@ impl ClusterServer {
     pub(super) async fn handle_delete_cluster(
         &self,
         request: api::DeleteClusterRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::DeleteClusterResponse, Error> {
+        self.replication.may_delete_cluster(&request.id, grants).await?;
         self.replication.delete_cluster(&request.id).await?;
         Ok(api::DeleteClusterResponse {})
     }

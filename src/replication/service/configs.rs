@@ -4,28 +4,36 @@ use steward_proto::replication::v1 as api;
 
 use super::ReplicationServer;
 use super::paging::{page_size, page_token, token_of};
+use crate::auth::Grants;
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::queue::TaskId;
+use crate::replication::task_create::task_of;
 use crate::store::Key;
 
 impl ReplicationServer {
     pub(super) async fn handle_create_configs(
         &self,
         request: api::CreateConfigsRequest,
-        user: &str,
+        grants: &Grants,
     ) -> Result<api::CreateConfigsResponse, Error> {
         let api::CreateConfigsRequest { project, repository, configs } = request;
-        let tasks = self.replication.create_tasks(&project, &repository, configs, user).await?;
+        for config in &configs {
+            let (project, repository, name) = (project.clone(), repository.clone(), config.name.clone());
+            self.replication.may_copy(&TaskId { project, repository, name }, config, grants).await?;
+        }
+        let tasks = self.replication.create_tasks(&project, &repository, configs, &Maker::of(grants)).await?;
         Ok(api::CreateConfigsResponse { tasks })
     }
 
     pub(super) async fn handle_update_config(
         &self,
         request: api::UpdateConfigRequest,
-        user: &str,
+        grants: &Grants,
     ) -> Result<api::UpdateConfigResponse, Error> {
         let config = request.config.ok_or(Error::Missing("config"))?;
-        let task = self.replication.update_task(config, user).await?;
+        self.replication.may_copy(&task_of(&config), &config, grants).await?;
+        let task = self.replication.update_task(config, &Maker::of(grants)).await?;
         Ok(api::UpdateConfigResponse { task: Some(task) })
     }
 
@@ -42,11 +50,11 @@ impl ReplicationServer {
     pub(super) async fn handle_list_configs(
         &self,
         request: api::ListConfigsRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::ListConfigsResponse, Error> {
         let after = token_of(&request.page_token)?.map(Key::from_bytes);
         let limit = page_size(request.page_size)?;
-        let page = self.replication.list_tasks(&request.project, &request.repository, after, limit).await?;
+        let page = self.replication.list_tasks(&request.project, &request.repository, after, limit, grants).await?;
         Ok(api::ListConfigsResponse {
             tasks: page.tasks,
             next_page_token: page.next.map_or_else(String::new, |key| page_token(key.as_bytes())),
@@ -77,10 +85,11 @@ impl ReplicationServer {
     pub(super) async fn handle_create_run_once_task(
         &self,
         request: api::CreateRunOnceTaskRequest,
-        user: &str,
+        grants: &Grants,
     ) -> Result<api::CreateRunOnceTaskResponse, Error> {
         let config = request.config.ok_or(Error::Missing("config"))?;
-        let task = self.replication.create_run_once(config, user).await?;
+        self.replication.may_copy(&task_of(&config), &config, grants).await?;
+        let task = self.replication.create_run_once(config, &Maker::of(grants)).await?;
         Ok(api::CreateRunOnceTaskResponse { task: Some(task) })
     }
 

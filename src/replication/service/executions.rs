@@ -6,6 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::{Answers, ReplicationServer};
+use crate::auth::Grants;
 use crate::error::Failure;
 use crate::replication::error::Error;
 use crate::replication::executions::execution;
@@ -39,9 +40,10 @@ impl ReplicationServer {
     pub(super) async fn handle_execute_run_once_task(
         &self,
         request: api::ExecuteRunOnceTaskRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::ExecuteRunOnceTaskResponse, Error> {
         let task = task(request.project, request.repository, request.name)?;
+        self.replication.may_run(&task, grants).await?;
         let record = self.replication.execute_run_once(&task).await?;
         Ok(api::ExecuteRunOnceTaskResponse { execution: Some(execution(&record)) })
     }
@@ -59,9 +61,10 @@ impl ReplicationServer {
     pub(super) async fn handle_run_task(
         &self,
         request: api::RunTaskRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::RunTaskResponse, Error> {
         let task = task(request.project, request.repository, request.name)?;
+        self.replication.may_run(&task, grants).await?;
         let record = self.replication.queue_execution(&task, Cause::Manual).await?;
         Ok(api::RunTaskResponse { execution: Some(execution(&record)) })
     }
@@ -69,9 +72,10 @@ impl ReplicationServer {
     pub(super) async fn handle_plan_execution(
         &self,
         request: api::PlanExecutionRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<Answers<api::PlanExecutionResponse>, Error> {
         let task = task(request.project, request.repository, request.name)?;
+        self.replication.may_plan(&task, grants).await?;
         let permit = self.watcher()?;
         let parts = self.replication.plan_execution(&task).await?;
         Ok(parts.map(move |part| told(part, &permit)).boxed())
@@ -80,8 +84,9 @@ impl ReplicationServer {
     pub(super) async fn handle_get_execution(
         &self,
         request: api::GetExecutionRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::GetExecutionResponse, Error> {
+        self.replication.seen_run(&request.execution_id, grants).await?;
         let execution = self.replication.show_execution(&request.execution_id).await?;
         Ok(api::GetExecutionResponse { execution: Some(execution) })
     }
@@ -89,9 +94,9 @@ impl ReplicationServer {
     pub(super) async fn handle_list_executions(
         &self,
         request: api::ListExecutionsRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::ListExecutionsResponse, Error> {
-        let listed = self.replication.list_executions(&request).await?;
+        let listed = self.replication.list_executions(&request, grants).await?;
         Ok(api::ListExecutionsResponse {
             executions: listed.found,
             next_page_token: listed.next,
@@ -102,8 +107,9 @@ impl ReplicationServer {
     pub(super) async fn handle_watch_execution(
         &self,
         request: api::WatchExecutionRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<Answers<api::WatchExecutionResponse>, Error> {
+        self.replication.seen_run(&request.execution_id, grants).await?;
         let permit = self.watcher()?;
         let events = self.replication.watch_execution(&request.execution_id, request.after_sequence).await?;
         Ok(events.map(move |event| told(event, &permit)).boxed())
@@ -112,8 +118,9 @@ impl ReplicationServer {
     pub(super) async fn handle_cancel_execution(
         &self,
         request: api::CancelExecutionRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::CancelExecutionResponse, Error> {
+        self.replication.own_run(&request.execution_id, grants).await?;
         let record = self.replication.cancel_execution(&request.execution_id).await?;
         Ok(api::CancelExecutionResponse { execution: Some(self.replication.shown_execution(&record)) })
     }
@@ -121,8 +128,10 @@ impl ReplicationServer {
     pub(super) async fn handle_resume_execution(
         &self,
         request: api::ResumeExecutionRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::ResumeExecutionResponse, Error> {
+        let run = self.replication.own_run(&request.execution_id, grants).await?;
+        self.replication.may_run(&TaskId::of_run(&run), grants).await?;
         let record = self.replication.resume_execution(&request.execution_id).await?;
         Ok(api::ResumeExecutionResponse { execution: Some(execution(&record)) })
     }
@@ -130,8 +139,9 @@ impl ReplicationServer {
     pub(super) async fn handle_list_artifact_results(
         &self,
         request: api::ListArtifactResultsRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::ListArtifactResultsResponse, Error> {
+        self.replication.seen_run(&request.execution_id, grants).await?;
         let listed = self.replication.list_results(&request).await?;
         Ok(api::ListArtifactResultsResponse {
             results: listed.found,
@@ -143,8 +153,9 @@ impl ReplicationServer {
     pub(super) async fn handle_list_log_lines(
         &self,
         request: api::ListLogLinesRequest,
-        _user: &str,
+        grants: &Grants,
     ) -> Result<api::ListLogLinesResponse, Error> {
+        self.replication.seen_run(&request.execution_id, grants).await?;
         let listed = self.replication.list_log(&request).await?;
         Ok(api::ListLogLinesResponse {
             lines: listed.found,

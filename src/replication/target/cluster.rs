@@ -180,7 +180,8 @@ impl Cluster {
         let mut client = self.client();
         match self.call(client.get_manifest(request)).await? {
             Ok(answer) => Ok(answer.into_inner().manifest),
-            Err(status) if status.code() == Code::NotFound => Ok(None),
+            // One that is damaged is made good by putting it again.
+            Err(status) if status.code() == Code::NotFound || reason(&status) == "DATA_DAMAGED" => Ok(None),
             Err(status) => Err(self.error(&status)),
         }
     }

@@ -17,13 +17,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig};
+use tokio_rustls::rustls::ClientConfig;
 use tower::Service;
 
 use super::TargetError;
 use super::address::Addresses;
+use crate::tls_client::{HandshakeError, shake_hands};
 
 /// Makes connections.
 #[derive(Clone)]
@@ -148,29 +147,22 @@ impl Parts {
     }
 
     async fn secure(&self, host: &str, stream: TcpStream) -> Result<Wire, ConnectError> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| ConnectError::Untrusted(format!("{host:?} is not a name that certificates have")))?;
-        let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
-        let stream = timeout(self.patience, handshake)
-            .await
-            .map_err(|_| {
-                ConnectError::Unreachable(format!("{host} does not answer to TLS within {:?}", self.patience))
-            })?
-            .map_err(|error| handshake_failed(host, &error))?;
+        let handshake = shake_hands(Arc::clone(&self.tls), host, stream);
+        let stream = timeout(self.patience, handshake).await.map_err(|_| {
+            ConnectError::Unreachable(format!("{host} does not answer to TLS within {:?}", self.patience))
+        })??;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Wire { io: Box::new(stream), is_h2 })
     }
 }
 
-fn handshake_failed(host: &str, error: &io::Error) -> ConnectError {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(rustls::Error::InvalidCertificate(problem)) => {
-            ConnectError::Untrusted(format!("the certificate of {host} is not trusted: {problem}"))
+impl From<HandshakeError> for ConnectError {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Untrusted(problem) => ConnectError::Untrusted(problem),
+            HandshakeError::NotTls(problem) => ConnectError::NotTls(problem),
+            HandshakeError::Broken(problem) => ConnectError::Unreachable(problem),
         }
-        Some(rustls::Error::InvalidMessage(_)) => ConnectError::NotTls(format!("{host} does not speak TLS there")),
-        Some(error) => ConnectError::Untrusted(format!("no TLS with {host}: {error}")),
-        None => ConnectError::Unreachable(format!("{host} broke off before TLS was spoken: {error}")),
     }
 }
 

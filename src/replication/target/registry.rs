@@ -194,6 +194,17 @@ impl Target for Registry {
         retried(&self.limits, reference, || self.digest_of(&name, reference)).await
     }
 
+    async fn manifest_digest_like(
+        &self,
+        image: &str,
+        reference: &str,
+        wanted: &str,
+    ) -> Result<Option<String>, TargetError> {
+        let name = self.image(image)?;
+        let there = retried(&self.limits, reference, || self.compared(&name, reference, wanted)).await?;
+        Ok(there.map(|there| if there.is_wanted { wanted.to_owned() } else { there.said }))
+    }
+
     async fn missing_blobs<'a>(&self, image: &str, blobs: &'a [BlobRef]) -> Result<Vec<&'a BlobRef>, TargetError> {
         self.blobs_missing(&self.image(image)?, blobs).await
     }

@@ -24,7 +24,7 @@ fn change(world: &World, change: ArtifactChange) -> u64 {
     let stamp = world.now_us();
     let stamp_of_change = i64::try_from(stamp).unwrap();
     world.artifacts.changes.lock().push(ArtifactChange { stamp: stamp_of_change, ..change });
-    *world.artifacts.settled.lock() = stamp_of_change;
+    *world.artifacts.settled.lock() = Some(stamp_of_change);
     stamp
 }
 
@@ -51,6 +51,7 @@ async fn a_change_makes_a_run_and_what_was_there_before_makes_none() {
     let world = World::new();
     change(&world, tag());
     world.pass(1);
+    *world.artifacts.settled.lock() = None;
     world.create_one(config("mirror")).await.unwrap();
     let created = world.now_us();
     look(&world).await;
@@ -115,12 +116,77 @@ async fn changes_that_are_no_longer_kept_make_a_run_for_everything() {
     world.create_one(config("mirror")).await.unwrap();
     change(&world, tag());
     world.pass(1);
-    *world.artifacts.compacted.lock() = i64::try_from(world.now_us()).unwrap();
+    forget_changes(&world);
     look(&world).await;
     assert_eq!(ranges(&world).await, [(0, 0)]);
     world.end_run("mirror", ExecutionStatus::Success).await;
     look(&world).await;
     assert_eq!(ranges(&world).await.len(), 1, "it was for all up to now");
+}
+
+/// Time goes by, until the changes so far are no longer kept.
+fn forget_changes(world: &World) {
+    *world.artifacts.compacted.lock() = i64::try_from(world.now_us()).unwrap();
+    world.pass(3600);
+    *world.artifacts.settled.lock() = None;
+}
+
+#[tokio::test]
+async fn a_change_that_comes_up_while_a_run_for_everything_is_queued_makes_one_more() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    change(&world, tag());
+    forget_changes(&world);
+    // Its stamp was given before the run was queued, and it is committed when the run has read everything.
+    let pending = world.now_us() - 5;
+    *world.artifacts.settled.lock() = Some(i64::try_from(pending - 1).unwrap());
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(0, 0)]);
+    let stamp = i64::try_from(pending).unwrap();
+    world.artifacts.changes.lock().push(ArtifactChange { stamp, ..tag() });
+    *world.artifacts.settled.lock() = None;
+    world.end_run("mirror", ExecutionStatus::Success).await;
+    world.pass(1);
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(0, 0), (pending - 1, world.now_us())]);
+}
+
+#[tokio::test]
+async fn a_run_for_everything_waits_for_a_change_that_has_been_on_its_way_for_long() {
+    let world = World::new();
+    world.create_one(config("mirror")).await.unwrap();
+    change(&world, tag());
+    forget_changes(&world);
+    *world.artifacts.settled.lock() = Some(i64::try_from(world.now_us() - 600_000_000).unwrap());
+    let mut engine = RealtimeEngine::by_changes(world.replication.clone());
+    let soon = world.replication.clock.now().plus(Duration::from_secs(1));
+    assert!(engine.activate().await.unwrap().expect("another look") < soon);
+    assert!(ranges(&world).await.is_empty());
+    *world.artifacts.settled.lock() = None;
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(0, 0)]);
+}
+
+#[tokio::test]
+async fn a_change_that_is_committed_after_a_task_was_created_is_one_for_it() {
+    let world = World::new();
+    let pending = world.now_us() - 5;
+    *world.artifacts.settled.lock() = Some(i64::try_from(pending - 1).unwrap());
+    world.create_one(config("mirror")).await.unwrap();
+    world.artifacts.changes.lock().push(ArtifactChange { stamp: i64::try_from(pending).unwrap(), ..tag() });
+    *world.artifacts.settled.lock() = None;
+    look(&world).await;
+    assert_eq!(ranges(&world).await, [(pending - 1, world.now_us())]);
+}
+
+#[tokio::test]
+async fn while_stamps_are_ahead_of_the_clock_changes_are_looked_for_every_second() {
+    let world = World::new();
+    *world.artifacts.settled.lock() = Some(i64::try_from(world.now_us() + 60_000_000).unwrap());
+    world.create_one(config("mirror")).await.unwrap();
+    let mut engine = RealtimeEngine::by_changes(world.replication.clone());
+    let soon = world.replication.clock.now().plus(Duration::from_secs(2));
+    assert!(engine.activate().await.unwrap().expect("another look") < soon);
 }
 
 #[tokio::test]
@@ -142,11 +208,12 @@ async fn the_stamp_keeps_up_while_nothing_concerns_the_task() {
 async fn a_change_whose_stamp_is_still_pending_is_looked_for_again_soon() {
     let world = World::new();
     world.create_one(config("mirror")).await.unwrap();
+    *world.artifacts.settled.lock() = Some(i64::try_from(world.now_us()).unwrap());
     world.pass(1);
     let mut engine = RealtimeEngine::by_changes(world.replication.clone());
     let soon = world.replication.clock.now().plus(Duration::from_secs(1));
     assert!(engine.activate().await.unwrap().expect("another look") < soon);
-    *world.artifacts.settled.lock() = i64::try_from(world.now_us()).unwrap();
+    *world.artifacts.settled.lock() = None;
     assert!(engine.activate().await.unwrap().expect("another look") > soon);
 }
 

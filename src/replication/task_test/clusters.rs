@@ -3,6 +3,7 @@
 use steward_proto::replication::v1::{Cluster, ClusterSpec, ClusterStatus, ClusterType};
 
 use super::world::{World, refusal};
+use crate::auth::Grants;
 use crate::engine::Engine as _;
 use crate::replication::clusters::Which;
 use crate::replication::error::Error;
@@ -87,7 +88,8 @@ async fn there_is_one_center_at_most() {
     let second = update(center("second")).await.expect("the center now");
     assert_eq!(world.replication.get_cluster(Which::Center).await.unwrap(), second);
     assert_eq!(second.id, edge.id);
-    let page = world.replication.list_clusters("", ClusterType::Unspecified, None, 10).await.unwrap();
+    let page =
+        world.replication.list_clusters("", ClusterType::Unspecified, None, 10, &Grants::everything()).await.unwrap();
     assert_eq!(page.clusters.iter().map(|cluster| cluster.name.as_str()).collect::<Vec<_>>(), ["first", "second"]);
     world.replication.delete_cluster(&second.id).await.unwrap();
     assert_eq!(refusal(world.replication.get_cluster(Which::Center).await).0, "CLUSTER_NOT_FOUND");
@@ -123,7 +125,8 @@ async fn clusters_are_listed_by_pages_and_filters() {
     }
     create(&world, center("west-center")).await.unwrap();
     let list = async |contains: &str, of_type, after: Option<&str>, limit| {
-        let page = world.replication.list_clusters(contains, of_type, after, limit).await.unwrap();
+        let page =
+            world.replication.list_clusters(contains, of_type, after, limit, &Grants::everything()).await.unwrap();
         (page.clusters.into_iter().map(|cluster| cluster.name).collect::<Vec<_>>(), page.total, page.next)
     };
     let (first, total, next) = list("west", ClusterType::Unspecified, None, 2).await;

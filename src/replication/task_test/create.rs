@@ -2,6 +2,7 @@
 
 use steward_proto::replication::v1::{self as api, Config, ReplicaType};
 
+use super::super::access::Maker;
 use super::world::{World, cluster, config, id, package, path, refusal, registry, scheduled};
 use crate::replication::error::Error;
 use crate::replication::queue::Cause;
@@ -91,19 +92,19 @@ async fn an_update_applies_everything_and_the_rest_stays() {
     let first = world.create_one(config("mirror")).await.unwrap();
     let every_hour = scheduled("mirror", api::schedule::When::Cron("0 0 * * * ?".to_owned()));
     let update = Config { enabled: Some(false), ..every_hour };
-    let second = world.replication.update_task(update, "eve").await.expect("changed");
+    let second = world.replication.update_task(update, &Maker::named("eve")).await.expect("changed");
     let after = second.config.unwrap();
     assert_eq!((second.key, after.replica_type(), after.enabled), (first.key, ReplicaType::Scheduled, Some(false)));
     assert_eq!(second.created_by, "ann");
     let unsaid = Config { replica_type: 0, enabled: None, ..config("mirror") };
-    let third = world.replication.update_task(unsaid, "eve").await.expect("changed").config.unwrap();
+    let third = world.replication.update_task(unsaid, &Maker::named("eve")).await.expect("changed").config.unwrap();
     assert_eq!((third.replica_type(), third.enabled), (ReplicaType::Scheduled, Some(false)));
 
-    let missing = world.replication.update_task(config("nothing"), "").await;
+    let missing = world.replication.update_task(config("nothing"), &Maker::default()).await;
     assert_eq!(refusal(missing), ("TASK_NOT_FOUND".into(), "nothing".into()));
     let once = Config { replica_type: ReplicaType::RunOnce.into(), ..config("mirror") };
     assert_eq!(
-        refusal(world.replication.update_task(once, "").await),
+        refusal(world.replication.update_task(once, &Maker::default()).await),
         ("PARAMETER_INVALID".into(), "replicaType".into())
     );
 }
@@ -112,7 +113,8 @@ async fn an_update_applies_everything_and_the_rest_stays() {
 async fn a_password_is_kept_for_its_place_and_never_told() {
     let world = World::new();
     let with = |url: &str, password| Config { target: registry(url, password), ..config("mirror") };
-    let update = |config| world.replication.update_task(config, "");
+    let nobody = Maker::default();
+    let update = |config| world.replication.update_task(config, &nobody);
     let password = async || {
         let (record, config) = world.replication.task_and_config(&id("mirror")).await.unwrap().unwrap();
         world.replication.task_password(&record, &config).unwrap()
@@ -139,7 +141,8 @@ async fn a_password_is_kept_for_its_place_and_never_told() {
 #[tokio::test]
 async fn a_task_that_runs_once_is_created_with_what_is_there() {
     let world = World::new();
-    let create = |config| world.replication.create_run_once(config, "ann");
+    let ann = Maker::named("ann");
+    let create = |config| world.replication.create_run_once(config, &ann);
     let task = create(run_once("once")).await.expect("a task");
     let settings = task.config.clone().unwrap().settings.unwrap();
     assert_eq!(settings.conflict_strategy(), api::ConflictStrategy::Overwrite);

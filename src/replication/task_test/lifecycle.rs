@@ -3,7 +3,9 @@
 use steward_proto::replication::v1::{Config, ExecutionStatus, ReplicaType};
 
 use super::world::{World, config, id, package, refusal};
+use crate::auth::Grants;
 use crate::engine::Engine as _;
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::keys;
 use crate::replication::queue::Cause;
@@ -12,7 +14,7 @@ use crate::store::tx::Tx;
 use crate::store::{Key, Table};
 
 async fn names(world: &World, after: Option<Key>, limit: usize) -> (Vec<String>, usize, Option<Key>) {
-    let page = world.replication.list_tasks("p", "img", after, limit).await.expect("a page");
+    let page = world.replication.list_tasks("p", "img", after, limit, &Grants::everything()).await.expect("a page");
     let names = page.tasks.into_iter().map(|task| task.config.unwrap().name).collect();
     (names, page.total, page.next)
 }
@@ -25,10 +27,10 @@ async fn tasks_are_listed_by_pages_in_the_order_of_their_names() {
     assert_eq!((first, total), (vec!["a1".to_owned(), "b1".to_owned()], 3));
     let (second, _, next) = names(&world, next, 2).await;
     assert_eq!((second, next), (vec!["c1".to_owned()], None));
-    assert_eq!(world.replication.list_tasks("", "", None, 10).await.unwrap().total, 3);
-    assert_eq!(world.replication.list_tasks("p", "", None, 10).await.unwrap().total, 3);
-    assert_eq!(world.replication.list_tasks("p", "gen", None, 10).await.unwrap().total, 0);
-    let missing = world.replication.list_tasks("p", "nowhere", None, 10).await;
+    assert_eq!(world.replication.list_tasks("", "", None, 10, &Grants::everything()).await.unwrap().total, 3);
+    assert_eq!(world.replication.list_tasks("p", "", None, 10, &Grants::everything()).await.unwrap().total, 3);
+    assert_eq!(world.replication.list_tasks("p", "gen", None, 10, &Grants::everything()).await.unwrap().total, 0);
+    let missing = world.replication.list_tasks("p", "nowhere", None, 10, &Grants::everything()).await;
     assert_eq!(refusal(missing), ("REPOSITORY_NOT_FOUND".into(), "nowhere".into()));
     let get = world.replication.get_task(&id("nothing")).await;
     assert_eq!(refusal(get), ("TASK_NOT_FOUND".into(), "nothing".into()));
@@ -134,7 +136,7 @@ async fn only_what_runs_once_and_does_not_run_is_deleted_as_such() {
         package_constraints: vec![package("docker://nginx", &["1.1"], &[])],
         ..config("once")
     };
-    world.replication.create_run_once(once, "").await.unwrap();
+    world.replication.create_run_once(once, &Maker::default()).await.unwrap();
     world.create_one(config("standing")).await.unwrap();
     let delete = async |name: &str| world.replication.delete_run_once(&id(name)).await;
     delete("nothing").await.expect("nothing to do");

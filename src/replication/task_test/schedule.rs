@@ -4,6 +4,7 @@ use steward_proto::replication::v1::{self as api, Config, ExecutionStatus, sched
 
 use super::world::{World, config, id, scheduled};
 use crate::engine::Engine as _;
+use crate::replication::access::Maker;
 use crate::replication::queue::Cause;
 use crate::replication::schedule_engine::ScheduleEngine;
 
@@ -110,7 +111,7 @@ async fn a_task_that_runs_only_once_waits_for_the_run_before() {
     world.create_one(config("mirror")).await.unwrap();
     world.replication.queue_execution(&id("mirror"), Cause::Manual).await.unwrap();
     let update = scheduled("mirror", When::Immediately(api::Immediately {}));
-    world.replication.update_task(update, "").await.unwrap();
+    world.replication.update_task(update, &Maker::default()).await.unwrap();
     let mut engine = ScheduleEngine::new(world.replication.clone());
     assert_eq!(engine.activate().await.unwrap(), None, "the end of the run wakes it");
     assert_eq!(runs(&world).await, 1);

@@ -4,6 +4,7 @@ use steward_proto::replication::v1::{self as api, Config, ReplicaObjectType, Rep
 
 use super::world::{World, cluster, config, package, path, refusal, registry, scheduled};
 use crate::clock::Clock as _;
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::settings::{PrivateTargets, Settings};
 use crate::replication::target::TargetError;
@@ -158,7 +159,7 @@ async fn what_is_wrong_is_found_in_the_order_of_the_older_api() {
     let bad_plan = scheduled("mirror", cron("bad"));
     assert_eq!(refusal(world.create(vec![bad_plan]).await), ("CLUSTER_UNREACHABLE".into(), "p/img/mirror".into()));
     assert_eq!(refusal(world.create(vec![config("9bad")]).await), ("PARAMETER_INVALID".into(), "9bad".into()));
-    let elsewhere = world.replication.create_tasks("p", "nowhere", vec![config("9bad")], "").await;
+    let elsewhere = world.replication.create_tasks("p", "nowhere", vec![config("9bad")], &Maker::default()).await;
     assert_eq!(refusal(elsewhere), ("REPOSITORY_NOT_FOUND".into(), "nowhere".into()));
     assert!(world.create(Vec::new()).await.expect("nothing to do").is_empty());
     world.reach.down.lock().insert("http://127.0.0.1:5055", TargetError::Tls("not trusted".into()));

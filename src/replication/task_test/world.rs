@@ -24,6 +24,7 @@ use tonic_types::StatusExt as _;
 
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Category, Failure};
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::keys;
 use crate::replication::local::{LocalChannel, local_channel};
@@ -39,17 +40,28 @@ use crate::store::tx::{self, Tx};
 use crate::store::{Key, KeyRange, Table};
 
 /// Artifacts that are lists: the repositories `p/img` and `p/gen`, and the version `1.1` of `docker://nginx`.
-#[derive(Default)]
 pub(super) struct FakeArtifacts {
     pub(super) changes: Mutex<Vec<artifact::ArtifactChange>>,
     /// Changes up to this stamp are no longer kept.
     pub(super) compacted: Mutex<i64>,
-    pub(super) settled: Mutex<i64>,
+    /// A change behind this stamp is still to come up; `None`: there is none.
+    pub(super) settled: Mutex<Option<i64>>,
+    clock: Arc<ManualClock>,
     /// How often changes were asked for.
     pub(super) asked: Mutex<usize>,
 }
 
 impl FakeArtifacts {
+    fn new(clock: &Arc<ManualClock>) -> Self {
+        FakeArtifacts {
+            changes: Mutex::default(),
+            compacted: Mutex::default(),
+            settled: Mutex::default(),
+            clock: Arc::clone(clock),
+            asked: Mutex::default(),
+        }
+    }
+
     fn channel(self: &Arc<Self>) -> LocalChannel {
         let artifacts = Arc::clone(self);
         local_channel(tower::service_fn(move |request: http::Request<Body>| {
@@ -84,7 +96,8 @@ impl FakeArtifacts {
         let size = usize::try_from(request.page_size).expect("a size");
         let changes: Vec<_> = rest.by_ref().take(size).collect();
         let has_more = rest.next().is_some();
-        let settled = (*self.settled.lock()).max(request.after_stamp);
+        let settled = (*self.settled.lock()).unwrap_or_else(|| self.clock.now().nanos() / 1000);
+        let settled = settled.max(request.after_stamp);
         let last = changes.last().map_or(settled, |change| change.stamp);
         let last_stamp = if has_more { last } else { last.max(settled) };
         Ok(artifact::ListChangesResponse { changes, last_stamp, has_more })
@@ -156,7 +169,7 @@ impl World {
 
     pub(super) fn with(settings: Settings) -> Self {
         let (mut harness, clock) = (suite::Memory::default(), Arc::new(ManualClock::new()));
-        let (artifacts, reach) = (Arc::<FakeArtifacts>::default(), Arc::<FakeReach>::default());
+        let (artifacts, reach) = (Arc::new(FakeArtifacts::new(&clock)), Arc::<FakeReach>::default());
         let replication = open(&mut harness, &clock, &artifacts, &reach, &settings);
         World { harness, clock, artifacts, reach, settings, replication }
     }
@@ -176,7 +189,7 @@ impl World {
 
     /// Creates tasks in `p/img`.
     pub(super) async fn create(&self, configs: Vec<Config>) -> Result<Vec<Task>, Error> {
-        self.replication.create_tasks("p", "img", configs, "ann").await
+        self.replication.create_tasks("p", "img", configs, &Maker::named("ann")).await
     }
 
     pub(super) async fn create_one(&self, config: Config) -> Result<Task, Error> {

@@ -7,6 +7,8 @@ use futures::stream::{self, StreamExt as _};
 use steward_proto::restic::v1 as api;
 
 use super::{Answers, ObjectServer, convert, status};
+use crate::auth::Grants;
+use crate::auth::rights::{Area, Right};
 use crate::clock::Timestamp;
 use crate::config::Access;
 use crate::restic::bucket::{BucketId, Entry};
@@ -22,6 +24,7 @@ impl ObjectServer {
         &self,
         request: &api::ListRepositoriesRequest,
         user: Option<&str>,
+        grants: &Grants,
     ) -> Result<api::ListRepositoriesResponse, Error> {
         let size = convert::page_size(request.page_size, 100, 1000)?;
         let rules = &self.repositories.0.rules;
@@ -29,6 +32,7 @@ impl ObjectServer {
         readable.retain(|repository| {
             repository.path.as_str().starts_with(&request.path_prefix)
                 && rules.access(user, &repository.path) >= Access::Read
+                && grants.allow(Area::Restic, Right::Read, repository.path.as_str())
         });
         // A token is the last path of the page before, behind a mark, as the path of the root repository is empty.
         let after = match request.page_token.strip_prefix('/') {

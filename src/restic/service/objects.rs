@@ -9,7 +9,8 @@ use steward_proto::restic::v1::download_response::Part as DownloadPart;
 use steward_proto::restic::v1::upload_request::Part as UploadPart;
 use tonic::{Status, Streaming};
 
-use super::{Answers, ObjectServer, convert, status};
+use super::{Answers, ObjectServer, convert, require, status};
+use crate::auth::Grants;
 use crate::config::Access;
 use crate::restic::delete::Which;
 use crate::restic::error::Error;
@@ -56,15 +57,17 @@ impl ObjectServer {
         mut parts: Streaming<api::UploadRequest>,
         direct: Option<Chunks>,
         user: Option<&str>,
+        grants: &Grants,
     ) -> Result<api::UploadResponse, Status> {
         let Some(UploadPart::Start(start)) = next_part(&mut parts).await? else {
             return Err(status(odd_part("the first part has to be `start`")));
         };
         let (path, object) = convert::key(start.key).map_err(status)?;
+        require(grants, &path, object.access_to_add()).map_err(status)?;
         let size = start.size.map(|size| convert::bytes("start.size", size)).transpose().map_err(status)?;
         let mut upload = self.repositories.begin_upload(user, &path, object, size).await.map_err(status)?;
         if let Some(mut chunks) = direct {
-            while let Some(chunk) = chunks.recv().await {
+            while let Some(chunk) = chunks.next().await {
                 upload.accept(chunk).await.map_err(status)?;
             }
         }
@@ -116,8 +119,10 @@ impl ObjectServer {
         &self,
         request: api::DeleteObjectRequest,
         user: Option<&str>,
+        grants: &Grants,
     ) -> Result<api::DeleteObjectResponse, Error> {
         let (path, object) = convert::key(request.key)?;
+        require(grants, &path, object.access_to_delete())?;
         let deleted = self.repositories.delete(user, &path, object).await?;
         Ok(api::DeleteObjectResponse { deleted })
     }
@@ -142,9 +147,13 @@ impl ObjectServer {
         &self,
         request: api::VerifyRepositoryRequest,
         user: Option<&str>,
+        grants: &Grants,
     ) -> Result<Answers<api::VerifyRepositoryResponse>, Error> {
         let path = convert::path("repository", &request.repository)?;
         let mode = if request.repair { Mode::Repair } else { Mode::Look };
+        if mode == Mode::Repair {
+            require(grants, &path, Access::Modify)?;
+        }
         let events = self.repositories.verify(user, &path, mode).await?;
         let events = stream::unfold(events, |mut events| async move { Some((events.recv().await?, events)) });
         let answers = events.map(move |event| convert::verify_event(&path, event).map_err(status));

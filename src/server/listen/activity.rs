@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use super::Limits;
 
+/// How long the words are with which a client of HTTP/2 begins.
+const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+
 /// What a connection does. The clones are of one connection.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Mutex<State>>);
@@ -22,6 +25,8 @@ struct State {
     quiet_since: Instant,
     /// When the first byte after that came.
     first_byte: Option<Instant>,
+    /// How many bytes came, as far as it matters.
+    received_bytes: usize,
     has_served: bool,
     is_http2: bool,
     /// A request was answered before all of its body was read.
@@ -56,8 +61,8 @@ impl Activity {
     }
 
     /// Bytes were read.
-    pub(super) fn bytes_came(&self) {
-        self.0.lock().bytes_came(Instant::now());
+    pub(super) fn bytes_came(&self, count: usize) {
+        self.0.lock().bytes_came(count, Instant::now());
     }
 
     /// Nobody reads what is left of the body of a request.
@@ -113,6 +118,7 @@ impl State {
             unread_since: now,
             quiet_since: now,
             first_byte: None,
+            received_bytes: 0,
             has_served: false,
             is_http2: false,
             has_unread_body: false,
@@ -141,13 +147,18 @@ impl State {
         }
     }
 
-    fn bytes_came(&mut self, now: Instant) {
+    fn bytes_came(&mut self, count: usize, now: Instant) {
+        self.received_bytes = self.received_bytes.saturating_add(count);
         if self.requests == 0 && self.first_byte.is_none() {
             self.first_byte = Some(now);
         }
     }
 
     fn deadline(&self, limits: Limits) -> Option<Instant> {
+        let Some(idle_timeout) = limits.idle_timeout else {
+            // From its first words on, a client of HTTP/2 is asked by pings whether it is there.
+            return (self.received_bytes < PREFACE_BYTES).then(|| self.quiet_since + limits.head_timeout);
+        };
         if self.requests > 0 {
             // One that is waited for, or that is read, keeps the others.
             return (self.unread == self.requests).then(|| self.unread_since + limits.unread_timeout);
@@ -158,7 +169,7 @@ impl State {
         match self.first_byte {
             // Between requests, HTTP/2 has bytes that are no head.
             Some(first_byte) if !self.is_http2 => Some(first_byte + limits.head_timeout),
-            Some(_) | None => Some(self.quiet_since + limits.idle_timeout),
+            Some(_) | None => Some(self.quiet_since + idle_timeout),
         }
     }
 }
@@ -179,6 +190,7 @@ mod tests {
     use http::Version;
 
     use super::*;
+    use crate::config::Port;
 
     /// A connection, the time, and the seconds until it is overdue.
     struct Story {
@@ -199,7 +211,11 @@ mod tests {
 
         /// At which second it is overdue.
         fn deadline(&self) -> Option<u64> {
-            self.state.deadline(Limits::new(1)).map(|deadline| (deadline - self.start).as_secs())
+            self.deadline_with(Limits::new(1))
+        }
+
+        fn deadline_with(&self, limits: Limits) -> Option<u64> {
+            self.state.deadline(limits).map(|deadline| (deadline - self.start).as_secs())
         }
     }
 
@@ -213,14 +229,14 @@ mod tests {
         let mut story = story();
         assert_eq!(story.deadline(), Some(30), "nothing comes");
         story.wait(20);
-        story.state.bytes_came(story.now);
+        story.state.bytes_came(1, story.now);
         assert_eq!(story.deadline(), Some(30), "the first head does not end");
         story.serve(Version::HTTP_11);
         assert_eq!(story.deadline(), Some(20 + 120), "no other request comes");
         story.wait(100);
-        story.state.bytes_came(story.now);
+        story.state.bytes_came(1, story.now);
         story.wait(10);
-        story.state.bytes_came(story.now);
+        story.state.bytes_came(1, story.now);
         assert_eq!(story.deadline(), Some(120 + 30), "the next head does not end");
     }
 
@@ -229,8 +245,21 @@ mod tests {
         let mut story = story();
         story.serve(Version::HTTP_2);
         story.wait(60);
-        story.state.bytes_came(story.now);
+        story.state.bytes_came(1, story.now);
         assert_eq!(story.deadline(), Some(120));
+    }
+
+    #[test]
+    fn channels_of_grpc_are_kept_once_they_have_begun() {
+        let mut story = story();
+        let limits = Limits::new(1).of(Port::Grpc);
+        story.state.bytes_came(PREFACE_BYTES - 1, story.now);
+        assert_eq!(story.deadline_with(limits), Some(30), "the first words do not end");
+        story.state.bytes_came(1, story.now);
+        assert_eq!(story.deadline_with(limits), None);
+        story.state.begin(Version::HTTP_2);
+        story.state.hand_over(false, true, story.now);
+        assert_eq!(story.deadline_with(limits), None, "a stream that is not read for a while");
     }
 
     #[test]

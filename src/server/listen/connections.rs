@@ -8,15 +8,20 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use steward_gateway::Peer;
+use steward_gateway::{ClientUser, Peer};
 use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
-use super::Common;
 use super::activity::Activity;
-use super::peers::Peers;
+use super::handshakes::Places;
+use super::peers::{Peers, Room};
 use super::requests::Requests;
 use super::socket::{Io, Socket};
 use super::stream::Stream;
+use super::tls::PortTls;
+use super::{Common, Limits};
+use crate::config::Port;
+use crate::server::access_log::AccessLog;
 
 /// How long to rest when a connection cannot be accepted, such as when there are no file descriptors left.
 const ACCEPT_REST: Duration = Duration::from_secs(1);
@@ -29,8 +34,12 @@ const MAX_HEADERS: usize = 100;
 const MAX_BUFFER_BYTES: usize = 128 * 1024;
 /// How many bytes the head of a request of HTTP/2 may have.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// The same of a call, whose metadata are few.
+const MAX_METADATA_BYTES: u32 = 16 * 1024;
 /// Requests that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;
+/// Calls that one connection may have open.
+const MAX_CALLS: u32 = 20_000;
 /// What a client may send before it is read: the throughput of one upload is this much for each round trip.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The same for all uploads of a connection together.
@@ -41,11 +50,43 @@ const MAX_FRAME_BYTES: u32 = 256 * 1024;
 const PING_INTERVAL: Duration = Duration::from_mins(1);
 /// How long it may take to answer: behind a full window on a slow line the ping waits as long as the window takes.
 const PING_TIMEOUT: Duration = Duration::from_mins(1);
+/// The same of a channel of gRPC, which nothing else ends.
+const CHANNEL_PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long it may take to answer.
+const CHANNEL_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How the connections of a port are served.
+#[derive(Clone)]
+struct Serving {
+    port: Port,
+    tls: Option<PortTls>,
+    handshakes: Places,
+    router: Router,
+    limits: Limits,
+    access_log: Option<AccessLog>,
+    shutdown: CancellationToken,
+}
+
+impl Serving {
+    fn new(port: Port, router: Router, common: &Common) -> Self {
+        Serving {
+            port,
+            tls: common.tls.as_ref().and_then(|tls| tls.of_port(port)),
+            handshakes: Places::new(common.limits.handshakes()),
+            router,
+            limits: common.limits.of(port),
+            // It has a line for each request of HTTP.
+            access_log: common.access_log.clone().filter(|_| port != Port::Grpc),
+            shutdown: common.shutdown.clone(),
+        }
+    }
+}
 
 /// Serves connections until shutdown; then those that are busy are finished.
-pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, common: Common) {
+pub(super) async fn accept(port: Port, socket: Socket, router: Router, common: Common) {
+    let (name, serving) = (port.name(), Serving::new(port, router, &common));
     let mut connections = JoinSet::new();
-    let peers = Peers::default();
+    let peers = &common.peers;
     let (mut warned, mut warned_of_one) = (None, None);
     let gauge = metrics::gauge!("steward_http_connections", "port" => name);
     loop {
@@ -58,10 +99,11 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
                         warn_of_one(name, peer, &mut warned_of_one);
                         continue;
                     };
-                    let serving = serve(io, peer, router.clone(), common.clone());
+                    let Some(room) = room(peers, name, &mut warned, &common.shutdown).await else { break };
+                    let serving = serving.clone();
                     connections.spawn(async move {
-                        let _place = place;
-                        serving.await;
+                        let _held = (place, room);
+                        serving.serve(io, peer).await;
                     });
                     if connections.len() == common.limits.connections {
                         warn_of_limit(name, &mut warned);
@@ -82,6 +124,15 @@ pub(super) async fn accept(name: &'static str, socket: Socket, router: Router, c
     while let Some(ended) = connections.join_next().await {
         report(ended);
     }
+}
+
+/// Room for a connection that has come. Meanwhile nobody else is accepted at this port: there is none for them either.
+async fn room(peers: &Peers, name: &str, warned: &mut Option<Instant>, shutdown: &CancellationToken) -> Option<Room> {
+    if let Some(room) = peers.room() {
+        return Some(room);
+    }
+    warn_of_limit(name, warned);
+    shutdown.run_until_cancelled(peers.next_room()).await.flatten()
 }
 
 fn warn_of_limit(name: &str, warned: &mut Option<Instant>) {
@@ -120,43 +171,47 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-async fn serve(io: Box<dyn Io>, peer: Peer, router: Router, common: Common) {
-    let Some(tls) = &common.tls else { return serve_http(io, peer, router, &common).await };
-    match common.shutdown.run_until_cancelled(tls.accept(io)).await {
-        Some(Ok(io)) => serve_http(Box::new(io), peer, router, &common).await,
-        Some(Err(error)) => {
-            metrics::counter!("steward_tls_handshake_failures_total").increment(1);
-            tracing::debug!(%error, client = ?peer.0, "a handshake failed");
+impl Serving {
+    async fn serve(self, io: Box<dyn Io>, peer: Peer) {
+        let Some(tls) = &self.tls else { return self.serve_http(io, peer, None).await };
+        let handshakes = self.handshakes.of(peer);
+        match self.shutdown.run_until_cancelled(tls.accept(io, &handshakes)).await {
+            Some(Ok((io, user))) => self.serve_http(Box::new(io), peer, user).await,
+            Some(Err(error)) => {
+                metrics::counter!("steward_tls_handshake_failures_total").increment(1);
+                tracing::debug!(%error, client = ?peer.0, "a handshake failed");
+            }
+            None => {}
         }
-        None => {}
     }
-}
 
-async fn serve_http(io: Box<dyn Io>, peer: Peer, router: Router, common: &Common) {
-    let activity = Activity::new();
-    let io = TokioIo::new(Stream::new(io, activity.clone(), common.limits.linger));
-    let requests = Requests { router, peer, activity: activity.clone(), access_log: common.access_log.clone() };
-    let builder = builder();
-    let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(requests)));
-    let mut result = tokio::select! {
-        result = connection.as_mut() => Some(result),
-        () = common.shutdown.cancelled() => None,
-        () = activity.overdue(common.limits) => None,
-    };
-    if result.is_none() {
-        connection.as_mut().graceful_shutdown();
-        result = tokio::select! {
-            result = connection => Some(result),
-            // What is still there is half a head, or a client that does not read.
-            () = activity.without_requests(common.limits) => None,
+    async fn serve_http(&self, io: Box<dyn Io>, peer: Peer, client_user: Option<ClientUser>) {
+        let (activity, limits) = (Activity::new(), self.limits);
+        let io = TokioIo::new(Stream::new(io, activity.clone(), limits.linger));
+        let (router, access_log) = (self.router.clone(), self.access_log.clone());
+        let requests = Requests { router, peer, client_user, activity: activity.clone(), access_log };
+        let builder = builder(self.port);
+        let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(requests)));
+        let mut result = tokio::select! {
+            result = connection.as_mut() => Some(result),
+            () = self.shutdown.cancelled() => None,
+            () = activity.overdue(limits) => None,
         };
-    }
-    if let Some(Err(error)) = result {
-        tracing::debug!(%error, client = ?peer.0, "a connection broke off");
+        if result.is_none() {
+            connection.as_mut().graceful_shutdown();
+            result = tokio::select! {
+                result = connection => Some(result),
+                // What is still there is half a head, or a client that does not read.
+                () = activity.without_requests(limits) => None,
+            };
+        }
+        if let Some(Err(error)) = result {
+            tracing::debug!(%error, client = ?peer.0, "a connection broke off");
+        }
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(port: Port) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // The timeout for heads is that of `Activity`, which also holds before the version of HTTP is known.
     builder
@@ -175,5 +230,14 @@ fn builder() -> Builder<TokioExecutor> {
         .max_frame_size(MAX_FRAME_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
+    if port != Port::Grpc {
+        return builder;
+    }
     builder
+        .http2()
+        .max_concurrent_streams(MAX_CALLS)
+        .max_header_list_size(MAX_METADATA_BYTES)
+        .keep_alive_interval(CHANNEL_PING_INTERVAL)
+        .keep_alive_timeout(CHANNEL_PING_TIMEOUT);
+    builder.http2_only()
 }

@@ -22,8 +22,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::sync::CancellationToken;
 
+use super::peers::Peers;
 use super::{Common, Limits, Socket, Tls, serve};
-use crate::config::{self, TlsVersion};
+use crate::config::{self, Config, TlsVersion};
 
 struct Port {
     address: String,
@@ -47,9 +48,11 @@ async fn start(listen: &str, tls: Option<Tls>, limits: Limits) -> Port {
         .route("/", get(|Extension(Peer(peer)): Extension<Peer>| async move { format!("{peer:?}") }))
         .route("/slow", get(slow))
         .route("/endless", get(async || Body::from_stream(repeat_with(|| Ok::<_, Infallible>(vec![0; 65536])))));
-    let common = Common { tls, access_log: None, limits, shutdown: shutdown.clone() };
+    let peers = Peers::new(limits.connections);
+    let common = Common { tls, access_log: None, limits, peers, shutdown: shutdown.clone() };
     let address = socket.address();
-    let ended = tokio::spawn(async move { serve("test", socket, router, common).await.expect("it serves") });
+    let ended =
+        tokio::spawn(async move { serve(config::Port::Http, socket, router, common).await.expect("it serves") });
     Port { address, came, go_on, shutdown, ended }
 }
 
@@ -178,8 +181,8 @@ fn certificate(directory: &Path, min_version: TlsVersion) -> (Tls, RootCertStore
     std::fs::write(&key, pair.signing_key.serialize_pem()).expect("written");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(&cert).expect("a certificate")).expect("a root");
-    let config = config::Tls { cert: Some(cert), key: Some(key), min_version };
-    (Tls::load(&config).expect("a pair").expect("TLS"), roots)
+    let tls = config::Tls { cert: Some(cert), key: Some(key), min_version, ..config::Tls::default() };
+    (Tls::load(&Config { tls, ..Config::default() }).expect("a pair").expect("TLS"), roots)
 }
 
 #[tokio::test]

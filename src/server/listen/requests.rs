@@ -1,4 +1,5 @@
-//! What each request passes before the routes: it is told its peer, and it is noticed until its answer is sent.
+//! What each request passes before the routes: it is told its peer and whom the peer's
+//! certificate names, and it is noticed until its answer is sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use futures::future::BoxFuture;
-use steward_gateway::Peer;
+use steward_gateway::{ClientUser, Peer};
 use tower::Service;
 
 use super::activity::{Activity, Request};
@@ -20,6 +21,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Requests {
     pub(super) router: Router,
     pub(super) peer: Peer,
+    pub(super) client_user: Option<ClientUser>,
     pub(super) activity: Activity,
     pub(super) access_log: Option<AccessLog>,
 }
@@ -42,6 +44,9 @@ where
         let noticed = self.activity.begin(request.version());
         let mut entry = self.access_log.as_ref().map(|log| log.begin(&request, self.peer.0));
         request.extensions_mut().insert(self.peer);
+        if let Some(user) = &self.client_user {
+            request.extensions_mut().insert(user.clone());
+        }
         if let Some(entry) = &entry {
             request.extensions_mut().insert(entry.caller());
         }

@@ -1,14 +1,19 @@
 //! Where connections come from: a TCP port, a Unix socket, or a socket that systemd hands over.
 
 use std::io;
+use std::net::IpAddr;
 
 use listenfd::ListenFd;
+use rustix::net::sockopt;
 use steward_gateway::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Listen;
 use crate::listener::{self, UnixSocket};
+
+/// How what is sent is held back within the same machine: by nothing but the reader. Every kernel allows this one.
+const UNPACED: &str = "reno";
 
 /// A stream of bytes in both directions.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -71,14 +76,26 @@ impl Socket {
         match self {
             Socket::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Small answers must not wait for the acknowledgement of the one before.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "could not set TCP_NODELAY");
-                }
-                Ok((Box::new(stream), Peer(Some(address.ip().to_canonical()))))
+                let peer = address.ip().to_canonical();
+                tune(&stream, peer);
+                Ok((Box::new(stream), Peer(Some(peer))))
             }
             Socket::Unix(socket) => Ok((Box::new(socket.accept().await?), Peer(None))),
         }
+    }
+}
+
+/// Makes a connection as fast as it can be. It works without.
+fn tune(stream: &TcpStream, peer: IpAddr) {
+    // Small answers must not wait for the acknowledgement of the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "could not set TCP_NODELAY");
+    }
+    // There is no network to be spared, and a kernel that paces by timers, as with BBR, holds up large answers.
+    if peer.is_loopback()
+        && let Err(error) = sockopt::set_tcp_congestion(stream, UNPACED)
+    {
+        tracing::debug!(%error, "could not set TCP_CONGESTION");
     }
 }
 
@@ -87,6 +104,17 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_sent_within_the_machine_is_not_paced() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let _client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        let (stream, address) = listener.accept().await.expect("a connection");
+
+        tune(&stream, address.ip());
+
+        assert_eq!(sockopt::tcp_congestion(&stream).expect("it is known"), UNPACED);
+    }
 
     #[tokio::test]
     async fn a_socket_left_behind_is_replaced_and_one_in_use_is_not() {

@@ -1,25 +1,31 @@
-//! TLS, with a certificate that is read again when it changes.
+//! TLS: certificates that are read again when they change, and how each port speaks.
+//!
+//! - `certificate` is the server's own, `authority` who signs those of clients, `file` what both are read from.
 
-use std::fmt;
+mod authority;
+mod certificate;
+mod file;
+
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-use tokio_rustls::TlsAcceptor;
+use steward_gateway::ClientUser;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
-use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, version};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use self::authority::{Asking, Authority};
+use self::certificate::Certificate;
+pub(in crate::server) use self::file::Error;
+use super::handshakes::Handshakes;
 use super::socket::Io;
-use crate::config::{self, TlsVersion};
+use crate::auth::user_of_certificate;
+use crate::config::{self, CertificateName, ClientCertificates, Config, Port, TlsVersion};
 
 /// How long a client may take for the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,141 +33,120 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Speaks TLS with a certificate that may be replaced.
-#[derive(Clone)]
-pub(in crate::server) struct Tls {
-    acceptor: TlsAcceptor,
-    certificate: Arc<Certificate>,
-}
-
-/// The certificate and where it comes from.
-#[derive(Debug)]
-struct Certificate {
-    files: Files,
-    provider: Arc<CryptoProvider>,
-    /// What the files were when they were first read.
-    first: (Stamp, Stamp),
-    current: RwLock<Arc<CertifiedKey>>,
-}
-
 #[derive(Clone, Debug)]
-struct Files {
-    cert: PathBuf,
-    key: PathBuf,
+pub(in crate::server) struct Tls {
+    settings: Arc<config::Tls>,
+    /// Which name of a client certificate names the user.
+    names: CertificateName,
+    provider: Arc<CryptoProvider>,
+    certificate: Arc<Certificate>,
+    authority: Option<Arc<Authority>>,
 }
 
-/// Tells two versions of a file apart: when and how it was written, its size, and which it is.
-type Stamp = Option<(i64, i64, u64, u64)>;
-
-/// A certificate that cannot be used, and the setting that names it.
-#[derive(Debug)]
-pub(in crate::server) struct Error {
-    setting: &'static str,
-    path: PathBuf,
-    problem: String,
+/// How one port speaks.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct PortTls {
+    config: Arc<ServerConfig>,
+    names: CertificateName,
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.setting, self.path.display(), self.problem)
-    }
-}
-
-impl std::error::Error for Error {}
 
 impl Tls {
-    /// Reads the certificate, if there is to be one.
-    pub(in crate::server) fn load(config: &config::Tls) -> Result<Option<Self>, Error> {
-        let (Some(cert), Some(key)) = (&config.cert, &config.key) else { return Ok(None) };
-        let files = Files { cert: cert.clone(), key: key.clone() };
+    /// Reads the certificates, if there are to be any.
+    pub(in crate::server) fn load(config: &Config) -> Result<Option<Self>, Error> {
+        let settings = Arc::new(config.tls.clone());
+        let (Some(cert), Some(key)) = (&settings.cert, &settings.key) else { return Ok(None) };
         let provider = Arc::new(ring::default_provider());
-        // Looked at before they are read: what is written meanwhile is read again.
-        let first = files.stamps();
-        let current = RwLock::new(files.read(&provider)?);
-        let certificate = Arc::new(Certificate { files, provider: Arc::clone(&provider), first, current });
-        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>;
-        let mut server = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions(config.min_version))
-            .expect("ring has ciphers for each version")
-            .with_no_client_auth()
-            .with_cert_resolver(resolver);
-        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Some(Tls { acceptor: TlsAcceptor::from(Arc::new(server)), certificate }))
+        let certificate = Arc::new(Certificate::load(cert.clone(), key.clone(), Arc::clone(&provider))?);
+        let load = |path: &std::path::PathBuf| Authority::load(path.clone(), Arc::clone(&provider)).map(Arc::new);
+        let authority = settings.client_ca.as_ref().map(load).transpose()?;
+        Ok(Some(Tls { settings, names: config.auth.certificates, provider, certificate, authority }))
     }
 
-    /// How TLS is spoken where it is not for HTTP.
-    pub(in crate::server) fn plain_config(&self) -> Arc<ServerConfig> {
-        let mut server = ServerConfig::clone(self.acceptor.config());
-        server.alpn_protocols.clear();
-        Arc::new(server)
-    }
-
-    /// Shakes hands.
-    pub(super) async fn accept(&self, io: Box<dyn Io>) -> io::Result<TlsStream<Box<dyn Io>>> {
-        tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(io)).await?
-    }
-
-    /// Reads the files again whenever they change, until shutdown. A pair that cannot be used changes nothing.
-    pub(in crate::server) async fn follow(self, shutdown: CancellationToken) {
-        let mut seen = self.certificate.first;
-        while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_some() {
-            let certificate = Arc::clone(&self.certificate);
-            let looked = tokio::task::spawn_blocking(move || certificate.look(seen)).await;
-            seen = looked.unwrap_or(seen);
-        }
-    }
-}
-
-impl Certificate {
-    /// Takes over what is new since `seen`; returns what has been seen now.
-    fn look(&self, seen: (Stamp, Stamp)) -> (Stamp, Stamp) {
-        let stamps = self.files.stamps();
-        if stamps == seen {
-            return seen;
-        }
-        match self.files.read(&self.provider) {
-            Ok(certificate) => {
-                *self.current.write() = certificate;
-                tracing::info!(cert = %self.files.cert.display(), "the certificate was read again");
-            }
-            Err(error) => tracing::warn!(%error, "the new certificate cannot be used, the old one stays"),
-        }
-        stamps
-    }
-}
-
-impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read()))
-    }
-}
-
-impl Files {
-    fn stamps(&self) -> (Stamp, Stamp) {
-        let stamp = |path: &Path| {
-            let file = std::fs::metadata(path).ok()?;
-            Some((file.mtime(), file.mtime_nsec(), file.size(), file.ino()))
+    /// How a port speaks; `None`: without TLS.
+    pub(in crate::server) fn of_port(&self, port: Port) -> Option<PortTls> {
+        let clients = self.settings.clients_of(port)?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(versions(self.settings.min_version))
+            .expect("ring has ciphers for each version");
+        let asking = |authority: &Arc<Authority>| {
+            let is_required = clients == ClientCertificates::Required;
+            Arc::new(Asking { authority: Arc::clone(authority), is_required })
         };
-        (stamp(&self.cert), stamp(&self.key))
+        let asking = self.authority.as_ref().filter(|_| clients != ClientCertificates::Off).map(asking);
+        let is_asking = asking.is_some();
+        let builder = match asking {
+            Some(asking) => builder.with_client_cert_verifier(asking),
+            None => builder.with_no_client_auth(),
+        };
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&self.certificate) as Arc<dyn ResolvesServerCert>;
+        let mut config = builder.with_cert_resolver(resolver);
+        config.alpn_protocols = protocols(port);
+        if is_asking {
+            // The certificate of a session that is resumed would not be checked again.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Some(PortTls { config: Arc::new(config), names: self.names })
     }
 
-    fn read(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, Error> {
-        let cert_error = |problem: String| Error { setting: "tls.cert", path: self.cert.clone(), problem };
-        let key_error = |problem: String| Error { setting: "tls.key", path: self.key.clone(), problem };
-        let cert = std::fs::read(&self.cert).map_err(|error| cert_error(error.to_string()))?;
-        let key = std::fs::read(&self.key).map_err(|error| key_error(error.to_string()))?;
-        let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(&cert)
-            .map(|certificate| certificate.map(CertificateDer::into_owned))
-            .collect::<Result<_, _>>()
-            .map_err(|error| cert_error(error.to_string()))?;
-        if chain.is_empty() {
-            return Err(cert_error("has no certificate in PEM".to_owned()));
+    /// Reads the files again whenever they change, until shutdown.
+    pub(in crate::server) async fn follow(self, shutdown: CancellationToken) {
+        while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_some() {
+            let tls = self.clone();
+            if let Err(error) = tokio::task::spawn_blocking(move || tls.look()).await {
+                tracing::error!(%error, "the certificates could not be looked at");
+            }
         }
-        let key = PrivateKeyDer::from_pem_slice(&key)
-            .map_err(|error| key_error(format!("has no private key in PEM: {error}")))?;
-        let pair = CertifiedKey::from_der(chain, key, provider)
-            .map_err(|error| key_error(format!("does not go with {}: {error}", self.cert.display())))?;
-        Ok(Arc::new(pair))
     }
+
+    fn look(&self) {
+        self.certificate.look();
+        if let Some(authority) = &self.authority {
+            authority.look();
+        }
+    }
+}
+
+impl PortTls {
+    /// For a port whose connections are not those of this module.
+    pub(in crate::server) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Shakes hands; tells whom the certificate of the client names. Who keeps others waiting is sent away first.
+    pub(super) async fn accept(
+        &self,
+        io: Box<dyn Io>,
+        handshakes: &Handshakes<'_>,
+    ) -> io::Result<(TlsStream<Box<dyn Io>>, Option<ClientUser>)> {
+        let shaking = async {
+            let hello = handshakes.before_hello(LazyConfigAcceptor::new(Acceptor::default(), io)).await?;
+            handshakes.after_hello(hello.into_stream(Arc::clone(&self.config))).await
+        };
+        let stream = timeout(HANDSHAKE_TIMEOUT, shaking).await??;
+        let user = self.client_user(&stream);
+        Ok((stream, user))
+    }
+
+    fn client_user(&self, stream: &TlsStream<Box<dyn Io>>) -> Option<ClientUser> {
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        match user_of_certificate(certificate, self.names) {
+            Ok(user) => Some(ClientUser(user.into())),
+            Err(problem) => {
+                tracing::warn!(problem, "a client certificate names no user (auth.certificates)");
+                None
+            }
+        }
+    }
+}
+
+fn protocols(port: Port) -> Vec<Vec<u8>> {
+    let names: &[&[u8]] = match port {
+        Port::Grpc => &[b"h2"],
+        Port::Http | Port::Restic => &[b"h2", b"http/1.1"],
+        Port::Nbd => &[],
+    };
+    names.iter().map(|name| name.to_vec()).collect()
 }
 
 static SINCE_1_2: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
@@ -171,60 +156,5 @@ fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
     match min {
         TlsVersion::V1_2 => &SINCE_1_2,
         TlsVersion::V1_3 => &SINCE_1_3,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write_pair(directory: &Path) -> config::Tls {
-        let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a pair");
-        let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
-        std::fs::write(&cert, pair.cert.pem()).expect("written");
-        std::fs::write(&key, pair.signing_key.serialize_pem()).expect("written");
-        config::Tls { cert: Some(cert), key: Some(key), min_version: TlsVersion::V1_2 }
-    }
-
-    fn current(tls: &Tls) -> CertificateDer<'static> {
-        tls.certificate.current.read().cert[0].clone()
-    }
-
-    #[test]
-    fn a_new_pair_is_taken_over_and_a_broken_one_is_not() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let config = write_pair(directory.path());
-        let tls = Tls::load(&config).expect("a pair").expect("TLS");
-        let (first, seen) = (current(&tls), tls.certificate.first);
-
-        write_pair(directory.path());
-        let seen = tls.certificate.look(seen);
-        let second = current(&tls);
-        assert_ne!(second, first);
-        assert_eq!(tls.certificate.look(seen), seen, "nothing is new");
-
-        let other = tempfile::tempdir().expect("a directory");
-        let foreign_key = write_pair(other.path()).key.expect("a key");
-        std::fs::copy(foreign_key, directory.path().join("key.pem")).expect("copied");
-        tls.certificate.look((None, None));
-        assert_eq!(current(&tls), second, "the key is of another certificate");
-        std::fs::remove_file(directory.path().join("cert.pem")).expect("removed");
-        tls.certificate.look((None, None));
-        assert_eq!(current(&tls), second, "there is no certificate");
-    }
-
-    #[test]
-    fn files_that_cannot_be_used_are_named_with_their_setting() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let config = write_pair(directory.path());
-        let refused = |config: &config::Tls| Tls::load(config).err().expect("refused").to_string();
-        std::fs::write(config.key.as_ref().expect("a key"), "no key").expect("written");
-        assert!(refused(&config).starts_with("tls.key: "), "{}", refused(&config));
-        std::fs::write(config.cert.as_ref().expect("a cert"), "").expect("written");
-        std::fs::write(config.key.as_ref().expect("a key"), "").expect("written");
-        assert!(refused(&config).ends_with("has no certificate in PEM"), "{}", refused(&config));
-        let missing = config::Tls { cert: Some(directory.path().join("missing")), ..config };
-        assert!(refused(&missing).contains("missing: No such file"), "{}", refused(&missing));
-        assert!(Tls::load(&config::Tls::default()).expect("nothing to do").is_none());
     }
 }

@@ -10,7 +10,7 @@ use crate::wire::{Handshake, Nbd};
 
 async fn start(certificates: &Certificates, more: &str) -> Server {
     let config = format!(
-        "[tls]\ncert = {:?}\nkey = {:?}\n[volumes]\nmin_size = 4096\n{more}",
+        "[tls]\ncert = {:?}\nkey = {:?}\nports = {{ grpc = 'plain' }}\n[volumes]\nmin_size = 4096\n{more}",
         certificates.cert(),
         certificates.key(),
     );

@@ -27,8 +27,16 @@ async fn base_tells_that_this_is_a_registry() {
     }
     assert!(fake.calls().is_empty());
     // Where users are asked for, only known ones get there.
-    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &[]).await, base);
+    let signed = ["authorization: Basic YTpi"];
+    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &signed).await, base);
     assert_eq!(fake.calls(), ["list_images"]);
+    // Others are asked, whatever strangers may see.
+    let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[CHALLENGE]);
+    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &[]).await, stranger);
+    let host = ["host: images.example:5000", "x-forwarded-proto: https"];
+    let told = "www-authenticate: Bearer realm=\"https://images.example:5000/v2/auth\",service=\"steward\"";
+    let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[told]);
+    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &host).await, stranger);
     let bound = Fake::default().refusing("*", refusal(Code::PermissionDenied, "FORBIDDEN", "no"));
     assert_eq!(ask(&bound.router_with(asking()), "GET", "/v2/", &[]).await, base);
     let unknown = Fake::default().refusing("*", refusal(Code::Unauthenticated, "UNAUTHENTICATED", "who are you"));
@@ -47,7 +55,6 @@ async fn names_have_three_components_at_least() {
         ("POST", "/v2/library/nginx/blobs/uploads/", error(404, "NAME_UNKNOWN", short)),
         ("GET", "/v2/p1/img/Nginx/tags/list", error(400, "NAME_INVALID", bad)),
         ("GET", "/v2/p1/img//tags/list", error(400, "NAME_INVALID", bad)),
-        ("GET", "/v2/auth", error(404, "UNSUPPORTED", nothing)),
         ("GET", "/v2/p1/img/nginx", error(404, "UNSUPPORTED", nothing)),
     ] {
         assert_eq!(ask(&fake.router(), method, path, &[]).await, expected, "{method} {path}");
@@ -147,6 +154,17 @@ async fn some_refusals_say_what_to_do_next() {
     let body = format!(r#"{{"errors":[{{"code":"MANIFEST_BLOB_UNKNOWN","message":"no blob","detail":"{SHA256}"}}]}}"#);
     let length = format!("content-length: {}", body.len());
     expect(unknown, &answer(400, &[&length, "content-type: application/json"], &body)).await;
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_damaged_is_none_for_who_asks_whether_it_has_to_be_pushed() {
+    let damaged = refusal(Code::DataLoss, "DATA_DAMAGED", "secret");
+    let router = Fake::default().refusing("*", damaged).router();
+    let path = "/v2/p1/img/nginx/manifests/1.1";
+    let expected = error(404, "MANIFEST_UNKNOWN", "manifest 1.1 is damaged");
+    let (head, _) = expected.split_once('{').unwrap();
+    assert_eq!(ask(&router, "HEAD", path, &[]).await.split('{').next(), Some(head));
+    assert_eq!(ask(&router, "GET", path, &[]).await, error(500, "UNKNOWN", "internal error"));
 }
 
 #[tokio::test]

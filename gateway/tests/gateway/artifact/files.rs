@@ -14,7 +14,7 @@ use steward_proto::artifact::v1::{
 use tonic::{Code, Status};
 
 use super::fake::{Fake, Received};
-use crate::restic::{ask, refusal, send, written};
+use crate::restic::{ask, refusal, refusal_with, send, written};
 
 pub(super) const PATH: &str = "/generic/p1/gen/dir/a%20b.txt";
 pub(super) const ID: &str = "x-request-id: 01234567-89ab-cdef-0123-456789abcdef";
@@ -163,11 +163,42 @@ async fn headers_that_make_no_sense_are_refused_before_anything_is_sent() {
         ("X-BKREPO-EXPIRES: -1", "X-BKREPO-EXPIRES"),
         ("X-BKREPO-EXPIRES: 99999999999", "X-BKREPO-EXPIRES"),
         ("X-BKREPO-META: !", "X-BKREPO-META"),
+        ("If-None-Match: \"x\"", "If-None-Match"),
+        ("If-Match: *", "If-Match"),
+        ("If-Match: W/\"x\"", "If-Match"),
     ] {
         let expected = envelope(400, 250_105, &format!("Parameter [{name}] is invalid"), "null", &[]);
         assert_eq!(put(&fake.router(), &[header], "hello").await, expected, "{header}");
     }
     assert!(fake.calls().is_empty());
+}
+
+#[tokio::test]
+async fn file_is_stored_and_deleted_only_if_what_the_client_knows_still_holds() {
+    let fake = self::fake("hello");
+    let known = format!("If-Match: \"{HEX}\"");
+    put(&fake.router(), &["If-None-Match: *", "X-BKREPO-OVERWRITE: true"], "hello").await;
+    put(&fake.router(), &[&known], "hello").await;
+    let asked = fake.asked::<Received<FileStart>>().into_iter();
+    let targets: Vec<FileTarget> = asked.filter_map(|received| received.start?.target).collect();
+    assert_eq!(targets.iter().map(|target| target.overwrite).collect::<Vec<_>>(), [false, false]);
+    assert_eq!(targets.iter().map(|target| target.only_if_sha256.as_str()).collect::<Vec<_>>(), ["", HEX]);
+
+    for (header, code, reason, status, told, message) in [
+        ("If-None-Match: *", Code::AlreadyExists, "FILE_EXISTS", 412, 251_012, "Node [x] existed"),
+        (&known, Code::FailedPrecondition, "FILE_CONFLICT", 412, 251_013, "Node [x] conflict"),
+        ("X-Other: *", Code::AlreadyExists, "FILE_EXISTS", 400, 251_012, "Node [x] existed"),
+    ] {
+        let refused = Fake::default().refusing("*", refusal_with(code, reason, "secret", &[("arg", "x")]));
+        let expected = envelope(status, told, message, "null", &[]);
+        assert_eq!(put(&refused.router(), &[header], "hello").await, expected, "{header}");
+    }
+
+    ask_file(&fake.router(), "DELETE", PATH, &[&known]).await;
+    let deleted = fake.asked::<DeleteFileRequest>();
+    assert_eq!((deleted[0].only_if_sha256.as_str(), deleted[0].folder), (HEX, false));
+    let expected = envelope(400, 250_105, "Parameter [If-None-Match] is invalid", "null", &[]);
+    assert_eq!(ask_file(&fake.router(), "DELETE", PATH, &["If-None-Match: *"]).await, expected);
 }
 
 #[tokio::test]

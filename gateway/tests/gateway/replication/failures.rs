@@ -115,6 +115,7 @@ async fn refusals_that_the_call_tells_say_what_to_do_next() {
         (Status::deadline_exceeded("secret"), busy("504")),
         (own(Code::ResourceExhausted, "TOO_MANY_WATCHERS"), busy("429 (retry-after: 1)")),
         (own(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"), busy("429 (retry-after: 10)")),
+        (own(Code::ResourceExhausted, "TOO_MANY_CALLS"), busy("429 (retry-after: 1)")),
         (own(Code::ResourceExhausted, "DISK_FULL"), busy("507")),
         (Status::unknown("secret"), busy("500")),
     ] {

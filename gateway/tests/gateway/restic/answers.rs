@@ -49,7 +49,7 @@ async fn some_refusals_say_what_to_do_next() {
     expect(unauthenticated, &error_with(401, "", "wrong password", CHALLENGE)).await;
 
     let attempts = refusal(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS", "try later");
-    expect(attempts, &error_with(429, "", "try later", "retry-after: 1\n")).await;
+    expect(attempts, &error_with(429, "", "try later", "retry-after: 10\n")).await;
 
     let mut details = ErrorDetails::with_error_info("TOO_MANY_ATTEMPTS", "steward", HashMap::new());
     details.set_retry_info(Some(Duration::from_millis(29_001)));

@@ -79,6 +79,7 @@ async fn every_reason_has_its_answer_everywhere() {
         (Status::unauthenticated("secret"), error(401, "未授权")),
         (Status::permission_denied("secret"), error(403, "没有权限")),
         (refusal(Code::ResourceExhausted, "TOO_MANY_ATTEMPTS"), error(429, "尝试次数过多，请稍后重试")),
+        (refusal(Code::ResourceExhausted, "TOO_MANY_CALLS"), error(429, "请求过多，请稍后重试")),
         (Status::deadline_exceeded("secret"), error(504, "请求超时")),
         (Status::cancelled("Timeout expired"), error(504, "请求超时")),
         (Status::internal("secret"), error(500, "服务器内部错误")),

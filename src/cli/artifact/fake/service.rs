@@ -8,7 +8,7 @@ use steward_proto::artifact::v1::artifact_service_server::ArtifactService;
 use steward_proto::artifact::v1::*;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::State;
+use super::{State, sha256};
 use crate::cli::testing::{Answer, AnswerStream, not_here, refusal};
 
 #[derive(Debug)]
@@ -256,31 +256,79 @@ impl ArtifactService for Service {
         Ok(Response::new(stream::iter(changes).chain(stream::pending()).boxed()))
     }
 
+    async fn start_upload(&self, request: Request<StartUploadRequest>) -> Answer<StartUploadResponse> {
+        self.take(request);
+        let mut state = self.state();
+        let id = format!("upload-{}", state.uploads.len());
+        state.uploads.insert(id.clone(), Vec::new());
+        let upload = Some(Upload { id, ..Upload::default() });
+        state.answered("start_upload", StartUploadResponse { upload, blob: None })
+    }
+
+    async fn write_upload(&self, request: Request<Streaming<WriteUploadRequest>>) -> Answer<WriteUploadResponse> {
+        use write_upload_request::Part;
+        let mut parts = request.into_inner();
+        let mut id = String::new();
+        while let Some(part) = parts.message().await? {
+            let mut state = self.state();
+            match part.part.unwrap() {
+                Part::Start(start) => {
+                    let there = state.uploads[&start.upload_id].len();
+                    assert_eq!(start.offset, Some(i64::try_from(there).unwrap()));
+                    id.clone_from(&start.upload_id);
+                    state.asked.push(Box::new(start));
+                }
+                Part::Chunk(chunk) => {
+                    state.uploads.get_mut(&id).unwrap().extend_from_slice(&chunk);
+                    if state.broken_uploads > 0 {
+                        state.broken_uploads -= 1;
+                        return Err(refusal(Code::Unavailable, "SHUTTING_DOWN"));
+                    }
+                }
+                Part::Finish(_) => return state.answered("write_upload", WriteUploadResponse::default()),
+            }
+        }
+        Err(refusal(Code::InvalidArgument, "UPLOAD_BROKEN_OFF"))
+    }
+
+    async fn get_upload(&self, request: Request<GetUploadRequest>) -> Answer<GetUploadResponse> {
+        let id = self.take(request).upload_id;
+        let mut state = self.state();
+        let there = state.uploads.get(&id).map(Vec::len).ok_or_else(|| not_found("UPLOAD_NOT_FOUND"))?;
+        let upload = Some(Upload { id, offset: i64::try_from(there).unwrap(), ..Upload::default() });
+        state.answered("get_upload", GetUploadResponse { upload })
+    }
+
+    async fn finish_upload(&self, request: Request<FinishUploadRequest>) -> Answer<FinishUploadResponse> {
+        let request = self.take(request);
+        let mut state = self.state();
+        let bytes = state.uploads.remove(&request.upload_id).ok_or_else(|| not_found("UPLOAD_NOT_FOUND"))?;
+        assert_eq!(request.digest, format!("sha256:{}", sha256(&bytes)));
+        state.blobs.insert(request.digest, Bytes::from(bytes));
+        state.answered("finish_upload", FinishUploadResponse::default())
+    }
+
+    async fn commit_file(&self, request: Request<CommitFileRequest>) -> Answer<CommitFileResponse> {
+        let request = self.take(request);
+        let target = request.target.unwrap();
+        let mut state = self.state();
+        let mut bytes = state.blobs.get(&request.digest).cloned().ok_or_else(|| not_found("BLOB_NOT_FOUND"))?;
+        let there = state.files.get(&target.path).map(|(file, _)| format!("sha256:{}", file.sha256));
+        if !target.overwrite && there.is_some_and(|there| there != request.digest) {
+            return Err(refusal(Code::AlreadyExists, "FILE_EXISTS"));
+        }
+        if state.lies {
+            bytes = [&bytes[..], b"!"].concat().into();
+        }
+        let file = Some(state.put(&target.path, bytes));
+        state.answered("commit_file", CommitFileResponse { file, unchanged: false })
+    }
+
     async fn get_project(&self, _: Request<GetProjectRequest>) -> Answer<GetProjectResponse> {
         Err(not_here())
     }
 
-    async fn commit_file(&self, _: Request<CommitFileRequest>) -> Answer<CommitFileResponse> {
-        Err(not_here())
-    }
-
     async fn stat_files(&self, _: Request<StatFilesRequest>) -> Answer<StatFilesResponse> {
-        Err(not_here())
-    }
-
-    async fn start_upload(&self, _: Request<StartUploadRequest>) -> Answer<StartUploadResponse> {
-        Err(not_here())
-    }
-
-    async fn write_upload(&self, _: Request<Streaming<WriteUploadRequest>>) -> Answer<WriteUploadResponse> {
-        Err(not_here())
-    }
-
-    async fn get_upload(&self, _: Request<GetUploadRequest>) -> Answer<GetUploadResponse> {
-        Err(not_here())
-    }
-
-    async fn finish_upload(&self, _: Request<FinishUploadRequest>) -> Answer<FinishUploadResponse> {
         Err(not_here())
     }
 

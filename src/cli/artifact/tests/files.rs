@@ -50,6 +50,30 @@ async fn a_large_file_and_an_empty_one_are_stored_whole() {
 }
 
 #[tokio::test]
+async fn a_file_is_stored_across_interruptions_and_goes_on_where_it_was() {
+    let fake = Fake::start();
+    let large: Vec<u8> = (0..2_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+    let (_directory, path) = file_with(&large);
+    let calls = ["start_upload", "write_upload", "get_upload", "finish_upload", "commit_file"];
+    fake.change(|state| {
+        state.broken_uploads = 2;
+        state.lost_answers = calls.map(|call| (call, 1)).into();
+    });
+    said(&fake, &["put", &path, "p1/files/x"]).await;
+    fake.look(|state| assert!(state.files["/x"].1 == large));
+    let offsets =
+        |fake: &Fake| -> Vec<_> { fake.asked::<pb::WriteStart>().iter().map(|start| start.offset.unwrap()).collect() };
+    assert_eq!(offsets(&fake), [0, 524_288, 1_048_576, 2_000_000], "nothing is sent twice");
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_stored_is_refused_before_its_bytes_are_sent() {
+    let (fake, (_directory, path)) = (Fake::with(&[("/x", b"other")]), file_with(BYTES));
+    assert!(failure(&fake, &["put", &path, "p1/files/x"]).await.contains("FILE_EXISTS"));
+    assert!(fake.asked::<pb::StartUploadRequest>().is_empty());
+}
+
+#[tokio::test]
 async fn a_file_goes_into_a_folder_under_its_name() {
     let (fake, (directory, path)) = (Fake::start(), file_with(BYTES));
     assert!(said(&fake, &["put", &path, "p1/files/dir/"]).await.starts_with("p1/files/dir/a.txt: "));

@@ -113,6 +113,11 @@ impl Fake {
         look(&mut self.state.lock())
     }
 
+    /// How many uploads are under way.
+    pub(super) fn uploads(&self) -> usize {
+        self.with(|state| state.uploads.len())
+    }
+
     /// The requests that begin so.
     pub(super) fn seen(&self, line: &str) -> Vec<Seen> {
         self.with(|state| state.seen.iter().filter(|seen| seen.line.starts_with(line)).cloned().collect())

@@ -173,7 +173,7 @@ impl Registry {
             return Ok(Pushed { mounted: true, ..Pushed::default() });
         }
         let push = BlobPush { image: name, blob, mount_from: &[], source, sessions: put.sessions, meter: put.meter };
-        self.upload_to(name, None, &put.file.path, &push).await
+        self.upload_to(name, Vec::new(), &put.file.path, &push).await
     }
 
     /// Deletes a file if it still has the bytes of `sha256`.

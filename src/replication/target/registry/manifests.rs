@@ -19,6 +19,14 @@ const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/
                         application/vnd.docker.distribution.manifest.list.v2+json, \
                         application/vnd.oci.artifact.manifest.v1+json, */*;q=0.1";
 
+/// A manifest that is there, beside one that is looked for.
+pub(super) struct Compared {
+    /// Its digest, as the registry says.
+    pub(super) said: String,
+    /// It is the one that is looked for.
+    pub(super) is_wanted: bool,
+}
+
 /// A manifest that was read.
 pub(super) struct Read {
     pub(super) media_type: String,
@@ -66,6 +74,25 @@ impl Registry {
                 Ok(Some(if is_it { reference.to_owned() } else { read.digest() }))
             }
         }
+    }
+
+    /// Whether a tag or digest stands for the manifest of a digest. A registry that makes its digests by another
+    /// algorithm has to show the bytes.
+    pub(super) async fn compared(
+        &self,
+        name: &str,
+        reference: &str,
+        wanted: &str,
+    ) -> Result<Option<Compared>, TargetError> {
+        let Some(said) = self.digest_of(name, reference).await? else { return Ok(None) };
+        let algorithm = |digest: &str| digest.parse::<Digest>().ok().map(|digest| digest.algorithm());
+        let is_wanted = if said != wanted && algorithm(&said) != algorithm(wanted) {
+            let Some(read) = self.read_manifest(name, reference).await? else { return Ok(None) };
+            is_digest_of(wanted, &read.content)
+        } else {
+            said == wanted
+        };
+        Ok(Some(Compared { said, is_wanted }))
     }
 
     /// Reads a manifest.

@@ -21,9 +21,8 @@ const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 impl Registry {
     /// Deletes a tag if it still names `digest`.
     pub(super) async fn remove_tag(&self, name: &str, tag: &str, digest: &str) -> Result<bool, TargetError> {
-        if self.digest_of(name, tag).await?.as_deref() != Some(digest) {
-            return Ok(false);
-        }
+        let there = self.compared(name, tag, digest).await?.filter(|there| there.is_wanted);
+        let Some(there) = there else { return Ok(false) };
         let response = self.delete(name, tag).await?;
         let refusal = match response.status {
             status if status.is_success() => {
@@ -43,7 +42,7 @@ impl Registry {
                 "{base} cannot delete the tag {tag} alone, and {other} needs the same manifest"
             )));
         }
-        let response = self.delete(name, digest).await?;
+        let response = self.delete(name, &there.said).await?;
         match response.status {
             status if status.is_success() => {
                 response.finish().await;
@@ -55,7 +54,7 @@ impl Registry {
     }
 
     async fn is_gone(&self, name: &str, tag: &str, digest: &str) -> Result<bool, TargetError> {
-        if self.digest_of(name, tag).await?.as_deref() == Some(digest) {
+        if self.compared(name, tag, digest).await?.is_some_and(|there| there.is_wanted) {
             let base = &self.base;
             return Err(TargetError::Mismatch(format!("{base} says that the tag {tag} is deleted, and still has it")));
         }

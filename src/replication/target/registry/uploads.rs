@@ -15,14 +15,16 @@ use super::{FINISH_PATIENCE, Registry, is_reference};
 
 /// The longest chunk that a registry may insist on.
 const MAX_CHUNK_BYTES: u64 = 16 << 20;
+/// How many images are asked for a blob before it is sent.
+const MOST_MOUNTS: usize = 3;
 
 impl Registry {
     /// Brings a blob to an image.
     pub(super) async fn upload(&self, what: &BlobPush<'_>) -> Result<Pushed, TargetError> {
         let name = self.image(what.image)?;
         // What is at other places of the registry that our names do not stand for cannot be mounted.
-        let mut from = what.mount_from.iter().filter(|from| *from != what.image);
-        let from = from.find_map(|from| self.image(from).ok());
+        let from = what.mount_from.iter().filter(|from| *from != what.image);
+        let from = from.filter_map(|from| self.image(from).ok()).take(MOST_MOUNTS).collect();
         self.upload_to(&name, from, what.image, what).await
     }
 
@@ -30,7 +32,7 @@ impl Registry {
     pub(super) async fn upload_to(
         &self,
         name: &str,
-        mount_from: Option<String>,
+        mount_from: Vec<String>,
         place: &str,
         what: &BlobPush<'_>,
     ) -> Result<Pushed, TargetError> {
@@ -54,7 +56,7 @@ struct RegistryUploads<'a> {
     registry: &'a Registry,
     name: &'a str,
     digest: &'a str,
-    mount_from: Option<String>,
+    mount_from: Vec<String>,
 }
 
 impl RegistryUploads<'_> {
@@ -69,6 +71,27 @@ impl RegistryUploads<'_> {
     /// Where an upload is. Its URL is one that the registry has answered.
     fn location(session: &Session) -> Result<Url, TargetError> {
         Url::parse(&session.location)
+    }
+
+    /// Asks for the blob from one image after the other. An upload that a registry begins instead is kept, but for the
+    /// others: they would be left behind.
+    async fn mount_from_any(&self) -> Result<Option<Begun>, TargetError> {
+        let mut upload: Option<Begun> = None;
+        for from in &self.mount_from {
+            let superfluous = match self.mount(from).await? {
+                None => continue,
+                Some(Begun::There) => upload.replace(Begun::There),
+                Some(begun) if upload.is_none() => upload.replace(begun),
+                Some(begun) => Some(begun),
+            };
+            if let Some(Begun::Upload { session, .. }) = superfluous {
+                self.abandon(&session).await;
+            }
+            if matches!(upload, Some(Begun::There)) {
+                break;
+            }
+        }
+        Ok(upload)
     }
 
     /// Asks for the blob from another image. `None`: the registry does not do that.
@@ -134,9 +157,7 @@ impl Uploads for RegistryUploads<'_> {
     }
 
     async fn begin(&self) -> Result<Begun, TargetError> {
-        if let Some(from) = &self.mount_from
-            && let Some(begun) = self.mount(from).await?
-        {
+        if let Some(begun) = self.mount_from_any().await? {
             return Ok(begun);
         }
         let response = self.registry.call(&self.scope(), Request::new(Method::POST, self.start()?)).await?;

@@ -145,6 +145,24 @@ async fn a_blob_is_taken_from_another_image_if_the_registry_can() {
 }
 
 #[tokio::test]
+async fn a_few_images_are_asked_for_a_blob_and_no_upload_is_left_behind() {
+    let fake = Fake::start(Manners { mounts: true, ..Manners::default() }).await;
+    let target = target_of(&fake).await;
+    let (source, other) = (Memory::of(2 * CHUNK), Memory::of(CHUNK + 1));
+    fake.with(|state| state.blobs.insert(format!("redis@{}", source.blob().digest), source.0.clone()));
+    let (sessions, meter) = (Kept::default(), Counting::default());
+    let from = ["gone", "lost", "redis", "never-asked"].map(str::to_owned);
+    let pushed = push_from(&*target, &source, &sessions, &meter, &from).await.unwrap();
+    assert_eq!((pushed.sent, pushed.mounted), (0, true));
+    assert!(has(&fake, "nginx", &source));
+    assert_eq!((fake.seen("POST").len(), fake.seen("DELETE").len(), fake.uploads()), (3, 2, 0));
+
+    let pushed = push_from(&*target, &other, &sessions, &meter, &from).await.unwrap();
+    assert_eq!((pushed.sent, pushed.mounted), (CHUNK + 1, false));
+    assert_eq!((fake.seen("POST").len(), fake.seen("DELETE").len(), fake.uploads()), (6, 4, 0));
+}
+
+#[tokio::test]
 async fn chunks_are_as_long_as_the_registry_wants_them() {
     let fake = Fake::start(Manners { min_chunk: Some(2 * CHUNK), ..Manners::default() }).await;
     let target = target_of(&fake).await;

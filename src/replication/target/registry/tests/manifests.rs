@@ -7,6 +7,7 @@ use super::super::super::testing::{CHUNK, Counting, Kept, Memory};
 use super::super::super::{FilePut, TargetError};
 use super::super::fake::{Do, Fake, Manners};
 use super::{IMAGE, image, manifest_of, put, target_of};
+use crate::blob::{Algorithm, Digest};
 
 fn referrer(subject: &Bytes, name: &str) -> Bytes {
     let json = serde_json::json!({
@@ -54,6 +55,31 @@ async fn a_registry_that_says_no_digest_or_a_wrong_one_has_to_show_the_bytes() {
     let target = target_of(&fake).await;
     fake.on("HEAD /v2/nginx/manifests/1", Do::Lie);
     put(&*target, &image("a"), &["1"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_manifest_of_another_algorithm_is_known_again_by_its_bytes() {
+    let fake = Fake::start(Manners::default()).await;
+    let target = target_of(&fake).await;
+    let content = image("a");
+    let of = |content: &[u8]| Digest::of(Algorithm::Sha512, content).to_string();
+    let (wanted, other) = (of(&content), of(&image("b")));
+    let manifest = steward_proto::artifact::v1::Manifest { digest: wanted.clone(), ..manifest_of(&content) };
+    let (tags, metadata) = (["1".to_owned()], HashMap::new());
+    let put =
+        super::ManifestPut { image: "nginx", manifest: &manifest, content: &content, tags: &tags, metadata: &metadata };
+    target.put_manifest(put).await.unwrap();
+    let there = manifest_of(&content).digest;
+    assert_eq!(target.manifest_digest("nginx", "1").await, Ok(Some(there.clone())));
+    assert_eq!(target.manifest_digest_like("nginx", "1", &wanted).await, Ok(Some(wanted.clone())));
+    assert_eq!(target.manifest_digest_like("nginx", "1", &other).await, Ok(Some(there.clone())));
+    assert_eq!(target.manifest_digest_like("nginx", "2", &wanted).await, Ok(None));
+    let asked = fake.seen("GET").len();
+    assert_eq!(target.manifest_digest_like("nginx", "1", &there).await, Ok(Some(there)));
+    assert_eq!(fake.seen("GET").len(), asked, "the same algorithm needs no bytes");
+    assert_eq!(target.delete_tag("nginx", "1", &other).await, Ok(false));
+    assert_eq!(target.delete_tag("nginx", "1", &wanted).await, Ok(true));
+    assert_eq!(tagged(&fake, "1"), None);
 }
 
 #[tokio::test]

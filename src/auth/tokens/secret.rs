@@ -1,0 +1,90 @@
+//! What a token looks like: `stw_ID_SECRET`.
+
+use std::fmt::{self, Write as _};
+
+use sha2::{Digest as _, Sha256};
+
+/// What all tokens begin with, so that those who look for lost secrets find them.
+const PREFIX: &str = "stw_";
+/// The random bytes of an id.
+const ID_BYTES: usize = 8;
+/// The random bytes of a secret: nobody tries them all, so a fast digest keeps it.
+const SECRET_BYTES: usize = 32;
+
+/// The text of a token. It is never shown but to who makes it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret {
+    id: String,
+    secret: String,
+}
+
+impl Secret {
+    /// A new one.
+    pub(super) fn new() -> Result<Self, getrandom::Error> {
+        Ok(Secret { id: random::<ID_BYTES>()?, secret: random::<SECRET_BYTES>()? })
+    }
+
+    /// Reads one; `None` when it is no token of this kind.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        let is_hex = |part: &str, bytes: usize| {
+            part.len() == 2 * bytes && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        (is_hex(id, ID_BYTES) && is_hex(secret, SECRET_BYTES))
+            .then(|| Secret { id: id.to_owned(), secret: secret.to_owned() })
+    }
+
+    /// Which token it is.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What is kept of it.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.secret.as_bytes()).into()
+    }
+
+    /// All of it, for who makes it.
+    pub(super) fn reveal(&self) -> String {
+        format!("{PREFIX}{}_{}", self.id, self.secret)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Secret({PREFIX}{}_…)", self.id)
+    }
+}
+
+fn random<const BYTES: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    let mut text = String::with_capacity(2 * BYTES);
+    for byte in bytes {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_reads_back_and_is_not_shown() {
+        let secret = Secret::new().unwrap();
+        assert_eq!(Secret::parse(&secret.reveal()), Some(secret.clone()));
+        assert_ne!(Secret::new().unwrap(), secret);
+        let shown = format!("{secret:?}");
+        assert!(shown.contains(secret.id()) && !shown.contains(&secret.secret), "{shown}");
+    }
+
+    #[test]
+    fn what_is_no_token_is_left_to_others() {
+        let good = Secret::new().unwrap().reveal();
+        for odd in ["", "stw_", "stw__", "secret", &good[1..], &good[..good.len() - 1], &good.to_uppercase()] {
+            assert_eq!(Secret::parse(odd), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The bytes of a request on their way to a service.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, Stream, StreamExt as _};
+use http_body::{Frame, SizeHint};
+use steward_gateway::Chunks;
+use tonic::Status;
+use tonic::body::Body;
+
+use super::call::Call;
+use super::framing::Framing;
+use super::purse::Purse;
+use super::refusal::Limit;
+
+/// How many bytes of an upload over HTTP may be between its connection and its service: what the gateway reads ahead,
+/// and what the service is at.
+const READ_AHEAD_BYTES: u64 = 1024 * 1024 + 256 * 1024;
+
+/// What of the messages of a request is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counting {
+    Messages,
+    /// The bytes come beside the messages, and are counted there.
+    Nothing,
+}
+
+/// A request that is counted message by message: each from its first byte until the service asks for more, the last one
+/// until the call is answered.
+pub(super) struct Upload {
+    body: Body,
+    call: Arc<Call>,
+    framing: Framing,
+    own: Option<Purse>,
+    memory: Option<Purse>,
+    next: Option<Next>,
+}
+
+/// Bytes that have come and for which there is no room yet, and how much of each they still need.
+struct Next {
+    frame: Frame<Bytes>,
+    own: u64,
+    memory: u64,
+}
+
+impl Upload {
+    /// Counts what comes of this body.
+    pub(super) fn of(body: Body, call: &Arc<Call>, counting: Counting) -> Self {
+        let (own, memory) = match counting {
+            Counting::Messages => (call.purse(), call.memory_purse()),
+            Counting::Nothing => (None, None),
+        };
+        Upload { body, call: Arc::clone(call), framing: Framing::default(), own, memory, next: None }
+    }
+
+    fn shrink(&mut self) {
+        let open = self.framing.open();
+        for purse in [&mut self.own, &mut self.memory].into_iter().flatten() {
+            purse.shrink_to(open);
+        }
+    }
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if let Some(refusal) = this.call.refusal() {
+            return Poll::Ready(Some(Err(refusal.status())));
+        }
+        if this.next.is_none() {
+            match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Pending => {
+                    this.shrink();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+                    this.shrink();
+                    let more = frame.data_ref().map_or(0, |bytes| this.framing.accept(bytes));
+                    this.next = Some(Next { frame, own: more, memory: more });
+                }
+                Poll::Ready(ended) => return Poll::Ready(ended),
+            }
+        }
+        let Some(next) = &mut this.next else { return Poll::Pending };
+        let own = (&mut this.own, &mut next.own, Limit::Bytes);
+        for (purse, more, limit) in [own, (&mut this.memory, &mut next.memory, Limit::Memory)] {
+            let Some(purse) = purse else { continue };
+            if ready!(purse.poll_grow(cx, *more)).is_err() {
+                return Poll::Ready(Some(Err(this.call.refuse(limit).status())));
+            }
+            // It may be asked again before there is room in the other one.
+            *more = 0;
+        }
+        Poll::Ready(this.next.take().map(|next| Ok(next.frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What waits here is no longer in the body.
+        if self.next.is_some() { SizeHint::default() } else { self.body.size_hint() }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.call.keep(self.own.take().into_iter().chain(self.memory.take()));
+    }
+}
+
+/// An upload over HTTP, whose chunks pass the messages by.
+struct DirectUpload {
+    chunks: Chunks,
+    call: Arc<Call>,
+    own: Option<Purse>,
+    memory: Option<Purse>,
+    /// There is room for what is read ahead.
+    is_admitted: bool,
+    next: Option<Bytes>,
+}
+
+/// Counts each chunk until the service asks for the next one, and all that is read ahead as long as chunks come.
+pub(super) fn direct(chunks: Chunks, call: &Arc<Call>) -> BoxStream<'static, Bytes> {
+    let (own, memory) = (call.purse(), call.memory_purse());
+    DirectUpload { chunks, call: Arc::clone(call), own, memory, is_admitted: false, next: None }.boxed()
+}
+
+impl Stream for DirectUpload {
+    type Item = Bytes;
+
+    /// Ends early when there is no room; what the messages then say is why.
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let this = &mut *self;
+        if this.call.refusal().is_some() {
+            return Poll::Ready(None);
+        }
+        if let (Some(memory), false) = (&mut this.memory, this.is_admitted) {
+            if ready!(memory.poll_grow(cx, READ_AHEAD_BYTES)).is_err() {
+                this.call.refuse(Limit::Memory);
+                return Poll::Ready(None);
+            }
+            this.is_admitted = true;
+        }
+        let Some(own) = &mut this.own else { return this.chunks.poll_next_unpin(cx) };
+        if this.next.is_none() {
+            own.shrink_to(0);
+            this.next = ready!(this.chunks.poll_next_unpin(cx));
+        }
+        let bytes = this.next.as_ref().map_or(0, Bytes::len);
+        if ready!(own.poll_grow(cx, bytes as u64)).is_err() {
+            this.call.refuse(Limit::Bytes);
+            return Poll::Ready(None);
+        }
+        Poll::Ready(this.next.take())
+    }
+}

@@ -1,0 +1,156 @@
+//! Clients that mean no good: others go on being served, and memory stays bounded.
+
+use std::net::SocketAddr;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::authority::Authority;
+use crate::client::{Client, is_healthy};
+use crate::common::http::HttpPort;
+use crate::common::server::{Server, Setup};
+use crate::common::wait::within;
+use crate::http2::{Attacker, field};
+
+const MIB: u64 = 1024 * 1024;
+/// How many connections shake no hands.
+const IDLE_HANDSHAKES: usize = 10_000;
+/// How many files the test needs besides.
+const OTHER_FILES: usize = 512;
+/// What floods may leave in the memory of the server for a while: buffers, and what the allocator keeps.
+const MEMORY_OF_A_FLOOD: u64 = 96 * MIB;
+
+/// How many idle connections this process can have.
+fn room() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it may not be raised, what there is has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let open_files =
+        getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).expect("64 bits"));
+    let room = IDLE_HANDSHAKES.min(open_files.saturating_sub(OTHER_FILES));
+    if room < IDLE_HANDSHAKES {
+        eprintln!("only {room} idle handshakes: the limit of open files is {open_files}");
+    }
+    room
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_idle_handshakes_keep_nobody_out() {
+    let authority = Authority::new();
+    let server = Setup::default().config(&authority.section("clients = 'optional'")).start().await;
+    let (grpc, http) = (server.grpc_address(), server.http().0);
+    let (of_grpc, of_http) = (Client::grpc(&authority, None), Client::http(&authority, None));
+    let kept = of_grpc.channel(grpc).await.expect("a channel");
+    assert!(is_healthy(kept.clone()).await);
+    let before = server.resident_bytes();
+    let room = room();
+    let mut idle = Vec::with_capacity(room);
+    for number in 0..room {
+        let port = if number % 2 == 0 { grpc } else { http };
+        idle.push(within("a connection", TcpStream::connect(port)).await.expect("a connection"));
+        if number % 500 == 0 {
+            assert!(of_grpc.is_served(grpc).await, "with {number} of them");
+            assert_eq!(of_http.ask(http, "GET", "/healthz").await.expect("an answer"), 200, "with {number} of them");
+        }
+    }
+    assert!(of_grpc.is_served(grpc).await && is_healthy(kept).await);
+    assert_eq!(of_http.ask(http, "GET", "/healthz").await.expect("an answer"), 200);
+    assert!(server.proc().descriptors() < room / 2, "the server keeps a part of them alone");
+    assert!(server.resident_bytes() < before + MEMORY_OF_A_FLOOD, "memory is bounded");
+}
+
+/// Both ports that speak HTTP/2 in the clear.
+fn ports(server: &Server) -> [SocketAddr; 2] {
+    [server.grpc_address(), server.http().0]
+}
+
+async fn others_are_served(server: &Server) {
+    assert!(is_healthy(server.channel()).await);
+    assert_eq!(HttpPort(server.http().0).get("/healthz").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_taken_back_at_once_end_the_connection_and_no_other() {
+    const AT_ONCE: usize = 100;
+    const MOST: usize = 200_000;
+    let server = Server::start().await;
+    others_are_served(&server).await;
+    let before = server.resident_bytes();
+    for port in ports(&server) {
+        let mut attackers = Vec::new();
+        for _ in 0..8 {
+            attackers.push(Attacker::connect(port).await);
+        }
+        let mut sent = 0;
+        while !attackers.is_empty() && sent < MOST {
+            let mut left = Vec::new();
+            for mut attacker in attackers {
+                if attacker.reset_rapidly(AT_ONCE).await {
+                    left.push(attacker);
+                }
+                sent += AT_ONCE;
+            }
+            attackers = left;
+            if sent % 8_000 == 0 {
+                others_are_served(&server).await;
+            }
+        }
+        others_are_served(&server).await;
+    }
+    assert!(server.resident_bytes() < before + MEMORY_OF_A_FLOOD, "memory is bounded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_goes_on_for_ever_ends_the_connection() {
+    const MOST_BYTES: usize = 256 << 20;
+    let server = Server::start().await;
+    others_are_served(&server).await;
+    let before = server.resident_bytes();
+    let large = field(b"x-flood", &[b'a'; 8_000]);
+    // Of nothing, a frame is possible as well.
+    for part in [&large[..], &[]] {
+        for port in ports(&server) {
+            let mut attacker = Attacker::connect(port).await;
+            assert!(attacker.begin_head().await);
+            let mut sent = 0;
+            while attacker.continue_head(part).await {
+                sent += part.len() + 9;
+                assert!(sent < MOST_BYTES, "the server would take heads without an end");
+                if sent % (4 << 20) < part.len() {
+                    others_are_served(&server).await;
+                }
+            }
+            attacker.hung_up_on().await;
+        }
+    }
+    others_are_served(&server).await;
+    assert!(server.resident_bytes() < before + MEMORY_OF_A_FLOOD, "memory is bounded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_that_are_too_long_are_refused() {
+    let server = Server::start().await;
+    others_are_served(&server).await;
+    let before = server.resident_bytes();
+    for port in ports(&server) {
+        for length in [80_000, 1 << 20] {
+            let mut attacker = Attacker::connect(port).await;
+            for _ in 0..20 {
+                if !attacker.send_long_head(length).await {
+                    break;
+                }
+            }
+            others_are_served(&server).await;
+        }
+    }
+    let head = format!("GET /healthz HTTP/1.1\r\nHost: steward\r\nX-Long: {}\r\n\r\n", "a".repeat(1 << 20));
+    let mut stream = TcpStream::connect(server.http().0).await.expect("a connection");
+    // The server hangs up before all of it has come, and with what it has not read its answer may be lost.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = within("the server hangs up", stream.read_to_end(&mut answer)).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+    others_are_served(&server).await;
+    assert!(server.resident_bytes() < before + MEMORY_OF_A_FLOOD, "memory is bounded");
+}
