@@ -3,14 +3,17 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::auth::Grants;
 use crate::store::Revision;
 use crate::volume::lookup::ShownVolume;
+use crate::volume::reach::Reach;
 use crate::volume::watch::{Step, Steps};
 
 impl World {
     async fn watch(&self, from: Option<Revision>) -> Steps<ShownVolume> {
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a place");
-        self.catalog.watch_volumes(from, permit)
+        let reach = Reach::new(Grants::everything(), "root".to_owned());
+        self.catalog.watch_volumes(reach, from, permit)
     }
 }
 
