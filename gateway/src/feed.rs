@@ -11,6 +11,7 @@ use futures::stream::{BoxStream, StreamExt as _, iter, once, poll_fn};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tonic::{Request, Response, Status};
 
@@ -108,7 +109,9 @@ impl Outlet {
         let chunks = once(lazy(move |_| direct.take())).flat_map(iter).flatten();
         let finished = once(self.finish).flat_map(iter);
         let finished = finished.map(move |size| finish(saturate(size)));
-        let parts = once(ready(start)).chain(chunks.map(chunk)).chain(finished);
+        // The start goes alone: who reads it in front of the service must not set off what comes after it.
+        let pause = once(yield_now()).filter_map(|()| ready(None));
+        let parts = once(ready(start)).chain(pause).chain(chunks.map(chunk)).chain(finished);
         let mut request = call.request(parts.boxed());
         request.extensions_mut().insert(self.chunks);
         request
