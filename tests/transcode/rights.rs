@@ -6,7 +6,7 @@ use steward_proto::transcode::v1::claim_task_response::Result as Claim;
 use steward_proto::transcode::v1::{
     CreateLogRequest, GetTaskRequest, GetTaskStatsRequest, GetVideoRequest, HeartbeatRequest, Library, ListLogsRequest,
     ListTasksRequest, ListVideosRequest, ListWorkersRequest, LogLevel, PutLibraryRequest, RegisterVideosRequest,
-    RetryTaskRequest, SetWorkerOfflineRequest, TaskStatus,
+    RetryTaskRequest, Rules, SetWorkerOfflineRequest, TaskStatus,
 };
 use tonic::{Code, Request};
 
@@ -32,6 +32,7 @@ async fn start() -> Server {
     };
     let file = home.path().join("htpasswd");
     std::fs::write(&file, ["admin", "alice", "bob", "w1", "w2"].map(line).concat()).expect("a file can be written");
+    let file = file.display().to_string();
     let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
     let directories = ["films", "clips"].map(|name| (name, home.path().join(name)));
     let server = Setup::default().config(&config).start_in(home).await;

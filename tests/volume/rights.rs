@@ -30,6 +30,7 @@ async fn start() -> Server {
     };
     let file = home.path().join("htpasswd");
     std::fs::write(&file, ["admin", "alice", "bob", "carol"].map(line).concat()).expect("a file can be written");
+    let file = file.display().to_string();
     let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
     let server = Setup::default().config(&config).start_in(home).await;
     for owner in ["alice", "bob"] {
