@@ -89,7 +89,7 @@ const ROUTES: [Route; 24] = [
     route("GET", "/lock/status?type=pull&resource_id=a", "", PLAIN),
     route("GET", "/lock/subscribe?type=pull&resource_id=a", "", PLAIN),
     route("GET", "/api/v1/workers", "", FARM),
-    route("POST", "/api/v1/workers/heartbeat", r#"{"worker_id":1}"#, FARM),
+    route("POST", "/api/v1/workers/heartbeat", r#"{"worker_id":1,"worker_name":"w"}"#, FARM),
     route("GET", "/api/v1/tasks/stats", "", FARM),
     route("GET", "/api/v1/videos", "", FARM),
     route("GET", "/api/v1/logs", "", FARM),
