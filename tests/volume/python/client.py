@@ -18,7 +18,9 @@ def generate(protos):
     """Generates the client and makes it importable."""
     target = tempfile.mkdtemp(prefix="steward-client-")
     well_known = Path(protoc.__file__).parent / "_proto"
-    files = sorted(str(path.relative_to(protos)) for path in Path(protos).glob("steward/volume/v1/*.proto"))
+    # Every service imports `access.proto`, which says who may call what.
+    files = ["steward/auth/v1/access.proto"]
+    files += sorted(str(path.relative_to(protos)) for path in Path(protos).glob("steward/volume/v1/*.proto"))
     options = ["protoc", f"-I{protos}", f"-I{well_known}", f"--python_out={target}", f"--grpc_python_out={target}"]
     if protoc.main(options + files) != 0:
         sys.exit("the client cannot be generated")
