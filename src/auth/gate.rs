@@ -12,61 +12,45 @@ use super::first_message;
 use super::rights::{Area, Grants, Right, right_name};
 use crate::error::{Category, Failure};
 
-/// What a call was found to be about: an extension of its answer, for those who write it down.
-#[derive(Clone, Debug, Default)]
-pub struct Passage {
-    /// What its method needs; `None` for one that everybody may call.
-    pub access: Option<&'static Access>,
-    /// What it is about, as far as the request says so.
-    pub resource: String,
-    /// As whom the caller acts, if it said so.
-    pub acting_as: String,
-}
-
-/// Lets a request through that its caller may make. Fills in `passage` as far as it comes.
+/// Lets a request through that its caller may make. Returns what its method needs, too; `None` for one that everybody may
+/// call.
 pub(super) async fn pass(
     request: http::Request<Body>,
     grants: &Grants,
-    passage: &mut Passage,
-) -> Result<http::Request<Body>, Status> {
+) -> Result<(http::Request<Body>, Option<&'static Access>), Status> {
     let path = request.uri().path();
     if is_open(path) {
-        return Ok(request);
+        return Ok((request, None));
     }
     let Some(access) = access::find(path) else {
         // Were there such a method, nobody would know who may call it.
         return Err(Status::unimplemented("there is no such method"));
     };
-    passage.access = Some(access);
     if !needs_message(access) {
-        check(access, &[], grants, passage)?;
-        return Ok(request);
+        check(access, &[], grants)?;
+        return Ok((request, Some(access)));
     }
     let (parts, body) = request.into_parts();
     let (message, body) = first_message::read(body).await?;
-    check(access, &message, grants, passage)?;
-    Ok(http::Request::from_parts(parts, body))
+    check(access, &message, grants)?;
+    Ok((http::Request::from_parts(parts, body), Some(access)))
 }
 
-/// Refuses what the method does not allow the caller. The resource of the passage is known afterwards in any case.
-fn check(access: &Access, message: &[u8], grants: &Grants, passage: &mut Passage) -> Result<(), Status> {
-    passage.acting_as = text(access.identity, message)?.into_owned();
-    let name = &passage.acting_as;
-    for (index, need) in access.needs.iter().enumerate() {
+/// Refuses what the method does not allow the caller.
+fn check(access: &Access, message: &[u8], grants: &Grants) -> Result<(), Status> {
+    let name = text(access.identity, message)?;
+    for need in access.needs {
         let resource = without_empty_parts(text(need.resource, message)?, need.area);
         let resource = resource.trim_matches('/');
-        if index == 0 {
-            resource.clone_into(&mut passage.resource);
-        }
         let Need { area, right, .. } = *need;
         let is_for_service = access.by_service && need.resource.is_empty();
         let is_allowed = if is_for_service {
-            grants.allow_any(area, right, name)
+            grants.allow_any(area, right, &name)
         } else {
-            grants.allow_as(area, right, resource, name)
+            grants.allow_as(area, right, resource, &name)
         };
         if !is_allowed {
-            return Err(grants.refusal(area, right, resource, name).into());
+            return Err(grants.refusal(area, right, resource, &name).into());
         }
     }
     Ok(())
@@ -102,14 +86,11 @@ fn text<'a>(parts: &[Part], message: &'a [u8]) -> Result<Cow<'a, str>, Status> {
 }
 
 /// Holds back the answer of a service that should have asked what its caller may do, and has not.
-pub(super) fn hold_back(passage: &Passage, grants: &Grants) -> Result<(), Status> {
-    let asks_itself = passage.access.is_some_and(|access| access.by_service);
-    if !asks_itself || grants.are_taken() {
-        return Ok(());
-    }
-    let path = passage.access.map_or("", |access| access.path);
-    let right = passage.access.and_then(|access| access.needs.first()).map_or(Right::Unspecified, |need| need.right);
-    let problem = format!("{path} was answered although nobody asked whether its caller may {}", right_name(right));
+pub(super) fn hold_back(access: Option<&Access>, grants: &Grants) -> Result<(), Status> {
+    let Some(access) = access.filter(|access| access.by_service && !grants.are_taken()) else { return Ok(()) };
+    let right = access.needs.first().map_or(Right::Unspecified, |need| need.right);
+    let (path, right) = (access.path, right_name(right));
+    let problem = format!("{path} was answered although nobody asked whether its caller may {right}");
     Err(Failure::new(Category::Internal, "INTERNAL", problem).into())
 }
 

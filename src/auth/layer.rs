@@ -5,12 +5,11 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use steward_gateway::CallerNote;
-use steward_proto::access;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::gate::{self, Passage};
+use super::gate;
 use super::rights::Grants;
 use super::vouch::VOUCHED_IDENTITY;
 use super::{Authenticator, Trail, refusal};
@@ -37,8 +36,6 @@ impl<S> Layer<S> for AuthLayer {
 }
 
 /// A service whose requests have an [`Identity`](super::Identity) and [`Grants`] among their extensions.
-///
-/// Its answers have the identity and a [`Passage`].
 #[derive(Clone, Debug)]
 pub struct Authenticated<S> {
     inner: S,
@@ -79,27 +76,20 @@ where
             };
             note.write_user(identity.user.clone());
             trail.write_user(identity.user.as_deref());
-            let mut passage = Passage::default();
             let grants = authenticator.grants(identity).await.with_trail(trail);
-            let mut response = if grants.are_everything() {
-                passage.access = access::find(request.uri().path());
-                inner.call(with(request, &grants)).await?
-            } else {
-                match gate::pass(request, &grants, &mut passage).await {
-                    Ok(request) => {
-                        let response = inner.call(with(request, &grants)).await?;
-                        let is_answer = !response.headers().contains_key(Status::GRPC_STATUS);
-                        match gate::hold_back(&passage, &grants) {
-                            Err(status) if is_answer => status.into_http(),
-                            Ok(()) | Err(_) => response,
-                        }
-                    }
-                    Err(status) => status.into_http(),
-                }
+            if grants.are_everything() {
+                return inner.call(with(request, &grants)).await;
+            }
+            let (request, access) = match gate::pass(request, &grants).await {
+                Ok(passed) => passed,
+                Err(status) => return Ok(status.into_http()),
             };
-            response.extensions_mut().insert(grants.caller().clone());
-            response.extensions_mut().insert(passage);
-            Ok(response)
+            let response = inner.call(with(request, &grants)).await?;
+            let is_answer = !response.headers().contains_key(Status::GRPC_STATUS);
+            match gate::hold_back(access, &grants) {
+                Err(status) if is_answer => Ok(status.into_http()),
+                Ok(()) | Err(_) => Ok(response),
+            }
         })
     }
 }

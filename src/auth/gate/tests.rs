@@ -6,8 +6,8 @@ use steward_proto::lock::v1::{AcquireRequest, ListRequest, LockKey};
 use tonic::Code;
 
 use super::*;
-use crate::auth::Identity;
 use crate::auth::rights::Table;
+use crate::auth::{Identity, Trail};
 
 const ACQUIRE: &str = "/steward.lock.v1.LockService/Acquire";
 const LIST: &str = "/steward.lock.v1.LockService/List";
@@ -30,10 +30,11 @@ fn acquire(resource_id: &str, owner: &str) -> http::Request<Body> {
     call(ACQUIRE, &AcquireRequest { key: Some(key), owner: owner.to_owned(), ..AcquireRequest::default() })
 }
 
-async fn passed(table: &str, request: http::Request<Body>) -> (Code, Passage) {
-    let mut passage = Passage::default();
-    let outcome = pass(request, &grants(table), &mut passage).await;
-    (outcome.map_or_else(|status| status.code(), |_| Code::Ok), passage)
+/// The outcome, and the resource that was asked for first.
+async fn passed(table: &str, request: http::Request<Body>) -> (Code, String) {
+    let trail = Trail::default();
+    let outcome = pass(request, &grants(table).with_trail(trail.clone())).await;
+    (outcome.map_or_else(|status| status.code(), |_| Code::Ok), trail.resource().to_owned())
 }
 
 #[tokio::test]
@@ -48,10 +49,12 @@ async fn a_call_passes_when_its_caller_has_the_right_for_its_resource_and_its_na
         ("a lock pull/x write as b", "x", "b", Code::Ok),
         ("", "x", "a", Code::PermissionDenied),
     ] {
-        let (outcome, passage) = passed(table, acquire(resource, owner)).await;
+        let (outcome, asked_for) = passed(table, acquire(resource, owner)).await;
         assert_eq!(outcome, code, "{table} {resource} {owner}");
-        assert_eq!(passage.resource, format!("pull/{resource}"));
-        assert_eq!(passage.acting_as, owner);
+        assert_eq!(asked_for, format!("pull/{resource}"));
+        let (message, _) = first_message::read(acquire(resource, owner).into_body()).await.unwrap();
+        let acting_as = text(access::find(ACQUIRE).unwrap().identity, &message).unwrap();
+        assert_eq!(acting_as, owner);
     }
 }
 
@@ -71,13 +74,13 @@ async fn a_service_that_asks_itself_is_called_for_those_who_have_the_right_for_s
     let list = || call(LIST, &ListRequest::default());
     assert_eq!(passed("a lock pull/x read", list()).await.0, Code::Ok);
     assert_eq!(passed("a lock pull/x append", list()).await.0, Code::PermissionDenied);
-    let (_, passage) = passed("a lock pull/x read", list()).await;
     let grants = grants("a lock pull/x read");
-    assert_eq!(hold_back(&passage, &grants).unwrap_err().code(), Code::Internal, "nobody has asked");
+    let (_, access) = pass(list(), &grants).await.unwrap();
+    assert_eq!(hold_back(access, &grants).unwrap_err().code(), Code::Internal, "nobody has asked");
     let mut request = tonic::Request::new(());
     request.extensions_mut().insert(grants.clone());
     Grants::of(&request).unwrap();
-    hold_back(&passage, &grants).unwrap();
+    hold_back(access, &grants).unwrap();
 }
 
 #[tokio::test]
