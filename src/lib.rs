@@ -16,6 +16,7 @@ mod glob;
 pub mod limits;
 mod listener;
 pub mod lock;
+mod private_file;
 pub mod replication;
 pub mod restic;
 mod schedule;

@@ -1,15 +1,15 @@
 //! The file with the keys.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// How long the file may be, in bytes.
-const MAX_BYTES: u64 = 64 * 1024;
+use crate::private_file;
+
 /// How many keys it may have. More come together only when rotations fail again and again.
 const MAX_KEYS: usize = 64;
 
@@ -57,13 +57,7 @@ fn invalid(problem: String) -> io::Error {
 }
 
 fn read(file: File) -> io::Result<Vec<[u8; 32]>> {
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let problem = format!("others than its owner may use it (mode {mode:o}): set its mode to 600");
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text)?;
+    let text = private_file::read(file)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let keys: Vec<_> = lines.map(|(number, line)| key(number + 1, line.trim())).collect::<io::Result<_>>()?;
     if keys.is_empty() { Err(invalid("it has no key".to_owned())) } else { Ok(keys) }
@@ -106,6 +100,8 @@ fn write(path: &Path, keys: &[[u8; 32]]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn with_text(text: &str, mode: u32) -> io::Result<Vec<[u8; 32]>> {

@@ -1,16 +1,13 @@
 //! The file of keys that a gateway and its server share.
 
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use ring::hmac;
 
 use crate::auth::Error;
+use crate::private_file;
 
-/// How long the file may be, in bytes.
-const MAX_BYTES: u64 = 64 * 1024;
 /// How many characters a key has at least.
 const SHORTEST_KEY: usize = 32;
 
@@ -21,7 +18,7 @@ impl Keys {
     /// One a line. A file that others may use is refused.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let wrong = |problem: String| Error::GatewayKey { path: path.to_owned(), problem };
-        let text = content(path).map_err(|error| wrong(error.to_string()))?;
+        let text = File::open(path).and_then(private_file::read).map_err(|error| wrong(error.to_string()))?;
         Keys::parse(&text).map_err(wrong)
     }
 
@@ -51,20 +48,10 @@ impl Keys {
     }
 }
 
-fn content(path: &Path) -> io::Result<String> {
-    let file = File::open(path)?;
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let problem = format!("others than its owner may use it (mode {mode:o}): set its mode to 600");
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn with(text: &str, mode: u32) -> Result<Keys, String> {
