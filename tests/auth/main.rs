@@ -12,14 +12,20 @@ mod floods;
 mod gateway;
 mod http2;
 mod issuer;
+#[expect(dead_code, reason = "only images are pushed here, and no indexes")]
+#[path = "../artifact/layout.rs"]
+mod layout;
 mod limits;
 mod matrix;
 mod oidc;
 mod overheard;
+mod programs;
 mod reload;
 mod secrecy;
 mod secrets;
 mod shell;
 mod tls;
+#[path = "../artifact/tool.rs"]
+mod tool;
 #[path = "../restic/users.rs"]
 mod users;

@@ -4,31 +4,19 @@ usage: client.py PROTO_DIRECTORY SERVER_ADDRESS
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from grpc_tools import protoc
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "common/python"))
+from generated import generate  # noqa: E402
 
 PATIENCE = 60  # seconds for any one call, so that a hanging server ends the test
 
 
-def generate(protos):
-    """Generates the client and makes it importable."""
-    target = tempfile.mkdtemp(prefix="steward-client-")
-    well_known = Path(protoc.__file__).parent / "_proto"
-    # Every service imports `access.proto`, which says who may call what.
-    files = ["steward/auth/v1/access.proto"]
-    files += sorted(str(path.relative_to(protos)) for path in Path(protos).glob("steward/lock/v1/*.proto"))
-    options = ["protoc", f"-I{protos}", f"-I{well_known}", f"--python_out={target}", f"--grpc_python_out={target}"]
-    if protoc.main(options + files) != 0:
-        sys.exit("the client cannot be generated")
-    sys.path.insert(0, target)
-
-
 def main(protos, address):
-    generate(protos)
+    generate(protos, "steward/lock/v1")
     from steward.lock.v1 import lock_pb2, lock_service_pb2 as api, lock_service_pb2_grpc as service
 
     key = lock_pb2.LockKey(type="pull", resource_id="sha256:python")

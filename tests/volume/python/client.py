@@ -4,31 +4,19 @@ usage: client.py PROTO_DIRECTORY SERVER_ADDRESS
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 import grpc
-from grpc_tools import protoc
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "common/python"))
+from generated import generate  # noqa: E402
 
 PATIENCE = 60  # seconds for any one call, so that a hanging server ends the test
 PIECE = 1 << 20
 
 
-def generate(protos):
-    """Generates the client and makes it importable."""
-    target = tempfile.mkdtemp(prefix="steward-client-")
-    well_known = Path(protoc.__file__).parent / "_proto"
-    # Every service imports `access.proto`, which says who may call what.
-    files = ["steward/auth/v1/access.proto"]
-    files += sorted(str(path.relative_to(protos)) for path in Path(protos).glob("steward/volume/v1/*.proto"))
-    options = ["protoc", f"-I{protos}", f"-I{well_known}", f"--python_out={target}", f"--grpc_python_out={target}"]
-    if protoc.main(options + files) != 0:
-        sys.exit("the client cannot be generated")
-    sys.path.insert(0, target)
-
-
 def main(protos, address):
-    generate(protos)
+    generate(protos, "steward/volume/v1")
     from steward.volume.v1 import operation_pb2, volume_pb2, volume_service_pb2 as volume
     from steward.volume.v1 import operation_service_pb2 as operation, snapshot_pb2, snapshot_service_pb2 as snapshot
     from steward.volume.v1 import operation_service_pb2_grpc, snapshot_service_pb2_grpc, volume_service_pb2_grpc
