@@ -62,7 +62,7 @@ async fn main() -> Result<(), BoxError> {
     let _ = std::fs::remove_dir_all(&args.directory);
     std::fs::create_dir_all(&args.directory)?;
 
-    let steward = steward::start(&args.directory.join("steward")).await?;
+    let steward = steward::start(&args.directory.join("steward"), "").await?;
     let etcd = etcd::start(&args.directory.join("etcd")).await?;
     println!("{}\n{}", steward.peer.version, etcd.peer.version);
     let before = disk::flushes_per_second(&args.directory)?;
@@ -72,7 +72,7 @@ async fn main() -> Result<(), BoxError> {
     for &clients in &args.clients {
         let load = Load { clients, per_connection: 1, is_contended: false };
         let rows = [
-            bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load).await?).await?,
+            bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load, None).await?).await?,
             bench.row(load, "Steward, HTTP", &steward.peer, steward.http_clients(load).await?).await?,
             bench.row(load, "etcd, lock service", &etcd.peer, etcd.lock_clients(load).await?).await?,
             bench.row(load, "etcd, bare txn", &etcd.peer, etcd.txn_clients(load).await?).await?,
@@ -82,7 +82,7 @@ async fn main() -> Result<(), BoxError> {
     if let Some(&clients) = args.clients.iter().max().filter(|clients| **clients > args.sharing) {
         let load = Load { clients, per_connection: args.sharing, is_contended: false };
         let rows = [
-            bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load).await?).await?,
+            bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load, None).await?).await?,
             bench.row(load, "etcd, lock service", &etcd.peer, etcd.lock_clients(load).await?).await?,
             bench.row(load, "etcd, bare txn", &etcd.peer, etcd.txn_clients(load).await?).await?,
         ];
@@ -90,7 +90,7 @@ async fn main() -> Result<(), BoxError> {
     }
     let load = Load { clients: args.contenders, per_connection: 1, is_contended: true };
     let rows = [
-        bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load).await?).await?,
+        bench.row(load, "Steward, gRPC", &steward.peer, steward.grpc_clients(load, None).await?).await?,
         bench.row(load, "etcd, lock service", &etcd.peer, etcd.lock_clients(load).await?).await?,
     ];
     table.add(load, rows.into());

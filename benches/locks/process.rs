@@ -56,7 +56,8 @@ impl Peer {
         Ok(Usage { cpu: self.cpu()?, flushes })
     }
 
-    fn cpu(&self) -> Result<Duration, BoxError> {
+    /// The time of a core that it has used since it was started.
+    pub(crate) fn cpu(&self) -> Result<Duration, BoxError> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         // The name of the program stands in parentheses and may contain anything.
         let fields = stat.rsplit(") ").next().unwrap_or_default();

@@ -6,6 +6,8 @@ use std::path::Path;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::release_request::Holder;
 use steward_proto::lock::v1::{AcquireRequest, LockKey, Outcome, ReleaseRequest, WaitPolicy};
+use tonic::Request;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 
 use crate::load::{Client, Load};
@@ -15,15 +17,20 @@ use crate::{BoxError, http};
 /// A running Steward.
 pub(crate) struct Steward {
     pub(crate) peer: Peer,
-    grpc: SocketAddr,
-    http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
 }
 
-pub(crate) async fn start(data: &Path) -> Result<Steward, BoxError> {
+/// Starts it with settings beyond the defaults, on an empty directory.
+pub(crate) async fn start(data: &Path, settings: &str) -> Result<Steward, BoxError> {
     std::fs::create_dir_all(data)?;
+    let config = data.join("steward.toml");
+    std::fs::write(&config, settings)?;
     let (grpc, http) = (free_address()?, free_address()?);
     let args = [
         "serve",
+        "--config",
+        &config.display().to_string(),
         "--nbd",
         "",
         "--data",
@@ -41,12 +48,18 @@ pub(crate) async fn start(data: &Path) -> Result<Steward, BoxError> {
 }
 
 impl Steward {
-    pub(crate) async fn grpc_clients(&self, load: Load) -> Result<Vec<GrpcClient>, BoxError> {
+    /// Clients that say with each call who they are, if they are told what to say.
+    pub(crate) async fn grpc_clients(
+        &self,
+        load: Load,
+        authorization: Option<&AsciiMetadataValue>,
+    ) -> Result<Vec<GrpcClient>, BoxError> {
         let policy = if load.is_contended { WaitPolicy::Block } else { WaitPolicy::Try };
         let mut clients = Vec::new();
         for (number, channel) in load.connect(self.grpc).await?.into_iter().enumerate() {
             let locks = LockServiceClient::new(channel);
-            clients.push(GrpcClient { locks, owner: format!("client-{number}"), policy });
+            let (owner, authorization) = (format!("client-{number}"), authorization.cloned());
+            clients.push(GrpcClient { locks, owner, policy, authorization });
         }
         Ok(clients)
     }
@@ -66,6 +79,17 @@ pub(crate) struct GrpcClient {
     locks: LockServiceClient<Channel>,
     owner: String,
     policy: WaitPolicy,
+    authorization: Option<AsciiMetadataValue>,
+}
+
+impl GrpcClient {
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
+        request
+    }
 }
 
 impl Client for GrpcClient {
@@ -77,14 +101,15 @@ impl Client for GrpcClient {
             policy: self.policy.into(),
             ..AcquireRequest::default()
         };
-        let grant = self.locks.acquire(request).await?.into_inner().grant.ok_or("the lock was not granted")?;
+        let grant =
+            self.locks.acquire(self.request(request)).await?.into_inner().grant.ok_or("the lock was not granted")?;
         let request = ReleaseRequest {
             key,
             holder: Some(Holder::GrantId(grant.grant_id)),
             outcome: Outcome::Released.into(),
             ..ReleaseRequest::default()
         };
-        self.locks.release(request).await?;
+        self.locks.release(self.request(request)).await?;
         Ok(())
     }
 }

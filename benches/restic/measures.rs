@@ -41,7 +41,7 @@ impl Bench<'_> {
                 for round in 0..self.rounds {
                     let repository = format!("/transfers-{connections}-{round}/");
                     create(server, &repository).await?;
-                    let requests = objects.iter().map(|object| upload_head(&repository, object)).collect();
+                    let requests = objects.iter().map(|object| upload_head(&repository, object, "")).collect();
                     rounds[0].push(send_all(server, connections, requests, &objects).await?);
                     let get = |object: &Object| {
                         head("GET", &format!("{repository}data/{}", object.name), "Range: bytes=0-\r\n")
@@ -74,7 +74,7 @@ impl Bench<'_> {
         let path = |object: &Object| format!("/requests/data/{}", object.name);
         for server in self.servers {
             create(server, "/requests/").await?;
-            let requests = objects.iter().map(|object| upload_head("/requests/", object)).collect();
+            let requests = objects.iter().map(|object| upload_head("/requests/", object, "")).collect();
             send_all(server, 4, requests, &Arc::new(objects.clone())).await?;
         }
         let heads: Arc<Vec<_>> = Arc::new(objects.iter().map(|object| head("HEAD", &path(object), "")).collect());
@@ -100,7 +100,7 @@ impl Bench<'_> {
             for round in 0..u64::from(self.rounds) {
                 let seeds = 1_000_000 * (round + 1)..1_000_000 * (round + 1) + SMALL;
                 let objects: Vec<Object> = seeds.map(|seed| Object::new(seed, 4096, 1)).collect();
-                let requests = objects.iter().map(|object| upload_head("/small/", object)).collect();
+                let requests = objects.iter().map(|object| upload_head("/small/", object, "")).collect();
                 rounds.push(send_all(server, 5, requests, &Arc::new(objects)).await?);
             }
             all.push(rounds);

@@ -49,8 +49,9 @@ pub(crate) fn head(method: &str, path: &str, more: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{accept}{more}\r\n").into_bytes()
 }
 
-pub(crate) fn upload_head(repository: &str, object: &Object) -> Vec<u8> {
+/// The head of an upload, with further lines.
+pub(crate) fn upload_head(repository: &str, object: &Object, more: &str) -> Vec<u8> {
     let path = format!("{repository}data/{}", object.name);
     let length = object.length();
-    head("POST", &path, &format!("Content-Type: application/octet-stream\r\nContent-Length: {length}\r\n"))
+    head("POST", &path, &format!("{more}Content-Type: application/octet-stream\r\nContent-Length: {length}\r\n"))
 }

@@ -1,0 +1,119 @@
+//! Objects of a backup repository over raw HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::BoxError;
+use crate::objects::{MIB, Object, head, upload_head};
+use crate::sides::Side;
+use crate::steward::Steward;
+use crate::table::{Rounds, Turn};
+use crate::wire::Connection;
+
+/// How many objects are sent in a turn, and how many MiB each has: about what restic sends.
+const OBJECTS: u64 = 32;
+const OBJECT_MIB: usize = 16;
+const MIBS: u32 = 32 * 16;
+
+pub(crate) async fn measure(rounds: &Rounds<'_>, connections: usize) -> Result<(), BoxError> {
+    let objects: Arc<Vec<Object>> = Arc::new((0..OBJECTS).map(|seed| Object::new(seed, MIB, OBJECT_MIB)).collect());
+    let (mut names, none) = (0..u32::MAX, Arc::default());
+    let up = async |side: &Side, _| {
+        let server = rounds.sides.server(side);
+        let who = Caller::of(side)?;
+        let name = names.next().ok_or("too many repositories")?;
+        let repository = format!("/restic/backups/{name}/");
+        who.create(server, &repository).await?;
+        let requests = objects.iter().map(|object| who.upload(&repository, object)).collect();
+        let turn = send_all(server, connections, requests, &objects).await?;
+        std::fs::remove_dir_all(rounds.sides.data(side).join("restic/backups").join(name.to_string()))?;
+        Ok(turn)
+    };
+    rounds.take(&format!("uploads of {OBJECT_MIB} MiB, connections: {connections}"), "MiB", up).await?;
+
+    for side in &rounds.sides.all {
+        let (server, who) = (rounds.sides.server(side), Caller::of(side)?);
+        let repository = Caller::kept(side, connections);
+        who.create(server, &repository).await?;
+        let requests = objects.iter().map(|object| who.upload(&repository, object)).collect();
+        send_all(server, connections, requests, &objects).await?;
+    }
+    let down = async |side: &Side, _| {
+        let (server, who) = (rounds.sides.server(side), Caller::of(side)?);
+        let repository = Caller::kept(side, connections);
+        let requests = objects.iter().map(|object| who.download(&repository, object)).collect();
+        send_all(server, connections, requests, &none).await
+    };
+    rounds.take(&format!("downloads of {OBJECT_MIB} MiB, connections: {connections}"), "MiB", down).await
+}
+
+/// Somebody who says with each request who they are, if they are anybody.
+struct Caller {
+    header: String,
+}
+
+impl Caller {
+    fn of(side: &Side) -> Result<Self, BoxError> {
+        let header = match &side.authorization {
+            Some(value) => format!("Authorization: {}\r\n", value.to_str()?),
+            None => String::new(),
+        };
+        Ok(Caller { header })
+    }
+
+    /// The repository that is there to be read.
+    fn kept(side: &Side, connections: usize) -> String {
+        format!("/restic/backups/kept-{}-{connections}/", side.name.replace([' ', ','], "-"))
+    }
+
+    /// Makes a repository, if it is not there.
+    async fn create(&self, server: &Steward, repository: &str) -> Result<(), BoxError> {
+        let mut connection = Connection::open(server.http).await?;
+        let more = format!("{}Content-Length: 0\r\n", self.header);
+        let request = head("POST", &format!("{repository}?create=true"), &more);
+        connection.send(&request, std::iter::empty()).await?;
+        connection.receive().await?;
+        Ok(())
+    }
+
+    fn upload(&self, repository: &str, object: &Object) -> Vec<u8> {
+        upload_head(repository, object, &self.header)
+    }
+
+    fn download(&self, repository: &str, object: &Object) -> Vec<u8> {
+        let more = format!("{}Range: bytes=0-\r\n", self.header);
+        head("GET", &format!("{repository}data/{}", object.name), &more)
+    }
+}
+
+/// Sends each request once, over so many connections; with the bodies of the objects, if there are any.
+async fn send_all(
+    server: &Steward,
+    connections: usize,
+    requests: Vec<Vec<u8>>,
+    bodies: &Arc<Vec<Object>>,
+) -> Result<Turn, BoxError> {
+    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
+    let (before, start) = (server.peer.cpu()?, Instant::now());
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        let mut connection = Connection::open(server.http).await?;
+        let (requests, next, bodies) = (requests.clone(), next.clone(), bodies.clone());
+        clients.push(tokio::spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(request) = requests.get(number) else { return Ok::<_, BoxError>(()) };
+                let body = bodies.get(number).into_iter().flat_map(Object::pieces);
+                connection.send(request, body).await?;
+                connection.receive().await?;
+            }
+        }));
+    }
+    for client in clients {
+        client.await??;
+    }
+    let elapsed = start.elapsed().as_secs_f64();
+    let used = server.peer.cpu()?.saturating_sub(before);
+    Ok(Turn { rate: f64::from(MIBS) / elapsed, cpu: used / MIBS })
+}
