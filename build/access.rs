@@ -55,6 +55,9 @@ fn need(message: &DynamicMessage, method: &MethodDescriptor) -> Result<String, S
         return Err("names no area".to_owned());
     }
     let right = variant(message, "right")?;
+    if right == "Unspecified" {
+        return Err("names no right; where to have signed in is enough, that is RIGHT_SIGNED_IN".to_owned());
+    }
     let resource = parts(&text(message, "resource"), &method.input())?;
     Ok(format!("Need {{ area: Area::{area}, right: Right::{right}, resource: &[{resource}] }}, "))
 }
@@ -65,9 +68,8 @@ fn variant(message: &DynamicMessage, name: &str) -> Result<String, String> {
     let Kind::Enum(values) = field.kind() else { return Err(format!("{name} is no enum")) };
     let number = message.get_field(&field).as_enum_number().unwrap_or_default();
     let value = values.get_value(number).ok_or_else(|| format!("{name} has no value {number}"))?;
-    let word = value.name().rsplit('_').next().unwrap_or_default();
-    let (first, rest) = word.split_at(1);
-    Ok(format!("{first}{}", rest.to_lowercase()))
+    let words = value.name().split('_').skip(1);
+    Ok(words.map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase())).collect())
 }
 
 fn text(message: &DynamicMessage, name: &str) -> String {

@@ -53,6 +53,7 @@ pub use self::bearer::{Bearers, Proven};
 pub use self::caller::message_and_user;
 pub use self::certificate::user_of_certificate;
 pub use self::error::Error;
+pub use self::gate::{GateLayer, Gated};
 pub use self::layer::{AuthLayer, Authenticated};
 pub use self::registry_token::{RegistryTokenServer, RegistryTokens};
 pub use self::relay::Relay;

@@ -170,7 +170,7 @@ impl Call {
     pub(super) fn succeeded(&mut self) -> super::Written {
         self.is_over = true;
         let is_kept = match self.subject.style {
-            Style::Read => false,
+            Style::Read => self.trail.is_change(),
             Style::Heartbeat => self.audit.has_heartbeats(),
             Style::Change | Style::Stream | Style::Session => true,
         };
@@ -181,9 +181,9 @@ impl Call {
     pub(super) fn failed(&mut self, status: &Status) {
         self.is_over = true;
         let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
-        let is_refusal =
-            matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) || reason == "TOO_MANY_ATTEMPTS";
-        if is_refusal {
+        let is_refusal = matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
+        // What has not come as far as its service can be repeated by anybody, as fast as the wire is.
+        if is_refusal || !self.trail.is_admitted() {
             self.audit.refuse(self.end(status.code(), &reason));
         } else if self.subject.style != Style::Read {
             self.audit.record(self.end(status.code(), &reason));
@@ -225,7 +225,8 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.is_over && self.subject.style != Style::Read {
+        // Before it is let through, nothing has begun that could go on.
+        if !self.is_over && self.subject.style != Style::Read && self.trail.is_admitted() {
             self.audit.record(self.end(Code::Cancelled, ""));
         }
     }

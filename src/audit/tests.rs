@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::*;
-use crate::auth::{AuthLayer, Authenticator, Trail};
+use crate::auth::{AuthLayer, Authenticator, GateLayer, Trail};
 use crate::clock::ManualClock;
 
 const FINISH: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ struct Fixture {
 
 fn subject(path: &str) -> Option<Subject> {
     let style = match path {
-        "/read" | "/read/denied" => Style::Read,
+        "/read" | "/read/denied" | "/read/change" => Style::Read,
         "/heartbeat" => Style::Heartbeat,
         "/stream" | "/stream/broken" => Style::Stream,
         "/session" => Style::Session,
@@ -53,6 +53,9 @@ fn streamed(status: &Status) -> Response<Body> {
 async fn serve(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     if let Some(trail) = request.extensions().get::<Trail>() {
         trail.write_resource(&format!("about{}", request.uri().path()));
+        if request.uri().path() == "/read/change" {
+            trail.write_change();
+        }
     }
     Ok(match request.uri().path() {
         "/denied" | "/read/denied" => Status::permission_denied("no").into_http(),
@@ -96,7 +99,7 @@ impl Fixture {
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
-        let service = AuthLayer::new(self.authenticator.clone()).layer(service_fn(serve));
+        let service = AuthLayer::new(self.authenticator.clone()).layer(GateLayer.layer(service_fn(serve)));
         AuditLayer::new(self.audit.clone(), subject).layer(service).oneshot(request).await.unwrap()
     }
 
@@ -206,7 +209,9 @@ async fn what_changes_nothing_is_no_entry_unless_it_is_refused() {
     assert_eq!(outcomes(&fixture.entries().await), [("about/read/denied", "PERMISSION_DENIED")]);
     let fixture = Fixture::new(|settings| settings.heartbeats = true);
     fixture.call("/heartbeat").await;
-    assert_eq!(outcomes(&fixture.entries().await), [("about/heartbeat", "OK")]);
+    fixture.call("/read/change").await;
+    let expected = [("about/heartbeat", "OK"), ("about/read/change", "OK")];
+    assert_eq!(outcomes(&fixture.entries().await), expected, "and what the service says is a change");
 }
 
 #[tokio::test]
@@ -260,18 +265,19 @@ async fn a_stream_is_an_entry_at_its_end_and_a_session_at_its_beginning_too() {
 }
 
 #[tokio::test]
-async fn a_call_whose_caller_goes_away_is_an_entry() {
+async fn a_call_whose_caller_goes_away_is_an_entry_once_its_service_has_it() {
     let fixture = Fixture::new(|_| {});
-    let mut call = Box::pin(fixture.call("/hang"));
-    assert!(futures::poll!(&mut call).is_pending());
+    let mut early = Box::pin(fixture.call("/hang"));
     // The password is checked on another thread.
-    let mut told = fixture.audit.0.as_ref().unwrap().writer.next();
-    drop(call);
-    told.wait_for(|next| *next == 2).await.unwrap();
-    assert_eq!(
-        outcomes(&fixture.entries().await).iter().map(|(_, outcome)| *outcome).collect::<Vec<_>>(),
-        ["CANCELLED"]
-    );
+    assert!(futures::poll!(&mut early).is_pending());
+    drop(early);
+    assert_eq!(fixture.call("/change").await, Code::Ok);
+    // From now on it is remembered.
+    let mut late = Box::pin(fixture.call("/hang"));
+    assert!(futures::poll!(&mut late).is_pending());
+    drop(late);
+    let entries = fixture.entries().await;
+    assert_eq!(outcomes(&entries).iter().map(|(_, outcome)| *outcome).collect::<Vec<_>>(), ["OK", "CANCELLED"]);
 }
 
 #[tokio::test]

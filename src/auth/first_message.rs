@@ -1,8 +1,8 @@
 //! The first message of a call, read before the service gets to see it.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
@@ -10,44 +10,52 @@ use http_body_util::BodyExt as _;
 use tonic::Status;
 use tonic::body::Body;
 
-/// The longest message that any service takes, in bytes.
-const MAX_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// A byte that says whether the message is compressed, and four with its length.
 const PREFIX_BYTES: usize = 5;
+/// How long the first message may take to come.
+const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Reads the first message of a body. Returns it, and a body that begins with it again.
-pub(super) async fn read(mut body: Body) -> Result<(Bytes, Body), Status> {
-    let mut read = VecDeque::new();
-    let mut message = BytesMut::new();
+/// Reads the first message of a body, of so many bytes at most. Returns it, and a body that begins with it again.
+pub(super) async fn read(body: Body, max_bytes: usize) -> Result<(Bytes, Body), Status> {
+    let reading = tokio::time::timeout(PATIENCE, gather(body, max_bytes)).await;
+    reading.unwrap_or_else(|_| Err(Status::deadline_exceeded("the message of the call did not come in time")))
+}
+
+async fn gather(mut body: Body, max_bytes: usize) -> Result<(Bytes, Body), Status> {
+    let mut read = BytesMut::new();
     let mut length = None;
     loop {
-        if length.is_none() && message.len() >= PREFIX_BYTES {
-            length = Some(length_of(&message[..PREFIX_BYTES])?);
+        if length.is_none() && read.len() >= PREFIX_BYTES {
+            length = Some(length_of(&read[..PREFIX_BYTES], max_bytes)?);
         }
-        if let Some(length) = length.filter(|length| message.len() >= PREFIX_BYTES + length) {
-            let mut message = message.freeze();
-            message.advance(PREFIX_BYTES);
-            message.truncate(length);
+        if let Some(length) = length.filter(|length| read.len() >= PREFIX_BYTES + length) {
+            let read = read.freeze();
+            let message = read.slice(PREFIX_BYTES..PREFIX_BYTES + length);
             return Ok((message, Body::new(Replayed { read, rest: body })));
         }
         let Some(frame) = body.frame().await else {
             return Err(Status::invalid_argument("the call has no message"));
         };
         if let Ok(data) = frame?.into_data() {
-            message.extend_from_slice(&data);
-            read.push_back(data);
+            // Mostly all of it comes in one piece, which need not be copied.
+            read = if read.is_empty() { BytesMut::from(data) } else { joined(read, &data) };
         }
     }
 }
 
-fn length_of(prefix: &[u8]) -> Result<usize, Status> {
+fn joined(mut read: BytesMut, data: &[u8]) -> BytesMut {
+    read.extend_from_slice(data);
+    read
+}
+
+fn length_of(prefix: &[u8], max_bytes: usize) -> Result<usize, Status> {
     let (flag, mut length) = (prefix[0], &prefix[1..]);
     if flag != 0 {
         return Err(Status::unimplemented("messages cannot be compressed"));
     }
     let length = usize::try_from(length.get_u32()).unwrap_or(usize::MAX);
-    if length > MAX_BYTES {
-        let problem = format!("the message has {length} bytes, and at most {MAX_BYTES} are taken");
+    if length > max_bytes {
+        let problem = format!("the message has {length} bytes, and at most {max_bytes} are taken");
         return Err(Status::out_of_range(problem));
     }
     Ok(length)
@@ -55,7 +63,7 @@ fn length_of(prefix: &[u8]) -> Result<usize, Status> {
 
 /// A body whose beginning was read, and comes again.
 struct Replayed {
-    read: VecDeque<Bytes>,
+    read: Bytes,
     rest: Body,
 }
 
@@ -64,10 +72,10 @@ impl http_body::Body for Replayed {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self.read.pop_front() {
-            Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
+        if self.read.is_empty() {
+            return Pin::new(&mut self.rest).poll_frame(cx);
         }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -75,7 +83,7 @@ impl http_body::Body for Replayed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let read = self.read.iter().map(|data| data.len() as u64).sum::<u64>();
+        let read = self.read.len() as u64;
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::default();
         hint.set_lower(rest.lower().saturating_add(read));
@@ -100,7 +108,7 @@ mod tests {
     }
 
     async fn read_all(pieces: Vec<Vec<u8>>) -> Result<(Bytes, Bytes), Status> {
-        let (message, body) = read(body(pieces)).await?;
+        let (message, body) = read(body(pieces), 1000).await?;
         Ok((message, body.collect().await?.to_bytes()))
     }
 
@@ -130,7 +138,7 @@ mod tests {
             cuts.extend([0, whole.len()]);
             cuts.sort_unstable();
             let pieces = cuts.windows(2).map(|cut| whole[cut[0]..cut[1]].to_vec()).collect();
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let (message, body) = runtime.block_on(read_all(pieces)).unwrap();
             prop_assert_eq!(&message[..], &first[..]);
             prop_assert_eq!(&body[..], &whole[..]);

@@ -1,5 +1,7 @@
 //! Where a call is let through or not: what its method needs is asked of what its caller may do.
 
+mod layer;
+
 use std::borrow::Cow;
 
 use steward_proto::access::{self, Access, Need, Part};
@@ -12,9 +14,18 @@ use super::first_message;
 use super::rights::{Area, Grants, Right, right_name};
 use crate::error::{Category, Failure};
 
+pub use self::layer::{GateLayer, Gated};
+
+/// The longest name of a resource or of somebody to act as, in bytes: no service takes a longer one.
+const MAX_NAME_BYTES: usize = 4096;
+/// The longest first message of a method, in bytes: a chunk of 1 MiB and what is around it.
+const MAX_MESSAGE_BYTES: usize = 1024 * 1024 + 1024;
+/// In the area of artifacts it may be a manifest of 4 MiB.
+const MAX_ARTIFACT_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
+
 /// Lets a request through that its caller may make. Returns what its method needs, too; `None` for one that everybody may
 /// call.
-pub(super) async fn pass(
+async fn pass(
     request: http::Request<Body>,
     grants: &Grants,
 ) -> Result<(http::Request<Body>, Option<&'static Access>), Status> {
@@ -31,9 +42,13 @@ pub(super) async fn pass(
         return Ok((request, Some(access)));
     }
     let (parts, body) = request.into_parts();
-    let (message, body) = first_message::read(body).await?;
+    let (message, body) = first_message::read(body, longest_message(access)).await?;
     check(access, &message, grants)?;
     Ok((http::Request::from_parts(parts, body), Some(access)))
+}
+
+fn longest_message(access: &Access) -> usize {
+    if access.needs.iter().any(|need| need.area == Area::Artifact) { MAX_ARTIFACT_BYTES } else { MAX_MESSAGE_BYTES }
 }
 
 /// Refuses what the method does not allow the caller.
@@ -82,13 +97,19 @@ fn text<'a>(parts: &[Part], message: &'a [u8]) -> Result<Cow<'a, str>, Status> {
         [part] => value(part),
         parts => parts.iter().map(value).collect::<Result<String, Malformed>>().map(Cow::Owned),
     };
-    made.map_err(|Malformed| Status::invalid_argument(Malformed.to_string()))
+    let made = made.map_err(|Malformed| Status::invalid_argument(Malformed.to_string()))?;
+    if made.len() > MAX_NAME_BYTES {
+        let problem =
+            format!("what the call is about has {} bytes, and at most {MAX_NAME_BYTES} are taken", made.len());
+        return Err(Status::invalid_argument(problem));
+    }
+    Ok(made)
 }
 
 /// Holds back the answer of a service that should have asked what its caller may do, and has not.
-pub(super) fn hold_back(access: Option<&Access>, grants: &Grants) -> Result<(), Status> {
+fn hold_back(access: Option<&Access>, grants: &Grants) -> Result<(), Status> {
     let Some(access) = access.filter(|access| access.by_service && !grants.are_taken()) else { return Ok(()) };
-    let right = access.needs.first().map_or(Right::Unspecified, |need| need.right);
+    let right = access.needs.first().map_or(Right::SignedIn, |need| need.right);
     let (path, right) = (access.path, right_name(right));
     let problem = format!("{path} was answered although nobody asked whether its caller may {right}");
     Err(Failure::new(Category::Internal, "INTERNAL", problem).into())

@@ -1,20 +1,19 @@
-//! Asks every call who its caller is and whether the caller may make it, before any service sees it.
+//! Asks every call who its caller is, before anything of it is read.
 
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use steward_gateway::CallerNote;
-use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::gate;
 use super::rights::Grants;
 use super::vouch::VOUCHED_IDENTITY;
 use super::{Authenticator, Trail, refusal};
 
-/// Lets only those calls through whose caller is known and may make them, or need not be asked.
+/// Lets only those calls through whose caller is known or need not be. Whether the caller may make them is asked by the
+/// [gate](super::GateLayer) behind it.
 #[derive(Clone, Debug)]
 pub struct AuthLayer {
     authenticator: Authenticator,
@@ -77,19 +76,7 @@ where
             note.write_user(identity.user.clone());
             trail.write_user(identity.user.as_deref());
             let grants = authenticator.grants(identity).await.with_trail(trail);
-            if grants.are_everything() {
-                return inner.call(with(request, &grants)).await;
-            }
-            let (request, access) = match gate::pass(request, &grants).await {
-                Ok(passed) => passed,
-                Err(status) => return Ok(status.into_http()),
-            };
-            let response = inner.call(with(request, &grants)).await?;
-            let is_answer = !response.headers().contains_key(Status::GRPC_STATUS);
-            match gate::hold_back(access, &grants) {
-                Err(status) if is_answer => Ok(status.into_http()),
-                Ok(()) | Err(_) => Ok(response),
-            }
+            inner.call(with(request, &grants)).await
         })
     }
 }

@@ -7,6 +7,7 @@ mod secret;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,6 +48,8 @@ pub struct Tokens {
 pub(super) struct Known {
     pub(super) record: TokenRecord,
     scopes: Option<Arc<Scopes>>,
+    /// Refused already, though the store may not have forgotten it yet.
+    is_revoked: AtomicBool,
 }
 
 /// What a new token is to be.
@@ -123,14 +126,11 @@ impl Tokens {
         known.values().filter(|token| is_old(token)).take(SWEPT).map(|token| token.record.id.clone()).collect()
     }
 
-    /// Revokes tokens. They are refused from now on, whether the store can forget them or not; so an error means that
-    /// they could be back after a restart.
+    /// Revokes tokens. They are refused from now on, whether the store can forget them or not; an error means that they
+    /// could be back after a restart, and they stay in the list so that it can be tried again.
     pub(super) async fn revoke(&self, ids: &[String]) -> Result<(), store::Error> {
-        {
-            let mut known = self.known.write();
-            for id in ids {
-                known.remove(id);
-            }
+        for token in ids.iter().filter_map(|id| self.find(id)) {
+            token.is_revoked.store(true, Ordering::Relaxed);
         }
         for ids in ids.chunks(REVOKED_AT_ONCE) {
             let forget = update(&*self.store, "the revocation of tokens", || async {
@@ -143,6 +143,10 @@ impl Tokens {
                 Ok::<Step<()>, store::Error>(tx.answer(()))
             });
             forget.await?;
+            let mut known = self.known.write();
+            for id in ids {
+                known.remove(id);
+            }
         }
         Ok(())
     }
@@ -182,7 +186,7 @@ impl Known {
             scopes if scopes.is_empty() => None,
             scopes => Some(Arc::new(Scopes::parse(scopes).unwrap_or_default())),
         };
-        Known { record, scopes }
+        Known { record, scopes, is_revoked: AtomicBool::new(false) }
     }
 
     fn expire_time(&self) -> Timestamp {
@@ -200,7 +204,9 @@ impl Bearers for Tokens {
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
         let secret = Secret::parse(token)?;
         let found = self.find(secret.id());
-        let is_right = |known: &Arc<Known>| bool::from(known.record.secret_sha256.ct_eq(&secret.digest()));
+        let is_right = |known: &Arc<Known>| {
+            bool::from(known.record.secret_sha256.ct_eq(&secret.digest())) && !known.is_revoked.load(Ordering::Relaxed)
+        };
         // A token that is not known and a wrong secret are one, so that no id can be looked for.
         let Some(known) = found.filter(is_right) else { return Some(Err(unauthenticated("the token is not known"))) };
         if known.expire_time() <= self.clock.now() {

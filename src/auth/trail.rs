@@ -14,6 +14,8 @@ struct Learnt {
     claimed: OnceLock<String>,
     proof: OnceLock<&'static str>,
     resource: OnceLock<String>,
+    admission: OnceLock<()>,
+    change: OnceLock<()>,
 }
 
 impl Trail {
@@ -38,6 +40,26 @@ impl Trail {
         if !resource.is_empty() && self.0.resource.get().is_none() {
             let _ = self.0.resource.set(resource.to_owned());
         }
+    }
+
+    /// Notes that the call is let through to its service.
+    pub fn write_admission(&self) {
+        let _ = self.0.admission.set(());
+    }
+
+    /// Whether the call was let through to its service.
+    pub fn is_admitted(&self) -> bool {
+        self.0.admission.get().is_some()
+    }
+
+    /// Notes that the call changes something, though its method need not.
+    pub fn write_change(&self) {
+        let _ = self.0.change.set(());
+    }
+
+    /// Whether that was noted.
+    pub fn is_change(&self) -> bool {
+        self.0.change.get().is_some()
     }
 
     /// Where the call comes from, if that is known.

@@ -14,6 +14,10 @@ const MAX_RATE: u32 = 1_000_000;
 const MAX_CONCURRENT: u32 = 1_000_000;
 /// Less would not take a message of an upload and its answer.
 const LEAST_BYTES: u64 = 1024 * 1024;
+/// How many calls an address may have open without a user, unless a setting says so: nobody knows who that is.
+const STRANGERS_CONCURRENT: u32 = 1000;
+/// How many bytes of such calls may be under way.
+const STRANGERS_BYTES: u64 = 128 * 1024 * 1024;
 /// Nobody waits longer.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
@@ -74,8 +78,8 @@ impl Default for Limits {
             bytes_in_flight: 0,
             address_requests_per_second: 0,
             address_burst: 0,
-            address_concurrent: 0,
-            address_bytes_in_flight: 0,
+            address_concurrent: STRANGERS_CONCURRENT,
+            address_bytes_in_flight: STRANGERS_BYTES,
             memory: 1024 * 1024 * 1024,
             wait: Duration::from_secs(5),
             users: BTreeMap::new(),

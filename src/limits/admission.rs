@@ -155,7 +155,8 @@ mod tests {
     }
 
     fn limits(change: impl FnOnce(&mut config::Limits)) -> Limits {
-        let mut config = config::Limits { memory: 0, ..config::Limits::default() };
+        let none = config::Limits { address_concurrent: 0, address_bytes_in_flight: 0, ..config::Limits::default() };
+        let mut config = config::Limits { memory: 0, ..none };
         change(&mut config);
         Limits::from_config(&config)
     }
@@ -171,6 +172,16 @@ mod tests {
         assert!(limits(|_| {}).0.is_none());
         let memory = limits(|config| config.memory = 1 << 20);
         assert_eq!(taken(&memory, &identity(Some("alice"), "192.0.2.1")), 10);
+    }
+
+    #[test]
+    fn strangers_are_limited_without_a_setting_and_users_are_not() {
+        let limits = Limits::from_config(&config::Limits::default());
+        let open = |user| {
+            let calls: Vec<_> = (0..2000).map(|_| limits.admit(Some(&identity(user, "192.0.2.1")))).collect();
+            calls.iter().filter(|call| call.is_ok()).count()
+        };
+        assert_eq!((open(None), open(Some("alice"))), (1000, 2000));
     }
 
     #[test]

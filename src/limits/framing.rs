@@ -1,9 +1,7 @@
-//! Where the messages of a gRPC body begin and end, so that a message counts as a whole from its first byte on.
+//! Where the messages of a gRPC body begin and end.
 
 /// What is before each message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
-/// Longer messages are refused by every service as soon as their length is known, so no room is kept for them.
-const LONGEST_MESSAGE: u64 = 8 * 1024 * 1024;
 
 /// Follows the messages of one body.
 #[derive(Debug, Default)]
@@ -14,18 +12,24 @@ pub(super) struct Framing {
     /// How many bytes of the message have come, and how many are to come.
     came: u64,
     missing: u64,
+    /// How many messages are complete.
+    complete: u64,
 }
 
 impl Framing {
-    /// What the message takes up that is not complete, with what is still to come of it.
+    /// How many bytes have come of the message that is not complete. What is only announced takes up nothing: anybody
+    /// can announce.
     pub(super) fn open(&self) -> u64 {
-        self.prefix_bytes as u64 + self.came + self.expected()
+        self.prefix_bytes as u64 + self.came
     }
 
-    /// Reads on. Returns how many bytes are taken up besides what [`open`](Self::open) was before.
-    pub(super) fn accept(&mut self, mut bytes: &[u8]) -> u64 {
-        let before = self.open();
-        let mut complete = 0;
+    /// How many messages have come to their ends.
+    pub(super) fn complete(&self) -> u64 {
+        self.complete
+    }
+
+    /// Reads on.
+    pub(super) fn accept(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.prefix_bytes < PREFIX_BYTES {
                 let part = bytes.len().min(PREFIX_BYTES - self.prefix_bytes);
@@ -42,15 +46,9 @@ impl Framing {
             self.missing -= part as u64;
             bytes = &bytes[part..];
             if self.prefix_bytes == PREFIX_BYTES && self.missing == 0 {
-                complete += self.open();
-                *self = Framing::default();
+                *self = Framing { complete: self.complete + 1, ..Framing::default() };
             }
         }
-        (complete + self.open()).saturating_sub(before)
-    }
-
-    fn expected(&self) -> u64 {
-        if self.came + self.missing > LONGEST_MESSAGE { 0 } else { self.missing }
     }
 }
 
@@ -66,40 +64,41 @@ mod tests {
     }
 
     #[test]
-    fn a_message_counts_as_a_whole_from_its_length_on() {
+    fn a_message_is_open_until_all_of_it_has_come() {
         let (mut framing, bytes) = (Framing::default(), message(100));
-        assert_eq!((framing.accept(&bytes[..3]), framing.open()), (3, 3));
-        assert_eq!((framing.accept(&bytes[3..10]), framing.open()), (102, 105));
-        assert_eq!((framing.accept(&bytes[10..104]), framing.open()), (0, 105));
-        assert_eq!((framing.accept(&bytes[104..]), framing.open()), (0, 0));
-        let two = [message(10), message(20)].concat();
-        assert_eq!((framing.accept(&two[..20]), framing.open()), (40, 25));
+        for (piece, open, complete) in [(0..3, 3, 0), (3..10, 10, 0), (10..104, 104, 0), (104..105, 0, 1)] {
+            framing.accept(&bytes[piece]);
+            assert_eq!((framing.open(), framing.complete()), (open, complete));
+        }
+        let three = [message(10), message(0), message(20)].concat();
+        framing.accept(&three[..25]);
+        assert_eq!((framing.open(), framing.complete()), (5, 3));
     }
 
     #[test]
-    fn no_room_is_kept_for_what_nobody_will_read() {
+    fn what_is_only_announced_takes_up_nothing() {
         let mut framing = Framing::default();
-        assert_eq!(framing.accept(&[0, 255, 255, 255, 255, 1, 2]), 7);
-        assert_eq!((framing.accept(&[0; 100]), framing.open()), (100, 107));
+        framing.accept(&[0, 255, 255, 255, 255, 1, 2]);
+        assert_eq!((framing.open(), framing.complete()), (7, 0));
     }
 
     proptest! {
         #[test]
-        fn however_it_is_cut_all_bytes_are_counted_once(
+        fn however_it_is_cut_all_messages_are_found(
             lengths in prop::collection::vec(0usize..300, 1..20), cuts in prop::collection::vec(1usize..200, 1..50),
         ) {
             let bytes: Vec<u8> = lengths.iter().flat_map(|length| message(*length)).collect();
-            let (mut framing, mut at, mut counted) = (Framing::default(), 0, 0);
+            let (mut framing, mut at) = (Framing::default(), 0);
             for cut in cuts.iter().cycle() {
                 let end = (at + cut).min(bytes.len());
-                counted += framing.accept(&bytes[at..end]);
-                prop_assert!(counted >= end as u64 && framing.open() <= 305);
+                framing.accept(&bytes[at..end]);
+                prop_assert!(framing.open() < 305);
                 at = end;
                 if at == bytes.len() {
                     break;
                 }
             }
-            prop_assert_eq!((counted, framing.open()), (bytes.len() as u64, 0));
+            prop_assert_eq!((framing.complete(), framing.open()), (lengths.len() as u64, 0));
         }
 
         #[test]

@@ -121,17 +121,20 @@ async fn a_burst_passes_and_the_next_is_told_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn a_message_counts_until_the_service_asks_for_more() {
+async fn what_has_come_of_a_message_counts_until_the_service_asks_for_more() {
     let service = LimitLayer::new(limits(narrow)).layer(service_fn(read));
     let (first, first_body) = body();
     let mut waiting = Box::pin(call(&service, request("alice", first_body)));
-    // Its length is known, so there has to be room for all of it.
     first.send(message(MIB - 5).slice(..100)).expect("sent");
+    assert!(futures::poll!(&mut waiting).is_pending());
+    let other = call(&service, request("alice", whole(message(10)))).await;
+    assert_eq!(outcome(&other), Ok(()), "what is only announced takes no room");
+    first.send(message(MIB - 5).slice(100..MIB - 1)).expect("sent");
     assert!(futures::poll!(&mut waiting).is_pending());
     let second = call(&service, request("alice", whole(message(10)))).await;
     assert_eq!(outcome(&second), refused("TOO_MANY_BYTES of user"));
     assert_eq!(outcome(&call(&service, request("bob", whole(message(10)))).await), Ok(()));
-    first.send(message(MIB - 5).slice(100..)).expect("sent");
+    first.send(message(MIB - 5).slice(MIB - 1..)).expect("sent");
     assert!(futures::poll!(&mut waiting).is_pending(), "the service waits for the next one");
     assert_eq!(outcome(&call(&service, request("alice", whole(message(10)))).await), Ok(()));
     for _ in 0..5 {
@@ -220,7 +223,7 @@ async fn who_waits_for_memory_takes_what_it_needs_of_its_own_once() {
     let service = LimitLayer::new(limits).layer(service_fn(read));
     let (first, first_body) = body();
     let mut first_call = Box::pin(call(&service, request("alice", first_body)));
-    first.send(message(MIB - 5).slice(..100)).expect("it is taken");
+    first.send(message(MIB - 5).slice(..MIB - 1)).expect("it is taken");
     assert!(futures::poll!(&mut first_call).is_pending());
     let (second, second_body) = body();
     let mut second_call = Box::pin(call(&service, request("bob", second_body)));

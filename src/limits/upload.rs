@@ -3,11 +3,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt as _};
 use http_body::{Frame, SizeHint};
 use steward_gateway::Chunks;
+use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -20,6 +22,9 @@ use super::refusal::Limit;
 /// and what the service is at.
 const READ_AHEAD_BYTES: u64 = 1024 * 1024 + 256 * 1024;
 
+/// How long a message may take to come, from its first byte on: one that stays where it is takes up room for ever.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// What of the messages of a request is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counting {
@@ -28,12 +33,15 @@ pub(super) enum Counting {
     Nothing,
 }
 
-/// A request that is counted message by message: each from its first byte until the service asks for more, the last one
-/// until the call is answered.
+/// A request that is counted message by message: each byte from when it comes until the service asks for more behind its
+/// message, those of the last one until the call is answered.
 pub(super) struct Upload {
     body: Body,
     call: Arc<Call>,
     framing: Framing,
+    /// When the message that is coming has to be there.
+    deadline: Option<Pin<Box<Sleep>>>,
+    patience: Duration,
     own: Option<Purse>,
     memory: Option<Purse>,
     next: Option<Next>,
@@ -53,7 +61,16 @@ impl Upload {
             Counting::Messages => (call.purse(), call.memory_purse()),
             Counting::Nothing => (None, None),
         };
-        Upload { body, call: Arc::clone(call), framing: Framing::default(), own, memory, next: None }
+        Upload {
+            body,
+            call: Arc::clone(call),
+            framing: Framing::default(),
+            deadline: None,
+            patience: PATIENCE,
+            own,
+            memory,
+            next: None,
+        }
     }
 
     fn shrink(&mut self) {
@@ -61,6 +78,23 @@ impl Upload {
         for purse in [&mut self.own, &mut self.memory].into_iter().flatten() {
             purse.shrink_to(open);
         }
+    }
+
+    /// Follows what has come.
+    fn accept(&mut self, bytes: &[u8]) {
+        let (before, was_open) = (self.framing.complete(), self.framing.open() > 0);
+        self.framing.accept(bytes);
+        let is_open = self.framing.open() > 0;
+        if !is_open {
+            self.deadline = None;
+        } else if !was_open || before < self.framing.complete() {
+            self.deadline = Some(Box::pin(tokio::time::sleep(self.patience)));
+        }
+    }
+
+    /// Whether the message that is coming has taken too long.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
     }
 }
 
@@ -77,11 +111,18 @@ impl http_body::Body for Upload {
             match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Pending => {
                     this.shrink();
+                    if this.is_late(cx) {
+                        let problem = "a message of the call did not come in time";
+                        return Poll::Ready(Some(Err(Status::deadline_exceeded(problem))));
+                    }
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                     this.shrink();
-                    let more = frame.data_ref().map_or(0, |bytes| this.framing.accept(bytes));
+                    let more = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    if let Some(bytes) = frame.data_ref() {
+                        this.accept(bytes);
+                    }
                     this.next = Some(Next { frame, own: more, memory: more });
                 }
                 Poll::Ready(ended) => return Poll::Ready(ended),
@@ -160,5 +201,36 @@ impl Stream for DirectUpload {
             return Poll::Ready(None);
         }
         Poll::Ready(this.next.take())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+
+    fn upload(pieces: Vec<Vec<u8>>) -> Upload {
+        let pieces = pieces.into_iter().map(|piece| Ok::<_, Status>(Frame::data(Bytes::from(piece))));
+        let body = Body::new(StreamBody::new(stream::iter(pieces).chain(stream::pending())));
+        let mut upload = Upload::of(body, &Arc::new(Call::new(None, None)), Counting::Messages);
+        upload.patience = Duration::from_millis(20);
+        upload
+    }
+
+    #[tokio::test]
+    async fn a_message_that_stays_where_it_is_is_given_up() {
+        let status = upload(vec![vec![0, 0, 0, 0, 2], vec![7]]).collect().await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
+        let one_and_a_half = upload(vec![vec![0, 0, 0, 0, 1, 7, 0]]).collect().await.unwrap_err();
+        assert_eq!(one_and_a_half.code(), tonic::Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn a_stream_may_rest_between_two_messages_as_long_as_it_likes() {
+        let resting = upload(vec![vec![0, 0, 0, 0, 1, 7], vec![0, 0, 0, 0], vec![0]]);
+        let ended = tokio::time::timeout(Duration::from_millis(200), resting.collect()).await;
+        assert!(ended.is_err(), "it still goes on");
     }
 }

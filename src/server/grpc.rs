@@ -34,7 +34,7 @@ use super::timeout::TimeoutLayer;
 use super::{artifacts, methods};
 use crate::artifact::ArtifactServer;
 use crate::audit::{Audit, AuditLayer, AuditServer};
-use crate::auth::{AuthLayer, AuthServer, Authenticator};
+use crate::auth::{AuthLayer, AuthServer, Authenticator, GateLayer};
 use crate::limits::{LimitLayer, Limits};
 use crate::lock::LockServer;
 use crate::restic::ObjectServer;
@@ -48,6 +48,8 @@ const MAX_REQUEST_BYTES: usize = 256 * 1024;
 const MAX_CHUNK_BYTES: usize = 1024 * 1024 + 1024;
 /// The largest message with a manifest, in bytes: 4 MiB and what is around it.
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
+/// The largest message of what anybody may ask, in bytes: the name of a service or of a type.
+pub(super) const MAX_OPEN_BYTES: usize = 4 * 1024;
 
 /// The services whose health is told by name.
 pub(super) const SERVICES: &[&str] = &[
@@ -131,11 +133,13 @@ pub(super) fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection
             // The details of errors, so that clients of the reflection can show them.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+    Ok(routes
+        .add_service(builder().build_v1()?.max_decoding_message_size(MAX_OPEN_BYTES))
+        .add_service(builder().build_v1alpha()?.max_decoding_message_size(MAX_OPEN_BYTES)))
 }
 
 /// What every call passes, over the network or in process: a request id, a measurement, the audit, a deadline, the
-/// question who the caller is, and what that caller may take up.
+/// question who the caller is, what that caller may take up, and whether the caller may do what it asks for.
 pub(super) fn around<S>(
     service: S,
     timeout: Duration,
@@ -156,6 +160,7 @@ where
         .layer(TimeoutLayer::new(timeout))
         .layer(AuthLayer::new(authenticator))
         .layer(LimitLayer::new(limits))
+        .layer(GateLayer)
         .service(service)
 }
 

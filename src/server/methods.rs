@@ -102,9 +102,9 @@ pub(super) fn subject(path: &str) -> Option<Subject> {
 /// What a method is to the audit, by the right that it needs.
 fn subject_of(path: &str, method: &'static str, (is_upload, is_stream): (bool, bool)) -> Subject {
     let need = access::find(path).and_then(|access| access.needs.first());
-    let (area, right) = need.map_or((Area::Unspecified, Right::Unspecified), |need| (need.area, need.right));
+    let (area, right) = need.map_or((Area::Unspecified, Right::SignedIn), |need| (need.area, need.right));
     let is_read = match right {
-        Right::Unspecified | Right::Read => !CHANGES.contains(&path),
+        Right::Unspecified | Right::SignedIn | Right::Read => !CHANGES.contains(&path),
         Right::Append | Right::Write | Right::Admin => READS.contains(&path),
     };
     let style = match (is_upload, is_stream) {

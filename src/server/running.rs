@@ -254,7 +254,7 @@ async fn serving_services(
         health.set_service_status(*service, tonic_health::ServingStatus::Serving).await;
     }
     tasks.spawn(withdraw(health, shutdown.clone()));
-    Ok(grpc::with_reflection(areas)?.add_service(health_service))
+    Ok(grpc::with_reflection(areas)?.add_service(health_service.max_decoding_message_size(grpc::MAX_OPEN_BYTES)))
 }
 
 /// Tells those who watch the health that the server goes, and ends their streams, which would hold it up.

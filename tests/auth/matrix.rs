@@ -131,7 +131,7 @@ async fn no_method_answers_whom_it_does_not_know_or_who_may_not_call_it() {
     let channel = world.server.channel();
     let mut problems = Vec::new();
     for method in METHODS {
-        let needs_right = method.needs.iter().any(|need| need.right != Right::Unspecified);
+        let needs_right = method.needs.iter().any(|need| need.right != Right::SignedIn);
         let bob = ask(&channel, method, &basic("bob", "p")).await;
         if needs_right && code(&bob) != Code::PermissionDenied {
             problems.push(format!("{} for bob: {bob:?}", method.path));

@@ -52,7 +52,7 @@ async fn a_call_passes_when_its_caller_has_the_right_for_its_resource_and_its_na
         let (outcome, asked_for) = passed(table, acquire(resource, owner)).await;
         assert_eq!(outcome, code, "{table} {resource} {owner}");
         assert_eq!(asked_for, format!("pull/{resource}"));
-        let (message, _) = first_message::read(acquire(resource, owner).into_body()).await.unwrap();
+        let (message, _) = first_message::read(acquire(resource, owner).into_body(), 1000).await.unwrap();
         let acting_as = text(access::find(ACQUIRE).unwrap().identity, &message).unwrap();
         assert_eq!(acting_as, owner);
     }
@@ -93,4 +93,16 @@ async fn what_nobody_has_declared_is_refused() {
     ] {
         assert_eq!(passed(everything, call(path, &ListRequest::default())).await.0, code, "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_refused_before_anybody_looks_for_it() {
+    let (table, long) = ("a lock * write", "x".repeat(MAX_NAME_BYTES));
+    assert_eq!(passed(table, acquire(&long, "a")).await.0, Code::InvalidArgument);
+    assert_eq!(passed(table, acquire(&long[..MAX_NAME_BYTES - "pull/".len()], "a")).await.0, Code::Ok);
+    assert_eq!(passed(table, acquire("x", &format!("{long}y"))).await.0, Code::InvalidArgument);
+    let huge = "x".repeat(MAX_MESSAGE_BYTES);
+    assert_eq!(passed(table, acquire(&huge, "a")).await.0, Code::OutOfRange);
+    let refused = pass(acquire(&long[..4000], "a"), &grants("")).await.unwrap_err();
+    assert!(refused.code() == Code::PermissionDenied && refused.message().len() < 400, "{}", refused.message().len());
 }

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::auth::Identity;
+use crate::auth::{GateLayer, Identity};
 use crate::config;
 
 const CALL: &str = "/steward.lock.v1.LockService/Get";
@@ -57,7 +57,8 @@ impl Fixture {
             response.extensions_mut().insert(request.extensions().get::<Identity>().unwrap().clone());
             Ok::<_, Infallible>(response)
         });
-        let response = AuthLayer::new(self.authenticator.clone()).layer(service).oneshot(request).await.unwrap();
+        let response =
+            AuthLayer::new(self.authenticator.clone()).layer(GateLayer.layer(service)).oneshot(request).await.unwrap();
         if let Some(identity) = response.extensions().get::<Identity>() {
             return Ok(identity.clone());
         }

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::RegistryTokens;
 use crate::auth::Grants;
-use crate::auth::rights::{Area, Right};
+use crate::auth::rights::{Area, Right, Scopes};
 use crate::clock::Timestamp;
 use crate::error::{Category, Failure};
 
@@ -46,7 +46,17 @@ impl RegistryTokenService for RegistryTokenServer {
         let request = request.into_inner();
         check(&request)?;
         let granted: Vec<Granted> = request.scopes.into_iter().filter_map(|scope| grant(scope, &grants)).collect();
-        let scopes = granted.iter().flat_map(|granted| granted.rights.clone()).collect();
+        let mut scopes: Vec<String> = granted.iter().flat_map(|granted| granted.rights.clone()).collect();
+        scopes.sort();
+        scopes.dedup();
+        if scopes.len() > Scopes::MAX {
+            let problem = format!(
+                "are {} different ones with those of the caller's token, and {} fit",
+                scopes.len(),
+                Scopes::MAX
+            );
+            return Err(Failure::invalid([("scopes", problem)]).into());
+        }
         let issued = self.tokens.issue(grants.caller(), scopes);
         Ok(Response::new(api::IssueRegistryTokenResponse {
             token: issued.token,

@@ -10,6 +10,9 @@ use super::table::{Question, Table};
 use crate::auth::{Identity, Trail};
 use crate::error::{Category, Failure};
 
+/// How much of a name is told again to somebody who is refused: it goes into a header.
+const MAX_SHOWN_BYTES: usize = 256;
+
 /// What the caller of a request may do: an extension of the request.
 #[derive(Clone, Debug)]
 pub struct Grants {
@@ -124,17 +127,28 @@ impl Grants {
             return Failure::new(Category::Unauthenticated, "UNAUTHENTICATED", "a user name and a password are needed");
         };
         let (area, right) = (area_name(area), right_name(right));
-        let on = if resource.is_empty() { String::new() } else { format!(" for {resource:?}") };
-        let acting = if name.is_empty() || name == user { String::new() } else { format!(" as {name:?}") };
+        let shown = |text: &str| format!("{:?}", &text[..text.floor_char_boundary(MAX_SHOWN_BYTES)]);
+        let on = if resource.is_empty() { String::new() } else { format!(" for {}", shown(resource)) };
+        let acting = if name.is_empty() || name == user { String::new() } else { format!(" as {}", shown(name)) };
         let message = format!("{user} has no right to {right} in the area {area}{on}{acting}");
         Failure::new(Category::PermissionDenied, "PERMISSION_DENIED", message).with("area", area).with("right", right)
+    }
+
+    /// Notes that the call changes something, though its method need not: that is an entry of the audit then.
+    pub fn note_change(&self) {
+        self.trail.write_change();
+    }
+
+    /// Notes that the call has come as far as its service.
+    pub(in crate::auth) fn note_admission(&self) {
+        self.trail.write_admission();
     }
 
     fn decide(&self, question: Question<'_>) -> bool {
         self.trail.write_resource(question.resource.unwrap_or_default());
         let is_allowed = match &self.table {
             None => true,
-            Some(_) if question.right == Right::Unspecified => self.caller.user.is_some(),
+            Some(_) if question.right == Right::SignedIn => self.caller.user.is_some(),
             Some(table) => table.rule(&self.caller, question).is_some(),
         };
         is_allowed && self.is_in_scope(question)
@@ -143,7 +157,7 @@ impl Grants {
     fn is_in_scope(&self, question: Question<'_>) -> bool {
         let Question { area, right, resource, .. } = question;
         let user = self.caller.user.as_deref();
-        right == Right::Unspecified
+        right == Right::SignedIn
             || self.caller.scopes.as_ref().is_none_or(|scopes| scopes.give(area, right, resource, user))
     }
 
@@ -229,9 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn to_have_signed_in_is_enough_where_no_right_is_named() {
-        assert!(grants("b", None).allow(Area::Admin, Right::Unspecified, ""));
-        assert!(grants("a", Some(&[])).allow(Area::Admin, Right::Unspecified, ""));
-        assert!(!grants("", None).allow(Area::Admin, Right::Unspecified, ""));
+    fn to_have_signed_in_is_enough_where_that_is_asked() {
+        assert!(grants("b", None).allow(Area::Admin, Right::SignedIn, ""));
+        assert!(!grants("a", None).allow(Area::Admin, Right::Unspecified, ""), "nobody can be given it");
+        assert!(grants("a", Some(&[])).allow(Area::Admin, Right::SignedIn, ""));
+        assert!(!grants("", None).allow(Area::Admin, Right::SignedIn, ""));
     }
 }

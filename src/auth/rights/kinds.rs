@@ -74,7 +74,8 @@ impl Rights {
         Rights(
             self.0
                 | match right {
-                    Right::Unspecified => 0,
+                    // No rule gives these.
+                    Right::Unspecified | Right::SignedIn => 0,
                     Right::Read => 0b0001,
                     Right::Append => 0b0010,
                     Right::Write => 0b0110,
@@ -86,7 +87,7 @@ impl Rights {
     /// Whether a right is one of them.
     pub fn include(self, right: Right) -> bool {
         let bit = match right {
-            Right::Unspecified => 0,
+            Right::Unspecified | Right::SignedIn => return false,
             Right::Read => 0b0001,
             Right::Append => 0b0010,
             Right::Write => 0b0100,

@@ -6,9 +6,6 @@ use std::str::FromStr;
 use super::kinds::{Area, Right, Rights, area_name, parse_area};
 use super::pattern::Pattern;
 
-/// How many scopes a token may have.
-const MAX_SCOPES: usize = 64;
-
 /// Rights for the resources of an area that a pattern covers: `AREA:RESOURCE:RIGHT[,RIGHT…]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -70,6 +67,9 @@ pub struct Scopes {
 }
 
 impl Scopes {
+    /// How many there may be.
+    pub const MAX: usize = 64;
+
     /// Reads scopes. The error says which is wrong.
     pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self, String> {
         let scopes: Vec<Scope> = texts.into_iter().map(|text| text.as_ref().parse()).collect::<Result<_, _>>()?;
@@ -78,8 +78,8 @@ impl Scopes {
 
     /// Of these, if they are not too many.
     pub fn new(scopes: Vec<Scope>) -> Result<Self, String> {
-        if scopes.len() > MAX_SCOPES {
-            return Err(format!("{} scopes are more than {MAX_SCOPES}", scopes.len()));
+        if scopes.len() > Self::MAX {
+            return Err(format!("{} scopes are more than {}", scopes.len(), Self::MAX));
         }
         Ok(Scopes { list: scopes, is_derived: false })
     }
@@ -135,6 +135,6 @@ mod tests {
         assert!(scopes.give(Area::Restic, Right::Append, Some("x"), None));
         assert!(!scopes.give(Area::Lock, Right::Append, Some("a"), None));
         assert!(!scopes.give(Area::Restic, Right::Write, None, None));
-        assert!(Scopes::parse(vec!["lock:a:read"; MAX_SCOPES + 1]).is_err());
+        assert!(Scopes::parse(vec!["lock:a:read"; Scopes::MAX + 1]).is_err());
     }
 }

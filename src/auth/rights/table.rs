@@ -69,7 +69,7 @@ impl Table {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut table = Table::default();
         for (index, line) in text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default().trim();
+            let line = without_comment(line);
             if !line.is_empty() {
                 table.read(index + 1, line).map_err(|problem| format!("line {}: {problem}", index + 1))?;
             }
@@ -78,7 +78,9 @@ impl Table {
     }
 
     fn read(&mut self, number: usize, line: &str) -> Result<(), String> {
-        if let Some((name, members)) = line.split_once('=') {
+        if let Some((name, members)) = line.split_once('=').filter(|_| line.starts_with('@'))
+            && !name.trim_end().contains(char::is_whitespace)
+        {
             return self.read_group(name.trim(), members);
         }
         if self.count >= MAX_RULES {
@@ -148,6 +150,13 @@ impl Table {
         let anybody = caller.user.is_some().then_some(Who::Anybody);
         std::iter::once(user).chain(groups.cloned().map(Who::Group)).chain(anybody)
     }
+}
+
+/// A comment begins with a `#` at the beginning or behind a space: resources may have some in them.
+fn without_comment(line: &str) -> &str {
+    let is_begin = |at: &usize| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
+    let end = line.match_indices('#').map(|(at, _)| at).find(is_begin);
+    line[..end.unwrap_or(line.len())].trim()
 }
 
 impl Rule {

@@ -41,11 +41,12 @@ impl RightsService for AuthServer {
             async {
                 check(&question, area, right)?;
                 let caller = grants.caller();
-                let asked = if question.user.is_empty() && question.groups.is_empty() {
+                let is_own = question.user.is_empty() || caller.user.as_ref() == Some(&question.user);
+                let asked = if is_own && question.groups.is_empty() {
                     grants
                 } else {
                     let user = user_or_caller(question.user, caller.user.as_deref())?;
-                    if caller.user.as_ref() != Some(&user) || !question.groups.is_empty() {
+                    {
                         grants.require(Area::Admin, Right::Read, &format!("user/{user}"))?;
                     }
                     let user = Identity { user: Some(user), groups: question.groups, ..Identity::default() };
@@ -64,7 +65,7 @@ fn check(question: &pb::CheckRightRequest, area: Area, right: Right) -> Result<(
     if area == Area::Unspecified {
         violations.push(("area", "is missing, or not known".to_owned()));
     }
-    if right == Right::Unspecified {
+    if matches!(right, Right::Unspecified | Right::SignedIn) {
         violations.push(("right", "is missing, or not known".to_owned()));
     }
     if question.groups.len() > MAX_GROUPS {

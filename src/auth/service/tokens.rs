@@ -101,9 +101,7 @@ impl AuthServer {
             Ok(size) => size.min(MAX_PAGE),
             Err(_) => return Err(Failure::invalid([("page_size", "is negative".to_owned())])),
         };
-        let may_see = |user: &str| {
-            grants.caller().user.as_deref() == Some(user) || grants.allow(Area::Admin, Right::Read, &resource_of(user))
-        };
+        let may_see = |user: &str| is_own(grants, user) || grants.allow(Area::Admin, Right::Read, &resource_of(user));
         let is_wanted = |user: &str| (asked.user.is_empty() || asked.user == user) && may_see(user);
         let mut found = self.tokens.list(after.as_ref(), size + 1, |token| is_wanted(&token.user));
         let has_more = found.len() > size;
@@ -128,16 +126,19 @@ impl AuthServer {
         }
         let mut found = Vec::new();
         if !asked.user.is_empty() {
+            // Asked before it is looked whether there are any.
+            if !is_own(grants, &asked.user) {
+                grants.require(Area::Admin, Right::Admin, &resource_of(&asked.user))?;
+            }
             found.extend(self.tokens.list(None, usize::MAX, |token| token.user == asked.user));
         }
         found.extend(asked.ids.iter().filter_map(|id| self.tokens.find(id)));
         let mut ids = Vec::new();
         for token in found {
             let user = &token.record.user;
-            let is_own = grants.caller().user.as_ref() == Some(user) && grants.caller().scopes.is_none();
-            if is_own || grants.allow(Area::Admin, Right::Admin, &resource_of(user)) {
+            if is_own(grants, user) || grants.allow(Area::Admin, Right::Admin, &resource_of(user)) {
                 ids.push(token.record.id.clone());
-            } else if grants.caller().user.as_ref() == Some(user) || asked.user == *user {
+            } else if grants.caller().user.as_ref() == Some(user) {
                 grants.require(Area::Admin, Right::Admin, &resource_of(user))?;
             }
             // Of what is somebody else's, nobody hears whether it is there.
@@ -148,6 +149,11 @@ impl AuthServer {
         finished(tokio::spawn(async move { tokens.revoke(&revoked).await }).await)??;
         Ok(pb::RevokeTokensResponse { ids })
     }
+}
+
+/// Whether the caller is this user, and not only somebody with a token that is for less than all of what the user may do.
+fn is_own(grants: &Grants, user: &str) -> bool {
+    grants.caller().user.as_deref() == Some(user) && grants.caller().scopes.is_none()
 }
 
 /// The resource of the tokens of a user.

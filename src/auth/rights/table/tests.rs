@@ -55,7 +55,7 @@ fn a_wrong_line_is_named() {
         ("alice house * read", "line 1: \"house\" is no area"),
         ("a/b lock * read", "line 1: nobody can be called \"a/b\""),
         ("@a = x\n@a = y", "line 2: the group @a is there twice"),
-        ("a = x", "line 1: the name of a group"),
+        ("a = x", "line 1: a rule is"),
         ("@a = x/y", "line 1: nobody can be called \"x/y\""),
         ("alice lock * read as {x}", "line 1: the pattern"),
         ("alice lock * read is b", "line 1: a rule is"),
@@ -64,5 +64,8 @@ fn a_wrong_line_is_named() {
         assert!(error.starts_with(problem), "{error}");
     }
     assert!(Table::parse("# nothing\n\n").unwrap().is_empty());
+    let odd = Table::parse("a lock k=v#1/* read  # the rest says why").unwrap();
+    let question = Question { area: Area::Lock, right: Right::Read, resource: Some("k=v#1/x"), acting_as: None };
+    assert!(odd.rule(&caller("a", &[]), question).is_some());
     assert!(Table::parse(&"a lock * read\n".repeat(MAX_RULES + 1)).is_err());
 }
