@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::common::wait::within;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -18,6 +19,8 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 const CANCEL: u32 = 8;
+/// What is called where it does not matter.
+const GET: &str = "/steward.lock.v1.LockService/Get";
 
 /// A connection whose answers are thrown away.
 pub(crate) struct Attacker {
@@ -42,8 +45,19 @@ impl Attacker {
     pub(crate) async fn reset_rapidly(&mut self, count: usize) -> bool {
         let mut bytes = Vec::new();
         for _ in 0..count {
-            bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, self.stream, &request_head()));
+            bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, self.stream, &request_head(GET)));
             bytes.extend(frame(RST_STREAM, 0, self.stream, &CANCEL.to_be_bytes()));
+            self.stream += 2;
+        }
+        self.send(&bytes).await
+    }
+
+    /// Begins so many calls, says the same in each, and nothing more.
+    pub(crate) async fn begin_calls(&mut self, path: &str, count: usize, said: &[u8]) -> bool {
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            bytes.extend(frame(HEADERS, END_HEADERS, self.stream, &request_head(path)));
+            bytes.extend(frame(DATA, 0, self.stream, said));
             self.stream += 2;
         }
         self.send(&bytes).await
@@ -51,7 +65,7 @@ impl Attacker {
 
     /// Begins a request whose head does not end yet.
     pub(crate) async fn begin_head(&mut self) -> bool {
-        let head = frame(HEADERS, END_STREAM, self.stream, &request_head());
+        let head = frame(HEADERS, END_STREAM, self.stream, &request_head(GET));
         self.send(&head).await
     }
 
@@ -100,11 +114,10 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// `POST http://x/steward.lock.v1.LockService/Get` without a word of the tables but the static ones.
-fn request_head() -> Vec<u8> {
-    let path = b"/steward.lock.v1.LockService/Get";
+/// `POST http://x/…` without a word of the tables but the static ones.
+fn request_head(path: &str) -> Vec<u8> {
     let length = u8::try_from(path.len()).expect("a short path");
-    [&[0x83, 0x86, 0x04, length], &path[..], b"\x01\x01x"].concat()
+    [&[0x83, 0x86, 0x04, length], path.as_bytes(), b"\x01\x01x"].concat()
 }
 
 /// A field that the table does not keep.

@@ -24,6 +24,7 @@ mod reload;
 mod secrecy;
 mod secrets;
 mod shell;
+mod stalls;
 mod tls;
 #[path = "../artifact/tool.rs"]
 mod tool;

@@ -1,0 +1,61 @@
+//! Callers who announce much and send nothing: others go on being served.
+
+use steward_proto::lock::v1::lock_service_client::LockServiceClient;
+use steward_proto::lock::v1::{AcquireRequest, LockKey};
+use tonic::Request;
+
+use crate::common::server::{Server, Setup};
+use crate::common::temporary;
+use crate::common::wait::within;
+use crate::http2::Attacker;
+use crate::users::htpasswd;
+
+/// The beginning of a message of 4 MiB.
+const ANNOUNCED: &[u8] = &[0, 0, 0x40, 0, 0];
+/// So many of them are more than `limits.memory` is by default.
+const CALLS: usize = 400;
+const MIB: u64 = 1024 * 1024;
+
+/// With alice, and something for everybody.
+async fn start() -> Server {
+    let home = temporary::directory();
+    let users = htpasswd(home.path(), &[("alice", "wonder")]);
+    let rights = "alice lock * write\nanonymous artifact public read";
+    Setup::default().config(&format!("[auth]\nhtpasswd = {users:?}\nrights = '''{rights}'''")).start_in(home).await
+}
+
+async fn acquire(server: &Server, resource: &str) -> Result<(), tonic::Status> {
+    let key = LockKey { r#type: "pull".to_owned(), resource_id: resource.to_owned() };
+    let mut request =
+        Request::new(AcquireRequest { key: Some(key), owner: "alice".to_owned(), ..AcquireRequest::default() });
+    request.metadata_mut().insert("authorization", "Basic YWxpY2U6d29uZGVy".parse().expect("a header"));
+    within("an answer", LockServiceClient::new(server.channel()).acquire(request)).await.map(drop)
+}
+
+#[tokio::test]
+async fn messages_that_are_only_announced_take_no_room() {
+    let server = start().await;
+    let before = server.resident_bytes();
+    let mut attackers = Vec::new();
+    for path in [
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.health.v1.Health/Watch",
+        "/steward.lock.v1.LockService/Acquire",
+        "/steward.artifact.v1.ArtifactService/PutFile",
+    ] {
+        let mut attacker = Attacker::connect(server.grpc_address()).await;
+        assert!(attacker.begin_calls(path, CALLS, ANNOUNCED).await);
+        attackers.push(attacker);
+        acquire(&server, path).await.unwrap_or_else(|status| panic!("{path}: {status}"));
+    }
+    assert_eq!(server.http().get("/healthz").await.status, 200);
+    assert!(server.resident_bytes() < before + 96 * MIB, "memory is bounded");
+}
+
+#[tokio::test]
+async fn a_name_of_many_kilobytes_is_refused_and_not_told_again() {
+    let server = start().await;
+    let refused = acquire(&server, &"a".repeat(200 * 1024)).await.expect_err("no name is so long");
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(refused.message().len() < 1000, "{}", refused.message().len());
+}
