@@ -26,6 +26,7 @@ mod secrets;
 mod shell;
 mod stalls;
 mod tls;
+mod tokens;
 #[path = "../artifact/tool.rs"]
 mod tool;
 #[path = "../restic/users.rs"]
