@@ -330,9 +330,14 @@ async fn changes_are_refused_while_they_cannot_be_noted_if_that_is_wanted() {
 
 #[tokio::test]
 async fn changes_go_on_without_entries_otherwise_and_what_is_lost_is_said() {
-    let fixture = Fixture::new(|settings| settings.max_bytes = 64 * 1024);
-    break_log(&fixture);
+    let fixture = Fixture::new(|settings| settings.max_bytes = 2 * 1024 * 1024);
     let writer = &fixture.audit.0.as_ref().unwrap().writer;
+    // The first file is full.
+    for _ in 0..600 {
+        fixture.audit.server("Server/Start", &"x".repeat(500));
+    }
+    writer.next().wait_for(|next| *next == 601).await.unwrap();
+    break_log(&fixture);
     while !writer.is_failing() {
         assert_eq!(fixture.call("/change").await, Code::Ok);
     }
