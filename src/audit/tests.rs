@@ -415,6 +415,33 @@ async fn a_watch_of_what_is_gone_is_refused() {
 }
 
 #[tokio::test]
+async fn a_slow_watch_is_told_when_what_it_has_not_seen_is_gone() {
+    use futures::StreamExt as _;
+    let fixture = Fixture::new(|settings| settings.max_bytes = 64 * 1024);
+    let inner = fixture.audit.0.as_ref().unwrap();
+    let write = async |count: u64| {
+        let mut written = inner.writer.next();
+        let end = *written.borrow() + count;
+        for _ in 0..count {
+            fixture.audit.server("Server/Reload", "");
+        }
+        written.wait_for(|next| *next == end).await.unwrap();
+    };
+    write(100).await;
+    let from = api::WatchEntriesRequest { from_number: 1, ..api::WatchEntriesRequest::default() };
+    let mut watching = watch(&fixture.server(), from).await.unwrap();
+    assert_eq!(next(&mut watching, 1).await, [1]);
+    // It has read these, and holds what its reader does not take.
+    while inner.files.floor() <= 101 {
+        write(500).await;
+        inner.files.trim(fixture.clock.now()).unwrap();
+    }
+    let seen = next(&mut watching, 100).await;
+    assert_eq!(seen, (2..=100).chain([0]).collect::<Vec<_>>());
+    assert_eq!(watching.next().await.unwrap().unwrap_err().code(), Code::OutOfRange);
+}
+
+#[tokio::test]
 async fn without_an_audit_nothing_is_kept_and_questions_are_refused() {
     let fixture = Fixture::new(|settings| settings.enabled = false);
     assert_eq!(fixture.call("/change").await, Code::Ok);
