@@ -13,6 +13,7 @@ pub mod engine;
 pub mod error;
 mod fields;
 mod glob;
+mod handshakes;
 pub mod limits;
 mod listener;
 pub mod lock;

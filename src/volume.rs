@@ -76,7 +76,7 @@ pub use self::error::Error;
 pub use self::exports::{NbdAddresses, OpenExport, ShownExport};
 pub use self::lookup::{Begin, ShownVolume, VolumeFilter, VolumePage, WithSpace};
 pub use self::namespace::{User, Which};
-pub use self::nbd_exports::{NbdAccess, NbdExports, NbdUsers};
+pub use self::nbd_exports::{NbdAccess, NbdExports, NbdUsers, shown_name};
 pub use self::open_volume::{Opener, Wish};
 pub use self::operation_retention::OperationRetention;
 pub use self::operations::{OperationFilter, OperationPage, OperationStart, Say, ShownOperation};

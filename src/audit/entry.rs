@@ -10,7 +10,8 @@ use crate::clock::Timestamp;
 
 /// The longest text of an entry, in bytes.
 const MAX_TEXT_BYTES: usize = 512;
-const NANOS: i64 = 1_000_000_000;
+/// Of a second.
+pub(super) const NANOS: i64 = 1_000_000_000;
 
 /// When an entry was made; the beginning of time when that cannot be told.
 pub(super) fn time(entry: &AuditEntry) -> Timestamp {

@@ -7,10 +7,8 @@ use steward_proto::audit::v1::{AuditEntry, EntryKind};
 use tonic::Code;
 
 use super::{Audit, entry};
-use crate::volume::nbd::{ExportName, Exports, OpenError, Peer, PeerAddress, Session};
-
-/// How much of the id of an export is kept: who knows all of it can open the volume.
-const SHOWN_ID_CHARS: usize = 8;
+use crate::volume::nbd::{Caller, ExportName, Exports, OpenError, Peer, PeerAddress, Session};
+use crate::volume::shown_name;
 
 /// Exports whose sessions are recorded.
 pub struct AuditedExports<E> {
@@ -32,11 +30,13 @@ impl<E: Exports> Exports for AuditedExports<E> {
             return Err(OpenError::Internal("the audit log cannot be written".to_owned()));
         }
         let begin = Instant::now();
-        let opened = self.exports.open(name, peer).await;
-        let entry = begun(name, peer);
-        match opened {
+        // An export may be gone when it is refused.
+        let entry = begun(name, self.exports.caller(name, peer), peer);
+        match self.exports.open(name, peer).await {
             Ok(mut session) => {
-                let entry = AuditEntry { resource: resource(&session.name), ..entry };
+                let right = if session.device.is_read_only() { "read" } else { "write" };
+                let resource = entry::cut(session.shown_name.as_str());
+                let entry = AuditEntry { resource, right: right.to_owned(), ..entry };
                 let outcome = entry::code_name(Code::Ok).to_owned();
                 let note = AuditEntry { kind: EntryKind::Opened.into(), outcome, ..entry.clone() };
                 if self.audit.record_before_answer(note).await.is_err() {
@@ -54,6 +54,10 @@ impl<E: Exports> Exports for AuditedExports<E> {
                 Err(error)
             }
         }
+    }
+
+    fn caller(&self, name: &str, peer: &Peer) -> Caller {
+        self.exports.caller(name, peer)
     }
 
     async fn list(&self, peer: &Peer) -> Vec<ExportName> {
@@ -80,36 +84,21 @@ impl Drop for Closing {
     }
 }
 
-fn begun(name: &str, peer: &Peer) -> AuditEntry {
+/// What is noted of somebody who asks for `name`. Whoever opens anything reads it.
+fn begun(name: &str, caller: Caller, peer: &Peer) -> AuditEntry {
     let address = match peer.address {
         PeerAddress::Unix => None,
         PeerAddress::Tcp(address) => Some(address.ip()),
     };
-    let proof = match peer.certificate {
-        Some(_) => "certificate",
-        None if name.contains("export") => "export",
-        None => "",
-    };
     AuditEntry {
         method: "Nbd/Open".to_owned(),
         area: "volume".to_owned(),
-        right: "write".to_owned(),
-        resource: resource(name),
-        proof: proof.to_owned(),
+        right: "read".to_owned(),
+        resource: entry::cut(shown_name(name)),
+        user: entry::cut(caller.user),
+        proof: caller.proof.to_owned(),
         address: entry::address(address),
         ..AuditEntry::default()
-    }
-}
-
-/// The name of an export, without what would open it.
-fn resource(name: &str) -> String {
-    let secret = ["export:", "?export="].into_iter().find_map(|mark| Some(name.rfind(mark)? + mark.len()));
-    match secret {
-        Some(start) => {
-            let shown = name[start..].chars().take(SHOWN_ID_CHARS).filter(char::is_ascii_alphanumeric);
-            entry::cut(format!("{}{}…", &name[..start], shown.collect::<String>()))
-        }
-        None => entry::cut(name),
     }
 }
 
@@ -120,22 +109,5 @@ fn meaning(error: &OpenError) -> (Code, &'static str) {
         OpenError::Busy(_) => (Code::FailedPrecondition, "IN_USE"),
         OpenError::Shutdown(_) => (Code::Unavailable, "SHUTTING_DOWN"),
         OpenError::Internal(_) => (Code::Internal, "INTERNAL"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_can_open_a_volume_by_what_is_recorded() {
-        let id = "0a1b2c3d-0000-4000-8000-0123456789ab";
-        for (name, shown) in [
-            (format!("export:{id}"), "export:0a1b2c3d…"),
-            (format!("/vm/disk?export={id}"), "/vm/disk?export=0a1b2c3d…"),
-            ("/vm/disk1@a".to_owned(), "/vm/disk1@a"),
-        ] {
-            assert_eq!(resource(&name), shown);
-        }
     }
 }

@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use steward_proto::audit::v1::AuditEntry;
 
 use super::frame;
-use super::segment::{Direction, EXTENSION, Segment};
+use super::segment::{Direction, EXTENSION, Segment, Tail};
 use crate::clock::Timestamp;
 
 /// How large a file becomes, unless little is to be kept.
@@ -42,16 +42,14 @@ impl Files {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let mut segments = VecDeque::new();
         for (first, path) in segment_files(directory)? {
-            segments.push_back(Arc::new(Segment::open(path, first)?));
+            segments.push_back(Arc::new(Segment::at(path, first)));
         }
-        match segments.back() {
-            None => segments.push_back(Arc::new(Segment::create(directory, 1)?)),
-            Some(newest) => {
-                let bytes = newest.cut_torn_tail()?;
-                if bytes > 0 {
-                    tracing::warn!(bytes, "the end of the audit log was torn and is cut off");
-                }
-            }
+        let further = match segments.back() {
+            None => Some(1),
+            Some(newest) => finish(newest)?,
+        };
+        if let Some(first) = further {
+            segments.push_back(Arc::new(Segment::create(directory, first)?));
         }
         Ok(Files { directory: directory.to_owned(), limits, segments: RwLock::new(segments) })
     }
@@ -155,6 +153,7 @@ impl Files {
         newest.sync()?;
         let next = Segment::create(&self.directory, newest.next()?)?;
         self.segments.write().push_back(Arc::new(next));
+        newest.close();
         Ok(())
     }
 
@@ -169,8 +168,8 @@ impl Files {
             bytes += segment.size()?;
         }
         let Some(oldest) = segments.front() else { return Ok(None) };
-        let is_old = match oldest.times()? {
-            Some((_, latest)) => now.since(latest) > self.limits.retention,
+        let is_old = match oldest.latest()? {
+            Some(latest) => now.since(latest) > self.limits.retention,
             None => true,
         };
         Ok((is_old || bytes > self.limits.max_bytes).then(|| Arc::clone(oldest)))
@@ -187,6 +186,24 @@ pub(super) struct TimeRange {
 impl TimeRange {
     pub(super) fn overlaps(&self, earliest: Timestamp, latest: Timestamp) -> bool {
         self.start.is_none_or(|start| latest >= start) && self.end.is_none_or(|end| earliest < end)
+    }
+}
+
+/// Makes the newest file ready to be written to, as far as a crash or damage lets it be. Otherwise returns the number that
+/// a further one begins with.
+fn finish(newest: &Segment) -> io::Result<Option<u64>> {
+    match newest.cut_torn_tail()? {
+        Tail::Hidden { next } => {
+            tracing::error!(next, "the newest file of the audit log is damaged, a further one is begun behind it");
+            Ok(Some(next))
+        }
+        Tail::Cut { bytes } => {
+            if bytes > 0 {
+                tracing::warn!(bytes, "the end of the audit log was torn and is cut off");
+            }
+            newest.keep_open()?;
+            Ok(None)
+        }
     }
 }
 

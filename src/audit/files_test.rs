@@ -135,6 +135,87 @@ fn damage_in_an_old_file_hides_what_is_behind_it_there_and_nothing_else() {
     assert_eq!(numbers(Direction::Backward), expected.into_iter().rev().collect::<Vec<_>>());
 }
 
+#[test]
+fn a_damaged_file_stays_as_long_as_what_it_hides_would() {
+    let limits = Limits { max_bytes: 64 * 1024, ..MUCH };
+    let (directory, files) = log(limits);
+    let text = "x".repeat(1000);
+    for second in 0..20 {
+        files.append(&mut [entry(second, &text)]).unwrap();
+    }
+    let first = &paths(&directory)[0];
+    let mut content = std::fs::read(first).unwrap();
+    content[100] ^= 1;
+    std::fs::write(first, content).unwrap();
+    let changed = std::fs::metadata(first).unwrap().modified().unwrap();
+    let changed = changed.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let changed = i64::try_from(changed).unwrap();
+    let files = again(&directory, limits);
+    files.trim(at(changed + 1800)).unwrap();
+    assert_eq!(files.floor(), 1);
+    files.trim(at(changed + 2 * 3600)).unwrap();
+    assert!(files.floor() > 1);
+}
+
+#[test]
+fn damage_in_the_newest_file_takes_no_entries_away_and_no_number_is_given_twice() {
+    let (directory, files) = log(MUCH);
+    let text = "x".repeat(1000);
+    for second in 0..20 {
+        files.append(&mut [entry(second, &text)]).unwrap();
+    }
+    let path = &paths(&directory)[0];
+    let mut content = std::fs::read(path).unwrap();
+    content[2500] ^= 1;
+    std::fs::write(path, &content).unwrap();
+    for last in [21, 22] {
+        let files = again(&directory, MUCH);
+        assert_eq!(files.next().unwrap(), last);
+        files.append(&mut [entry(20, "new")]).unwrap();
+        let numbers: Vec<u64> = all(&files, Direction::Forward).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(numbers, [1, 2].into_iter().chain(21..=last).collect::<Vec<_>>());
+    }
+    assert!(std::fs::read(path).unwrap() == content);
+}
+
+#[test]
+fn an_empty_file_that_a_failed_try_has_left_is_in_nobodys_way() {
+    let limits = Limits { max_bytes: 64 * 1024, ..MUCH };
+    let (directory, files) = log(limits);
+    let text = "x".repeat(1000);
+    let (mut second, newest) = (0, files.newest());
+    while newest.size().unwrap() < files.segment_bytes() {
+        files.append(&mut [entry(second, &text)]).unwrap();
+        second += 1;
+    }
+    let next = files.next().unwrap();
+    File::create(directory.path().join(format!("audit/{next:020}.{EXTENSION}"))).unwrap();
+    files.append(&mut [entry(second, &text)]).unwrap();
+    assert_eq!((files.count(), files.next().unwrap()), (2, next + 1));
+}
+
+#[test]
+fn of_many_files_only_the_newest_is_kept_open() {
+    let limits = Limits { max_bytes: 64 * 1024, ..MUCH };
+    let (directory, files) = log(limits);
+    let text = "x".repeat(1000);
+    for second in 0..50 {
+        files.append(&mut [entry(second, &text)]).unwrap();
+    }
+    let newest = paths(&directory).pop().unwrap();
+    let only_the_newest_is_open = |files: &Files| {
+        assert!(files.count() > 3);
+        assert_eq!(all(files, Direction::Forward).len(), 50);
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let open = open.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
+        let open: Vec<_> = open.filter(|path| path.starts_with(directory.path())).collect();
+        assert_eq!(open, [newest.clone()]);
+    };
+    only_the_newest_is_open(&files);
+    drop(files);
+    only_the_newest_is_open(&again(&directory, limits));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

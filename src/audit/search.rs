@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) next: u64,
     /// There is nothing more in this direction.
     pub(super) is_end: bool,
+    /// The first entries that were asked for are kept no more. What was found is behind them.
+    pub(super) is_beyond_removed: bool,
 }
 
 /// Up to `limit` entries from `number` on in a direction, perhaps fewer although more follow. Blocks.
@@ -29,7 +31,7 @@ pub(super) fn search(
     direction: Direction,
     limit: usize,
 ) -> io::Result<Found> {
-    let mut found = Found { entries: Vec::new(), next: number, is_end: false };
+    let mut found = Found { next: number, ..Found::default() };
     for _ in 0..MAX_BLOCKS {
         if direction == Direction::Backward && found.next == 0 {
             found.is_end = true;
@@ -40,6 +42,13 @@ pub(super) fn search(
             continue;
         }
         let block = files.read(found.next, direction)?;
+        if direction == Direction::Forward && is_removed(files, found.next, &block) {
+            if found.next > number {
+                // Those before are told of first.
+                return Ok(found);
+            }
+            found.is_beyond_removed = true;
+        }
         if block.is_empty() {
             found.is_end = true;
             break;
@@ -59,4 +68,10 @@ pub(super) fn search(
         }
     }
     Ok(found)
+}
+
+/// Whether the entry of this number is gone, and not only hidden by damage, since it is not what `block` begins with.
+fn is_removed(files: &Files, number: u64, block: &[AuditEntry]) -> bool {
+    let first = block.first().and_then(|entry| u64::try_from(entry.number).ok());
+    first != Some(number) && number < files.floor()
 }

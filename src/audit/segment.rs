@@ -1,9 +1,10 @@
 //! One file of the log: entries behind each other. Its name is the number of the first.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use steward_proto::audit::v1::AuditEntry;
@@ -20,7 +21,8 @@ const BLOCK_BYTES: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Segment {
     path: PathBuf,
-    file: File,
+    /// Kept open while it is written to. Of many old files each is open only while it is read.
+    file: Mutex<Option<Arc<File>>>,
     /// The number of its first entry, whether or not there is one yet.
     pub(super) first: u64,
     known: Mutex<Known>,
@@ -36,6 +38,8 @@ struct Known {
     /// Where the entries end.
     end: u64,
     count: u64,
+    /// Something else is behind them.
+    is_damaged: bool,
     /// The times of the earliest and of the latest entry.
     times: Option<(Timestamp, Timestamp)>,
 }
@@ -53,6 +57,15 @@ impl Known {
     }
 }
 
+/// What was behind the last whole entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// So many bytes of no use, which are gone.
+    Cut { bytes: usize },
+    /// Damage, and entries up to the number before `next`: they are left as they are.
+    Hidden { next: u64 },
+}
+
 /// Which entries of a block are wanted, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -63,38 +76,75 @@ pub(super) enum Direction {
 }
 
 impl Segment {
-    /// Makes a file for the entries from `first` on.
+    /// Makes a file for the entries from `first` on, to write to. Leaves nothing behind when that fails.
     pub(super) fn create(directory: &Path, first: u64) -> io::Result<Self> {
         let path = directory.join(format!("{first:020}.{EXTENSION}"));
-        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        File::open(directory)?.sync_all()?;
-        Ok(Segment { path, file, first, known: Mutex::new(Known { is_read: true, ..Known::default() }) })
+        let parent = File::open(directory)?;
+        let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        // An empty one is what an earlier try has left.
+        if file.metadata()?.len() > 0 {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        parent.sync_all().inspect_err(|_| {
+            // Empty, it would be taken for the place of numbers that have gone elsewhere by then.
+            let _ = fs::remove_file(&path);
+        })?;
+        let known = Known { is_read: true, ..Known::default() };
+        Ok(Segment { path, file: Mutex::new(Some(Arc::new(file))), first, known: Mutex::new(known) })
     }
 
     /// A file that is there.
-    pub(super) fn open(path: PathBuf, first: u64) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).open(&path)?;
-        Ok(Segment { path, file, first, known: Mutex::default() })
+    pub(super) fn at(path: PathBuf, first: u64) -> Self {
+        Segment { path, file: Mutex::default(), first, known: Mutex::default() }
     }
 
-    /// Cuts off what a crash has left behind the last whole entry. Returns how many bytes that were.
-    pub(super) fn cut_torn_tail(&self) -> io::Result<u64> {
-        self.look_through()?;
-        let end = self.known.lock().end;
-        let torn = self.file.metadata()?.len().saturating_sub(end);
-        if torn > 0 {
-            self.file.set_len(end)?;
+    /// Keeps the file open, to be written to.
+    pub(super) fn keep_open(&self) -> io::Result<()> {
+        let file = self.file()?;
+        *self.file.lock() = Some(file);
+        Ok(())
+    }
+
+    /// Nothing is written to it any more.
+    pub(super) fn close(&self) {
+        *self.file.lock() = None;
+    }
+
+    fn file(&self) -> io::Result<Arc<File>> {
+        match &*self.file.lock() {
+            Some(file) => Ok(Arc::clone(file)),
+            None => File::options().read(true).write(true).open(&self.path).map(Arc::new),
         }
-        self.file.sync_all()?;
-        Ok(torn)
+    }
+
+    /// Cuts off what a crash has left behind the last whole entry, unless entries follow it.
+    pub(super) fn cut_torn_tail(&self) -> io::Result<Tail> {
+        self.look_through()?;
+        let (expected, end) = {
+            let known = self.known.lock();
+            (self.first + known.count, known.end)
+        };
+        let content = fs::read(&self.path)?;
+        let rest = usize::try_from(end).ok().and_then(|end| content.get(end..)).unwrap_or_default();
+        if let Some(last) = last_number(rest, expected) {
+            return Ok(Tail::Hidden { next: last + 1 });
+        }
+        let file = self.file()?;
+        if !rest.is_empty() {
+            file.set_len(end)?;
+            self.known.lock().is_damaged = false;
+        }
+        file.sync_all()?;
+        Ok(Tail::Cut { bytes: rest.len() })
     }
 
     /// Adds entries that have the next numbers: `bytes` are they as written, `sizes` how long each is.
     pub(super) fn append(&self, entries: &[AuditEntry], bytes: &[u8], sizes: &[usize]) -> io::Result<()> {
         let end = self.known.lock().end;
-        if let Err(error) = self.file.write_all_at(bytes, end) {
+        let file = self.file()?;
+        if let Err(error) = file.write_all_at(bytes, end) {
             // Half of it may be there. If it cannot be cut off, it is written over, or cut off by the next start.
-            let _ = self.file.set_len(end);
+            let _ = file.set_len(end);
             return Err(error);
         }
         let mut known = self.known.lock();
@@ -107,12 +157,15 @@ impl Segment {
 
     /// Makes durable what was added.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file()?.sync_data()
     }
 
     /// How many bytes it has.
     pub(super) fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        match &*self.file.lock() {
+            Some(file) => Ok(file.metadata()?.len()),
+            None => or_gone(fs::metadata(&self.path).map(|metadata| metadata.len()), 0),
+        }
     }
 
     /// The number behind the last entry.
@@ -125,6 +178,19 @@ impl Segment {
     pub(super) fn times(&self) -> io::Result<Option<(Timestamp, Timestamp)>> {
         self.look_through()?;
         Ok(self.known.lock().times)
+    }
+
+    /// When the latest entry was made that may be in it. Of a damaged file that is when it was changed last.
+    pub(super) fn latest(&self) -> io::Result<Option<Timestamp>> {
+        let latest = self.times()?.map(|(_, latest)| latest);
+        if !self.known.lock().is_damaged {
+            return Ok(latest);
+        }
+        let changed = fs::metadata(&self.path).map(|metadata| {
+            let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
+            Some(Timestamp::from_nanos(seconds.saturating_mul(entry::NANOS).saturating_add(nanos)))
+        });
+        Ok(latest.max(or_gone(changed, None)?))
     }
 
     /// The same as far as that is known without reading.
@@ -152,7 +218,8 @@ impl Segment {
             (*from, known.marks.get(behind).map_or(known.end, |(_, end)| *end), *first)
         };
         let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
-        self.file.read_exact_at(&mut bytes, from)?;
+        let Some(file) = or_gone(self.file().map(Some), None)? else { return Ok(Vec::new()) };
+        file.read_exact_at(&mut bytes, from)?;
         let (mut entries, mut rest, mut at) = (Vec::new(), &bytes[..], first);
         while let Some((entry, size)) = frame::read(rest) {
             let is_wanted = match direction {
@@ -172,7 +239,7 @@ impl Segment {
 
     /// Deletes the file. Readers that are in the middle of it finish.
     pub(super) fn remove(&self) -> io::Result<()> {
-        std::fs::remove_file(&self.path)
+        or_gone(fs::remove_file(&self.path), ())
     }
 
     /// Learns what a file of an earlier life has in it, up to what is damaged.
@@ -181,7 +248,7 @@ impl Segment {
         if known.is_read {
             return Ok(());
         }
-        let content = std::fs::read(&self.path)?;
+        let content = or_gone(fs::read(&self.path), Vec::new())?;
         let mut found = Known { is_read: true, ..Known::default() };
         let mut rest = &content[..];
         while let Some((entry, size)) = frame::read(rest) {
@@ -195,8 +262,35 @@ impl Segment {
         if !rest.is_empty() {
             let (path, bytes) = (self.path.display(), rest.len());
             tracing::warn!(%path, bytes, "the end of a file of the audit log cannot be read");
+            found.is_damaged = true;
         }
         *known = found;
         Ok(())
+    }
+}
+
+/// The last number of entries that are somewhere in `bytes`, of which the first would have the number `expected`.
+fn last_number(bytes: &[u8], expected: u64) -> Option<u64> {
+    // Bytes that look like an entry by chance have any number.
+    let possible = expected..expected.saturating_add(bytes.len() as u64);
+    let (mut last, mut at) = (None, 0);
+    while at < bytes.len() {
+        let found = frame::read(&bytes[at..]).and_then(|(entry, size)| Some((u64::try_from(entry.number).ok()?, size)));
+        match found.filter(|(number, _)| possible.contains(number)) {
+            Some((number, size)) => {
+                last = last.max(Some(number));
+                at += size;
+            }
+            None => at += 1,
+        }
+    }
+    last
+}
+
+/// Readers may be about a file that is removed just then, and one that somebody has taken away is in nobody's way.
+fn or_gone<T>(result: io::Result<T>, gone: T) -> io::Result<T> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(gone),
+        result => result,
     }
 }

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::filter::Filter;
 use super::search::{Found, search};
 use super::segment::Direction;
-use super::watch::{MAX_BACKLOG, Start, Watch};
+use super::watch::{self, MAX_BACKLOG, Start, Watch};
 use super::{Audit, Inner};
 use crate::error::{Category, Failure};
 use crate::fields::Fields;
@@ -86,9 +86,7 @@ impl AuditServer {
         fields.check()?;
         let floor = log.files.floor();
         if from != 0 && from < floor {
-            let message = format!("the entries before number {floor} are gone");
-            let failure = Failure::new(Category::OutOfRange, "ENTRIES_REMOVED", message);
-            return Err(failure.with("floor", floor.to_string()));
+            return Err(watch::removed(floor));
         }
         let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
             let message = format!("there are {MAX_WATCHERS} watches of the audit already");

@@ -330,9 +330,14 @@ async fn changes_are_refused_while_they_cannot_be_noted_if_that_is_wanted() {
 
 #[tokio::test]
 async fn changes_go_on_without_entries_otherwise_and_what_is_lost_is_said() {
-    let fixture = Fixture::new(|settings| settings.max_bytes = 64 * 1024);
-    break_log(&fixture);
+    let fixture = Fixture::new(|settings| settings.max_bytes = 2 * 1024 * 1024);
     let writer = &fixture.audit.0.as_ref().unwrap().writer;
+    // The first file is full.
+    for _ in 0..600 {
+        fixture.audit.server("Server/Start", &"x".repeat(500));
+    }
+    writer.next().wait_for(|next| *next == 601).await.unwrap();
+    break_log(&fixture);
     while !writer.is_failing() {
         assert_eq!(fixture.call("/change").await, Code::Ok);
     }
@@ -407,6 +412,33 @@ async fn a_watch_of_what_is_gone_is_refused() {
     let kept = i64::try_from(files.floor()).unwrap();
     let kept = api::WatchEntriesRequest { from_number: kept, ..api::WatchEntriesRequest::default() };
     assert!(watch(&server, kept).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_slow_watch_is_told_when_what_it_has_not_seen_is_gone() {
+    use futures::StreamExt as _;
+    let fixture = Fixture::new(|settings| settings.max_bytes = 64 * 1024);
+    let inner = fixture.audit.0.as_ref().unwrap();
+    let write = async |count: u64| {
+        let mut written = inner.writer.next();
+        let end = *written.borrow() + count;
+        for _ in 0..count {
+            fixture.audit.server("Server/Reload", "");
+        }
+        written.wait_for(|next| *next == end).await.unwrap();
+    };
+    write(100).await;
+    let from = api::WatchEntriesRequest { from_number: 1, ..api::WatchEntriesRequest::default() };
+    let mut watching = watch(&fixture.server(), from).await.unwrap();
+    assert_eq!(next(&mut watching, 1).await, [1]);
+    // It has read these, and holds what its reader does not take.
+    while inner.files.floor() <= 101 {
+        write(500).await;
+        inner.files.trim(fixture.clock.now()).unwrap();
+    }
+    let seen = next(&mut watching, 100).await;
+    assert_eq!(seen, (2..=100).chain([0]).collect::<Vec<_>>());
+    assert_eq!(watching.next().await.unwrap().unwrap_err().code(), Code::OutOfRange);
 }
 
 #[tokio::test]

@@ -87,6 +87,9 @@ impl Watch {
                     Ok(found) => found,
                     Err(end) => return end,
                 };
+                if found.is_beyond_removed {
+                    return End::Failed(removed(self.files.floor()));
+                }
                 position = if found.is_end { found.next.max(known) } else { found.next };
                 if let Err(end) = send(sender, found.entries, &mut told).await {
                     return end;
@@ -134,6 +137,12 @@ impl Watch {
             End::Failed(Failure::new(Category::Internal, "INTERNAL", format!("the audit log cannot be read: {error}")))
         })
     }
+}
+
+/// What somebody is told who asks for entries before `floor`.
+pub(super) fn removed(floor: u64) -> Failure {
+    let message = format!("the entries before number {floor} are gone");
+    Failure::new(Category::OutOfRange, "ENTRIES_REMOVED", message).with("floor", floor.to_string())
 }
 
 async fn send(sender: &Sender, entries: Vec<AuditEntry>, told: &mut u64) -> Result<(), End> {

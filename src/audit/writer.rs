@@ -169,12 +169,14 @@ impl Shared {
             if group.entries.is_empty() && !self.fill(&mut group) {
                 break;
             }
-            if !group.entries.is_empty() && !self.write(&mut group) && !self.rest() {
+            // A disk that fails is asked again although nothing is left to write: nothing new may be let come before.
+            let is_due = !group.entries.is_empty() || self.is_failing.load(Ordering::Acquire);
+            if is_due && !self.write(&mut group) && !self.rest() {
                 break;
             }
             // A further file may be one too many.
-            let is_due = trimmed.is_none_or(|trimmed| trimmed.elapsed() >= self.trim_interval);
-            if is_due || self.files.count() > count {
+            let is_trim_due = trimmed.is_none_or(|trimmed| trimmed.elapsed() >= self.trim_interval);
+            if is_trim_due || self.files.count() > count {
                 trimmed = Some(Instant::now());
                 if let Err(error) = self.files.trim(self.clock.now()) {
                     tracing::warn!(%error, "old entries of the audit log cannot be removed");
@@ -190,10 +192,10 @@ impl Shared {
         self.has_ended.send_replace(true);
     }
 
-    /// Waits for entries, for a while. Returns whether to go on.
+    /// Waits for entries, for a while, unless the disk is to be asked again. Returns whether to go on.
     fn fill(&self, group: &mut Group) -> bool {
         let mut state = self.state.lock();
-        if state.waiting.is_empty() && !state.is_closed {
+        if state.waiting.is_empty() && !state.is_closed && !self.is_failing.load(Ordering::Acquire) {
             self.wake.wait_for(&mut state, self.trim_interval);
         }
         if state.lost > 0 {
@@ -291,6 +293,29 @@ impl Shared {
             });
             let end = Instant::now() + SYNC_INTERVAL;
             while !unsynced.is_closed && !self.sync.wait_until(&mut unsynced, end).timed_out() {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::files::Limits;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn after_a_sync_that_failed_the_disk_is_asked_again_without_anything_new_to_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits { retention: Duration::from_secs(1), max_bytes: 64 * 1024 };
+        let files = Arc::new(Files::open(directory.path(), limits).unwrap());
+        let settings =
+            config::Audit { wait: config::Wait::Synced, retention: limits.retention, ..config::Audit::default() };
+        let writer = Writer::start(files, Arc::new(ManualClock::new()), &settings).unwrap();
+        writer.0.is_failing.store(true, Ordering::Release);
+        let end = Instant::now() + Duration::from_secs(30);
+        while writer.is_failing() {
+            assert!(Instant::now() < end, "it stays so for ever");
+            thread::yield_now();
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The data directory and that of volumes, which one process at a time may use.
 
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// What a directory is for.
@@ -55,10 +56,10 @@ pub(super) enum Error {
 }
 
 impl DataDir {
-    /// Creates the directory where it is missing, and takes it.
+    /// Creates the directory where it is missing, for its owner alone, and takes it.
     pub(super) fn take(purpose: Purpose, path: &Path) -> Result<Self, Error> {
         let io_error = |error| Error::Io { purpose, path: path.to_owned(), error };
-        std::fs::create_dir_all(path).map_err(io_error)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error)?;
         let lock_path = path.join("LOCK");
         let mut lock =
             File::options().read(true).write(true).create(true).truncate(false).open(lock_path).map_err(io_error)?;
@@ -87,7 +88,22 @@ impl DataDir {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_made_is_for_its_owner_alone_and_another_one_stays_as_it_is() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let (made, old) = (home.path().join("made"), home.path().join("old"));
+        DataDir::take(Purpose::Data, &made).expect("a free directory");
+        std::fs::create_dir(&old).expect("a directory");
+        std::fs::set_permissions(&old, Permissions::from_mode(0o750)).expect("permissions");
+        DataDir::take(Purpose::Data, &old).expect("a free directory");
+        assert_eq!((mode(&made), mode(&old)), (0o700, 0o750));
+    }
 
     #[test]
     fn a_directory_in_use_is_refused_with_the_name_of_its_user() {

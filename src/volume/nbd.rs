@@ -41,6 +41,6 @@ mod transmission;
 mod watch;
 mod writer;
 
-pub use exports::{ExportName, Exports, OpenError, Peer, PeerAddress, Session};
+pub use exports::{Caller, ExportName, Exports, OpenError, Peer, PeerAddress, Session};
 pub use server::Server;
 pub use settings::Settings;

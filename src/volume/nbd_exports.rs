@@ -17,7 +17,7 @@ use super::error::Error;
 use super::exports::ExportRecord;
 use super::lookup::{Begin, VolumeFilter, WithSpace};
 use super::namespace::{ROOT_USER, User, Which};
-use super::nbd::{ExportName, Exports, OpenError, Peer, PeerAddress, Session as NbdSession};
+use super::nbd::{Caller, ExportName, Exports, OpenError, Peer, PeerAddress, Session as NbdSession};
 use super::open::Target;
 use super::open_volume::{Opener, Wish};
 use super::path::VolumePath;
@@ -27,6 +27,11 @@ use crate::config::CertificateName;
 
 /// The most names of a list.
 const MAX_LISTED: usize = 1000;
+
+/// How much of the id of an export may be shown: who knows all of it can open the volume.
+const SHOWN_ID_CHARS: usize = 8;
+/// What is in front of the id of an export.
+const ID_MARKS: [&str; 2] = ["export:", "?export="];
 
 /// Who may open volumes over NBD.
 #[derive(Clone, Debug)]
@@ -141,6 +146,12 @@ impl NbdExports {
         }
     }
 
+    /// The export that a name names, if there is one.
+    fn exported(&self, name: &str) -> Option<ExportRecord> {
+        let (Asked::Export(uuid) | Asked::Path(_, Some(uuid))) = Asked::parse(name)? else { return None };
+        self.catalog.open.export(uuid)
+    }
+
     async fn open_exported(&self, export: ExportRecord, peer: &Peer) -> Result<(Session, String), Error> {
         let which = Which::Id(export.volume);
         let wish = if export.is_read_only { Wish::Read } else { Wish::WriteIfPossible };
@@ -185,6 +196,11 @@ impl NbdExports {
 }
 
 impl NbdUsers {
+    /// The user whom a client's certificate names.
+    fn named(&self, peer: &Peer) -> Option<String> {
+        user_of_certificate(peer.certificate.as_ref()?, self.certificates).ok()
+    }
+
     /// What the user may do whom a client's certificate names, if there is one.
     async fn grants(&self, peer: &Peer) -> Option<Grants> {
         let named = user_of_certificate(peer.certificate.as_ref()?, self.certificates);
@@ -208,7 +224,19 @@ impl Exports for NbdExports {
         let device = session.device().ok_or_else(|| OpenError::Shutdown("the server is shutting down".to_owned()))?;
         let description = format!("{} bytes{}", device.size(), if session.is_read_only() { ", read-only" } else { "" });
         let disk = session.number();
-        Ok(NbdSession { device, disk, name, description, stop: session.stop().clone(), guard: Box::new(session) })
+        let (shown_name, stop) = (shown_name(&name), session.stop().clone());
+        Ok(NbdSession { device, disk, name, shown_name, description, stop, guard: Box::new(session) })
+    }
+
+    /// A certificate tells who somebody is; an export, who has made it for them.
+    fn caller(&self, name: &str, peer: &Peer) -> Caller {
+        let named = match &self.access {
+            NbdAccess::Everybody => None,
+            NbdAccess::Users(users) => users.named(peer),
+        };
+        let named = named.map(|user| Caller { user, proof: "certificate" });
+        let exported = || self.exported(name).map(|export| Caller { user: export.user, proof: "export" });
+        named.or_else(exported).unwrap_or_default()
     }
 
     async fn list(&self, peer: &Peer) -> Vec<ExportName> {
@@ -233,6 +261,15 @@ impl Exports for NbdExports {
     }
 }
 
+/// The name of an export as it may be seen by others than its client.
+pub fn shown_name(name: &str) -> String {
+    let Some(start) = ID_MARKS.into_iter().find_map(|mark| Some(name.rfind(mark)? + mark.len())) else {
+        return name.to_owned();
+    };
+    let shown = name[start..].chars().take(SHOWN_ID_CHARS).filter(char::is_ascii_alphanumeric);
+    format!("{}{}…", &name[..start], shown.collect::<String>())
+}
+
 /// What a client is told.
 fn refusal(error: Error) -> OpenError {
     let message = error.to_string();
@@ -255,6 +292,18 @@ fn refusal(error: Error) -> OpenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_can_open_a_volume_by_what_is_shown() {
+        let id = "0a1b2c3d-0000-4000-8000-0123456789ab";
+        for (name, shown) in [
+            (format!("export:{id}"), "export:0a1b2c3d…"),
+            (format!("/vm/disk?export={id}"), "/vm/disk?export=0a1b2c3d…"),
+            ("/vm/disk1@a".to_owned(), "/vm/disk1@a"),
+        ] {
+            assert_eq!(shown_name(&name), shown);
+        }
+    }
 
     #[test]
     fn a_name_is_a_path_or_an_export() {

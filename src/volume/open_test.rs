@@ -10,7 +10,7 @@ use super::create::CreateVolume;
 use super::driver::{LayerId, Repair};
 use super::error::Error;
 use super::exports::{NbdAddresses, OpenExport};
-use super::nbd::{Exports as _, OpenError, Peer, PeerAddress};
+use super::nbd::{Caller, Exports as _, OpenError, Peer, PeerAddress};
 use super::nbd_exports::{NbdAccess, NbdExports, NbdUsers};
 use super::open_volume::{Opener, Wish};
 use super::scrub::Wrong;
@@ -304,7 +304,9 @@ async fn a_client_of_nbd_with_a_certificate_opens_what_its_user_may() {
         let refused = nbd("admin").open(name, &eva).await.expect_err("no session");
         assert!(matches!(refused, OpenError::Denied(_)), "{name}: what is there is not told: {refused}");
     }
+    assert_eq!(nbd("read").caller("b", &eva), Caller { user: "eva".to_owned(), proof: "certificate" });
     let stranger = Peer { address: PeerAddress::Unix, certificate: None };
+    assert_eq!(nbd("read").caller("a", &stranger), Caller::default());
     assert!(matches!(nbd("read,write").open("a", &stranger).await, Err(OpenError::Denied(_))));
 }
 
@@ -332,6 +334,8 @@ async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
         let session = closed.open(&name, &peer).await.expect("a session");
         assert!(!session.device.is_read_only());
+        assert!(!session.shown_name.contains(&export.uuid.to_string()), "{}", session.shown_name);
+        assert_eq!(closed.caller(&name, &peer), Caller { user: "ann".to_owned(), proof: "export" });
     }
 }
 

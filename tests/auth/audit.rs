@@ -12,11 +12,16 @@ use steward_proto::audit::v1 as api;
 use steward_proto::audit::v1::audit_service_client::AuditServiceClient;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{AcquireRequest, LockKey};
+use steward_proto::volume::v1::export_service_client::ExportServiceClient;
+use steward_proto::volume::v1::volume_service_client::VolumeServiceClient;
+use steward_proto::volume::v1::{CreateVolumeRequest, OpenExportRequest, VolumeName};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tonic::Request;
 use tonic::transport::Channel;
 
+use crate::authority::Authority;
+use crate::client::Client;
 use crate::common::process::STEWARD;
 use crate::common::server::{Server, Setup};
 use crate::common::wait::{eventually, within};
@@ -334,4 +339,41 @@ async fn volumes_over_nbd_are_entries() {
     let refused =
         entry(&server, "the other was refused", |entry| entry.method == "Nbd/Open" && entry.outcome != "OK").await;
     assert_eq!((refused.resource.as_str(), refused.outcome.as_str()), ("nothing", "NOT_FOUND"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn over_nbd_entries_name_who_has_a_certificate_or_for_whom_the_export_is_and_nothing_tells_its_id() {
+    let Some(nbdinfo) = program::find("nbdinfo", "over_nbd_entries_name_who_has_a_certificate") else { return };
+    let authority = Authority::new();
+    let (alice, bob) = (authority.client("alice"), authority.client("bob"));
+    let config = format!("[volumes]\nmin_size = 4096\n{}", authority.section("clients = 'optional'"));
+    let server = Setup::default().config(&config).nbd_listen().start().await;
+    let channel = Client::grpc(&authority, Some(&alice)).channel(server.grpc_address()).await.expect("a channel");
+    let create = CreateVolumeRequest { path: "/a".to_owned(), size_bytes: 1 << 20, ..CreateVolumeRequest::default() };
+    VolumeServiceClient::new(channel.clone()).create_volume(create).await.expect("a volume");
+    let volume = Some(VolumeName { path: "/a".to_owned(), id: 0 });
+    let open = OpenExportRequest { volume, read_only: true, ..OpenExportRequest::default() };
+    let opened = ExportServiceClient::new(channel.clone()).open_export(open).await.expect("an export");
+    let id = opened.into_inner().export.expect("an export").uuid;
+    let (of_bob, address) = (bob.directory.display(), server.nbd());
+    for url in [format!("nbds://{address}/a?tls-certificates={of_bob}"), format!("nbd://{address}/export:{id}")] {
+        let output = run(Command::new(&nbdinfo).args(["--size", &url])).await;
+        assert!(output.status.success(), "{output:?}");
+    }
+    let closed = async || {
+        let filter = Some(api::EntryFilter { method: "Nbd/Close".to_owned(), ..api::EntryFilter::default() });
+        let order = api::EntryOrder::OldestFirst.into();
+        let request = api::ListEntriesRequest { filter, order, ..api::ListEntriesRequest::default() };
+        let answer = AuditServiceClient::new(channel.clone()).list_entries(request).await.expect("a list");
+        Some(answer.into_inner().entries).filter(|entries| entries.len() == 2)
+    };
+    let closed = eventually("both are closed", closed).await;
+    let told: Vec<_> = closed
+        .iter()
+        .map(|entry| [&entry.user, &entry.proof, &entry.right, &entry.resource].map(|text| &**text))
+        .collect();
+    let shown = format!("export:{}…", &id[..8]);
+    assert_eq!(told, [["bob", "certificate", "write", "/a"], ["alice", "export", "read", &shown]]);
+    let log = server.log();
+    assert!(log.contains(&shown) && !log.contains(&id), "{log}");
 }

@@ -60,6 +60,24 @@ async fn ten_thousand_idle_handshakes_keep_nobody_out() {
     assert!(server.resident_bytes() < before + MEMORY_OF_A_FLOOD, "memory is bounded");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_of_nbd_keep_nobody_out() {
+    const CONNECTIONS: usize = 16;
+    let config = format!("[volumes]\nnbd_connections = {CONNECTIONS}\n");
+    let server = Setup::default().config(&config).nbd_listen().start().await;
+    let mut silent = Vec::new();
+    for number in 0..4 * CONNECTIONS {
+        let mut stream = within("a connection", TcpStream::connect(server.nbd())).await.expect("a connection");
+        let mut greeting = [0; 18];
+        let greeted = within("a greeting", stream.read_exact(&mut greeting)).await;
+        assert!(greeted.is_ok() && greeting.starts_with(b"NBDMAGIC"), "with {number} of them");
+        silent.push(stream);
+    }
+    let mut rest = Vec::new();
+    let _ = within("the oldest has gone", silent[0].read_to_end(&mut rest)).await;
+    assert!(rest.is_empty());
+}
+
 /// Both ports that speak HTTP/2 in the clear.
 fn ports(server: &Server) -> [SocketAddr; 2] {
     [server.grpc_address(), server.http().0]

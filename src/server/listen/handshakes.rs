@@ -1,24 +1,21 @@
-//! The handshakes of TLS that a port has under way: so many, and then somebody has to go.
+//! The handshakes of TLS that a port has under way.
 //!
 //! Those who have said nothing yet and those who have are apart, so that silent connections, which cost nothing, are not
 //! in the way of anybody who speaks.
 
-use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use steward_gateway::Peer;
-use tokio_util::sync::CancellationToken;
 
-use super::peers::network;
+use crate::handshakes::{self, network};
 
 /// The places of one port. Clones share them.
 #[derive(Clone)]
 pub(super) struct Places {
-    silent: Arc<Waiting>,
-    speaking: Arc<Waiting>,
+    silent: Arc<handshakes::Handshakes>,
+    speaking: Arc<handshakes::Handshakes>,
 }
 
 /// The places as one connection sees them.
@@ -30,8 +27,8 @@ pub(super) struct Handshakes<'a> {
 impl Places {
     /// So many of each kind.
     pub(super) fn new(limit: usize) -> Self {
-        let waiting = || Arc::new(Waiting { limit: limit.max(1), state: Mutex::default() });
-        Places { silent: waiting(), speaking: waiting() }
+        let places = || handshakes::Handshakes::new(limit.max(1));
+        Places { silent: places(), speaking: places() }
     }
 
     pub(super) fn of(&self, peer: Peer) -> Handshakes<'_> {
@@ -42,117 +39,38 @@ impl Places {
 impl Handshakes<'_> {
     /// Waits for the first words of the client.
     pub(super) async fn before_hello<T>(&self, hello: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        self.places.silent.enter(self.network).run(hello).await
+        run(&self.places.silent, self.network, hello).await
     }
 
     /// Goes on with a client that has said something.
     pub(super) async fn after_hello<T>(&self, rest: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        self.places.speaking.enter(self.network).run(rest).await
+        run(&self.places.speaking, self.network, rest).await
     }
 }
 
-/// Handshakes of one kind.
-struct Waiting {
-    limit: usize,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    next: u64,
-    /// In the order in which they began.
-    under_way: BTreeMap<u64, Handshake>,
-}
-
-struct Handshake {
+/// Until it ends, or somebody else needs its place.
+async fn run<T>(
+    handshakes: &Arc<handshakes::Handshakes>,
     network: Option<IpAddr>,
-    gone: CancellationToken,
-}
-
-impl Waiting {
-    /// Takes a place. When there is none, the oldest handshake of the network that has most loses its own.
-    fn enter(self: &Arc<Self>, network: Option<IpAddr>) -> Place {
-        let gone = CancellationToken::new();
-        let mut state = self.state.lock();
-        if state.under_way.len() >= self.limit {
-            state.evict();
-        }
-        let number = state.next;
-        state.next += 1;
-        state.under_way.insert(number, Handshake { network, gone: gone.clone() });
-        Place { waiting: Arc::clone(self), number, gone }
-    }
-}
-
-impl State {
-    fn evict(&mut self) {
-        let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
-        for handshake in self.under_way.values() {
-            *counts.entry(handshake.network).or_default() += 1;
-        }
-        let most = counts.values().max().copied().unwrap_or_default();
-        let has_most = |handshake: &Handshake| counts.get(&handshake.network) == Some(&most);
-        let oldest = self.under_way.iter().find(|(_, handshake)| has_most(handshake)).map(|(number, _)| *number);
-        if let Some(handshake) = oldest.and_then(|number| self.under_way.remove(&number)) {
-            handshake.gone.cancel();
-        }
-    }
-}
-
-/// A place, until this is dropped or somebody else needs it.
-struct Place {
-    waiting: Arc<Waiting>,
-    number: u64,
-    gone: CancellationToken,
-}
-
-impl Place {
-    async fn run<T>(self, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let gone = || io::Error::new(io::ErrorKind::TimedOut, "too many handshakes are under way");
-        self.gone.run_until_cancelled(handshake).await.ok_or_else(gone)?
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.waiting.state.lock().under_way.remove(&self.number);
-    }
+    handshake: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let gone = || io::Error::new(io::ErrorKind::TimedOut, "too many handshakes are under way");
+    let place = handshakes.enter(network).ok_or_else(gone)?;
+    place.gone().run_until_cancelled(handshake).await.ok_or_else(gone)?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn waiting(limit: usize) -> Arc<Waiting> {
-        Arc::new(Waiting { limit, state: Mutex::default() })
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "so the tests read as the calls do")]
-    fn at(address: &str) -> Option<IpAddr> {
-        Some(address.parse().expect("an address"))
-    }
-
-    #[test]
-    fn the_oldest_of_who_has_most_makes_room() {
-        let waiting = waiting(4);
-        let first_of_few = waiting.enter(at("10.0.0.1"));
-        let many: Vec<_> = (0..3).map(|_| waiting.enter(at("10.0.0.2"))).collect();
-        let newcomer = waiting.enter(at("10.0.0.3"));
-        let gone: Vec<_> = many.iter().map(|place| place.gone.is_cancelled()).collect();
-        assert_eq!(gone, [true, false, false]);
-        assert!(!first_of_few.gone.is_cancelled() && !newcomer.gone.is_cancelled());
-    }
-
     #[tokio::test]
-    async fn who_has_to_go_is_told_and_who_has_ended_leaves_room() {
-        let waiting = waiting(1);
-        let first = waiting.enter(None);
-        drop(first);
-        let second = waiting.enter(None);
-        assert!(!second.gone.is_cancelled());
-        let _third = waiting.enter(None);
-        let ended = second.run(std::future::pending::<io::Result<()>>()).await;
-        assert_eq!(ended.expect_err("it had to go").kind(), io::ErrorKind::TimedOut);
-        assert_eq!(waiting.state.lock().under_way.len(), 1);
+    async fn who_has_to_go_is_told() {
+        let places = Places::new(1);
+        let ours = places.of(Peer(None));
+        let mut first = Box::pin(ours.before_hello(std::future::pending::<io::Result<()>>()));
+        assert!(futures::poll!(&mut first).is_pending());
+        ours.after_hello(std::future::ready(Ok(()))).await.expect("they are apart");
+        ours.before_hello(std::future::ready(Ok(()))).await.expect("there is room for the next");
+        assert_eq!(first.await.expect_err("it had to go").kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -1,12 +1,14 @@
 //! How many connections there are, of all ports together, and how many each address has.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use steward_gateway::Peer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::handshakes::network;
 
 /// The connections of all ports. Clones count together.
 #[derive(Clone)]
@@ -58,14 +60,6 @@ impl Peers {
         }
         *count += 1;
         Some(Place { counted: Some((self.clone(), address)) })
-    }
-}
-
-/// What counts as one: a subscriber has at least 2^64 addresses of IPv6.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 

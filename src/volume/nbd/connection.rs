@@ -64,7 +64,7 @@ impl Connection {
         // Nobody is there to be told when the server stops just now; then it is told so by its control.
         let _ = established.send(session.stop.clone());
         let _counted = Counted::new(&common.measures.sessions);
-        tracing::info!(client = %peer.address, export = session.name, "a client opened a device");
+        tracing::info!(client = %peer.address, export = session.shown_name, "a client opened a device");
         let measures = Arc::clone(&common.measures);
         let served = Arc::new(Served {
             writer: Arc::new(Writer::new(socket, measures.sent_bytes.clone())),
@@ -76,7 +76,7 @@ impl Connection {
             is_unflushed: AtomicBool::new(false),
         });
         let ended = Transmission::new(link, input, &served, &common.pool, &control).run();
-        tracing::info!(client = %peer.address, export = served.session.name, "a client closed a device");
+        tracing::info!(client = %peer.address, export = served.session.shown_name, "a client closed a device");
         ended
     }
 }

@@ -124,7 +124,7 @@ impl Served {
             return;
         }
         if let Err(error) = self.flush() {
-            tracing::error!(export = self.session.name, %error, "what a client wrote last may be lost");
+            tracing::error!(export = self.session.shown_name, %error, "what a client wrote last may be lost");
         }
     }
 
@@ -138,7 +138,7 @@ impl Served {
 
     /// The device failed.
     pub(super) fn fail(&self, request: &Request, error: &io::Error, out: &mut Output) {
-        tracing::debug!(export = self.session.name, ?request, %error, "a request failed");
+        tracing::debug!(export = self.session.shown_name, ?request, %error, "a request failed");
         self.refuse(request, Problem::from(error), out);
     }
 

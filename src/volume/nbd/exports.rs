@@ -15,6 +15,9 @@ pub trait Exports: Send + Sync + 'static {
     /// Opens the device called `name`, exactly as the client says it. The future may be dropped at any await.
     async fn open(&self, name: &str, peer: &Peer) -> Result<Session, OpenError>;
 
+    /// Who asks for `name`, as far as that is known. Of who opens it or is refused, this is noted.
+    fn caller(&self, name: &str, peer: &Peer) -> Caller;
+
     /// The names that this client may see.
     async fn list(&self, peer: &Peer) -> Vec<ExportName>;
 }
@@ -28,6 +31,8 @@ pub struct Session {
     pub disk: u128,
     /// Its full name, which the client may have shortened.
     pub name: String,
+    /// The name as others may see it, in logs: with what is in it they cannot open it.
+    pub shown_name: String,
     /// A line for people.
     pub description: String,
     /// Ends the session from outside: requests that run are finished, then the connection is closed.
@@ -38,7 +43,7 @@ pub struct Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Session").field("name", &self.shown_name).finish_non_exhaustive()
     }
 }
 
@@ -69,6 +74,15 @@ pub struct ExportName {
     pub name: String,
     /// A line for people.
     pub description: String,
+}
+
+/// Who asks for a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The name of the user; empty where nobody is asked for it.
+    pub user: String,
+    /// What shows that.
+    pub proof: &'static str,
 }
 
 /// Who is at the other end.

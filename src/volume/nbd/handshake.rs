@@ -85,6 +85,9 @@ impl<'a> Handshake<'a> {
         for _ in 0..MAX_OPTIONS {
             let (option, data) = self.receive_option()?;
             let next = self.follow(option, &data)?;
+            if matches!(next, Next::Serve(..)) && !self.control.settle() {
+                return Err(invalid("its place was needed for another client"));
+            }
             self.send()?;
             match next {
                 Next::Option => {}

@@ -64,7 +64,10 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge};
     describe_gauge!("steward_nbd_connections", "Open connections of NBD.");
     describe_gauge!("steward_nbd_sessions", "Connections of NBD that have a device open.");
-    describe_counter!("steward_nbd_refused_connections_total", "Connections that were over the limit.");
+    describe_counter!(
+        "steward_nbd_refused_connections_total",
+        "Connections that were closed because there were too many."
+    );
     describe_counter!("steward_nbd_received_bytes_total", "Bytes that clients of NBD sent.");
     describe_counter!("steward_nbd_sent_bytes_total", "Bytes that clients of NBD were sent.");
     describe_counter!("steward_nbd_errors_total", "Requests of NBD that were refused or failed.");

@@ -161,7 +161,7 @@ impl Job {
     }
 
     fn failed(&self, out: &mut Output) {
-        tracing::error!(export = self.served.session.name, request = ?self.request, "a device failed in a way it must not");
+        tracing::error!(export = self.served.session.shown_name, request = ?self.request, "a device failed in a way it must not");
         self.served.refuse(&self.request, Problem::IO, out);
     }
 

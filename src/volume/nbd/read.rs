@@ -205,7 +205,7 @@ fn settle(served: &Served, request: &Request, rest: &Request, done: io::Result<(
         Ok(()) => Outcome::Done,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Outcome::Rest(*rest),
         Err(error) if rest.length < request.length => {
-            tracing::debug!(export = served.session.name, ?request, %error, "a read failed");
+            tracing::debug!(export = served.session.shown_name, ?request, %error, "a read failed");
             served.measures.errors.increment(1);
             out.put_error(request.cookie, Problem::from(&error), Some(rest.offset));
             Outcome::Done

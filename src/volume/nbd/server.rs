@@ -1,12 +1,13 @@
 //! Listening, counting connections, and stopping.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,7 @@ use super::settings::Settings;
 use super::socket::Socket;
 use super::watch::{Control, Watch};
 use crate::config::Listen;
+use crate::handshakes::{Handshakes, Place, network};
 
 /// How long to rest when a connection cannot be accepted, such as when there are no file descriptors left.
 const ACCEPT_REST: Duration = Duration::from_secs(1);
@@ -44,7 +46,7 @@ pub struct Server {
 #[derive(Clone)]
 struct Acceptor {
     common: Arc<Common>,
-    places: Arc<Semaphore>,
+    places: Arc<Handshakes>,
     tasks: TaskTracker,
     handshake_timeout: Duration,
     write_timeout: Duration,
@@ -78,7 +80,7 @@ impl Server {
         });
         let acceptor = Acceptor {
             common,
-            places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            places: Handshakes::new(settings.max_connections),
             tasks: tasks.clone(),
             handshake_timeout: settings.handshake_timeout,
             write_timeout: settings.write_timeout,
@@ -127,9 +129,9 @@ impl Acceptor {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, address)) => match Arc::clone(&self.places).try_acquire_owned() {
-                    Ok(place) => self.begin(socket, address, place),
-                    Err(_) => self.refuse(address, &mut warned),
+                Ok((socket, address)) => match self.places.enter(network_of(address)) {
+                    Some(place) => self.begin(socket, address, place),
+                    None => self.refuse(address, &mut warned),
                 },
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
@@ -150,13 +152,13 @@ impl Acceptor {
     }
 
     /// Gives a connection its thread, and what watches it.
-    fn begin(&self, socket: Socket, address: PeerAddress, place: OwnedSemaphorePermit) {
+    fn begin(&self, socket: Socket, address: PeerAddress, place: Place) {
         if let Err(error) = socket.prepare(self.write_timeout) {
             tracing::debug!(%error, client = %address, "a connection cannot be used");
             return;
         }
         let socket = Arc::new(socket);
-        let control = Arc::new(Control::new(Arc::clone(&socket)));
+        let control = Arc::new(Control::new(Arc::clone(&socket), place));
         let (established, watched) = oneshot::channel();
         let ended = CancellationToken::new();
         let watch = Watch {
@@ -174,20 +176,32 @@ impl Acceptor {
             connection.run();
         };
         match thread::Builder::new().name("nbd".to_owned()).stack_size(STACK_BYTES).spawn(run) {
-            Ok(thread) => drop(self.tasks.spawn(look_after(watch, thread, place))),
+            Ok(thread) => drop(self.tasks.spawn(look_after(watch, thread, Arc::clone(&self.common)))),
             Err(error) => tracing::warn!(%error, client = %address, "cannot start a thread for a connection"),
         }
     }
 }
 
 /// Watches a connection until its thread has ended.
-async fn look_after(watch: Watch, thread: JoinHandle<()>, place: OwnedSemaphorePermit) {
+async fn look_after(watch: Watch, thread: JoinHandle<()>, common: Arc<Common>) {
+    let control = Arc::clone(&watch.control);
     watch.run().await;
+    if control.had_to_go() {
+        common.measures.refused_connections.increment(1);
+    }
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
     if !matches!(joined, Ok(Ok(()))) {
         tracing::error!("the thread of a connection of NBD failed");
     }
-    drop(place);
+    drop(control);
+}
+
+/// What has its share of those who have no session; processes of this machine at Unix sockets are one.
+fn network_of(address: PeerAddress) -> Option<IpAddr> {
+    match address {
+        PeerAddress::Unix => None,
+        PeerAddress::Tcp(address) => Some(network(address.ip())),
+    }
 }
 
 /// The client went away before it was accepted.

@@ -27,7 +27,8 @@ pub struct Settings {
     pub tls: Option<Arc<ServerConfig>>,
     /// Whether clients must use TLS on TCP.
     pub require_tls: bool,
-    /// How many connections there may be. Further ones are closed.
+    /// How many connections there may be. For a further one somebody has to go who has chosen no device yet; when all have,
+    /// it is closed.
     pub max_connections: usize,
     /// How long a client may take until it has chosen a device.
     pub handshake_timeout: Duration,

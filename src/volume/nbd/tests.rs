@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::client::Client;
 use self::device::MemoryDevice;
-use super::{ExportName, Exports, OpenError, Peer, Server, Session, Settings};
+use super::{Caller, ExportName, Exports, OpenError, Peer, Server, Session, Settings};
 use crate::config::Listen;
 use crate::volume::device::Device;
 
@@ -74,10 +74,15 @@ impl Exports for TestExports {
             disk: u128::from(other.is_some()),
             device: other.unwrap_or_else(|| Arc::clone(&self.device)),
             name: "/disk".to_owned(),
+            shown_name: "/disk".to_owned(),
             description: "a disk".to_owned(),
             stop,
             guard: Box::new(Open(self.sessions.clone())),
         })
+    }
+
+    fn caller(&self, _: &str, _: &Peer) -> Caller {
+        Caller::default()
     }
 
     async fn list(&self, _: &Peer) -> Vec<ExportName> {

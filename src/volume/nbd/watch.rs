@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::socket::Socket;
+use crate::handshakes::Place;
 
 /// How much longer a handshake may take while a device is being opened.
 const OPENING_TIMEOUT: Duration = Duration::from_mins(1);
@@ -20,6 +21,7 @@ const LINGER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Control {
     socket: Arc<Socket>,
+    place: Place,
     is_stopping: AtomicBool,
     is_opening: AtomicBool,
 }
@@ -39,8 +41,18 @@ pub(super) struct Watch {
 }
 
 impl Control {
-    pub(super) fn new(socket: Arc<Socket>) -> Self {
-        Control { socket, is_stopping: AtomicBool::new(false), is_opening: AtomicBool::new(false) }
+    pub(super) fn new(socket: Arc<Socket>, place: Place) -> Self {
+        Control { socket, place, is_stopping: AtomicBool::new(false), is_opening: AtomicBool::new(false) }
+    }
+
+    /// The client has chosen a device and stays. Returns whether it may still.
+    pub(super) fn settle(&self) -> bool {
+        self.place.settle()
+    }
+
+    /// Its place was needed for another one.
+    pub(super) fn had_to_go(&self) -> bool {
+        self.place.gone().is_cancelled()
     }
 
     /// No further requests are to be done.
@@ -73,6 +85,10 @@ impl Watch {
         let session_stop = tokio::select! {
             () = ended.cancelled() => return,
             () = stop.cancelled() => None,
+            () = control.place.gone().cancelled() => {
+                control.cut_off();
+                return ended.cancelled().await;
+            }
             () = handshake_overdue(&control, handshake_timeout) => {
                 tracing::debug!("a handshake took too long");
                 control.cut_off();

@@ -90,6 +90,24 @@ fn connections_over_the_limit_are_closed_and_the_others_served() {
     }
 }
 
+#[test]
+fn of_those_who_have_opened_nothing_the_oldest_makes_room() {
+    let device = Arc::new(MemoryDevice::new(DEVICE_BYTES));
+    let server = TestServer::with(device, |settings| settings.max_connections = 3);
+    let mut opened = server.simple();
+    let mut silent: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for client in &mut silent {
+        client.receive(18);
+    }
+    let mut newcomer = server.simple();
+    silent[0].expect_end();
+    for client in [&mut opened, &mut newcomer] {
+        assert_eq!(client.error_of(command::FLUSH, 0, 0, 0), 0);
+    }
+    silent[1].send(&1_u32.to_be_bytes());
+    assert_eq!(silent[1].ask(99, &[]).0, handshake::REP_ERR_UNSUP, "the younger one stays");
+}
+
 fn is_served(server: &TestServer) -> bool {
     use std::io::Read as _;
     let mut client = server.connect();
