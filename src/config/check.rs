@@ -75,6 +75,9 @@ impl Transcode {
         if self.ffprobe.as_os_str().is_empty() {
             return invalid("transcode.ffprobe", "has to name a program");
         }
+        if !self.library_roots.iter().all(|root| root.is_absolute()) {
+            return invalid("transcode.library_roots", "have to be absolute paths");
+        }
         if self.sweep_interval < SHORTEST_SWEEP {
             return invalid("transcode.sweep_interval", "has to be 100 milliseconds at least");
         }
