@@ -150,6 +150,7 @@ impl Config {
             ("artifacts.sweep_after", self.artifacts.sweep_after),
             ("artifacts.change_retention", self.artifacts.change_retention),
             ("replication.execution_retention", self.replication.execution_retention),
+            ("replication.maker_groups_for", self.replication.maker_groups_for),
             ("replication.connect_timeout", self.replication.connect_timeout),
             ("replication.idle_timeout", self.replication.idle_timeout),
             ("restic.min_age", self.restic.min_age),
