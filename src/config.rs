@@ -251,7 +251,8 @@ fn environment(variables: config::Map<String, String>) -> config::Environment {
         .list_separator(",")
         .with_list_parse_key("auth.trusted_proxies")
         .with_list_parse_key("auth.oidc.algorithms")
-        .with_list_parse_key("replication.allowed_targets");
+        .with_list_parse_key("replication.allowed_targets")
+        .with_list_parse_key("transcode.library_roots");
     environment.source(Some(variables)).try_parsing(true)
 }
 

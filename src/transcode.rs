@@ -23,6 +23,7 @@ mod log;
 mod measure;
 mod model;
 mod pace;
+mod places;
 mod reach;
 mod register;
 mod reports;

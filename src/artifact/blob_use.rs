@@ -36,7 +36,11 @@ impl Tx<'_> {
             record.doomed_us = 0;
             self.put(key, &record);
         }
-        self.put(keys::blob_use(blob, user), &BlobUseRecord {});
+        let path = match user {
+            BlobUse::File { path, .. } => path.to_owned(),
+            BlobUse::Image(_) | BlobUse::Manifest(_) => String::new(),
+        };
+        self.put(keys::blob_use(blob, user), &BlobUseRecord { path });
         Ok(record)
     }
 

@@ -1,6 +1,6 @@
 //! Files: put, read, and what is written on them.
 
-use steward_proto::store::v1::{ArtifactChangeRecord, BlobRecord, FileRecord};
+use steward_proto::store::v1::{ArtifactChangeRecord, BlobRecord, BlobUseRecord, FileRecord};
 
 use super::artifacts::Artifacts;
 use super::bytes::Kept;
@@ -10,12 +10,15 @@ use super::file_path::{FilePath, parent};
 use super::folders::ROOT;
 use super::keys::{self, BlobUse};
 use super::metadata::{self, Metadata};
+use super::sight::View;
 use crate::blob::Digest;
 use crate::store::KeyRange;
 use crate::store::tx::{self, Tx};
 
 /// How often somebody may put something into a folder that looked empty and is to make room for a file.
 const LOOKS: usize = 20;
+/// Of so many files with the same bytes it is asked whether the caller may see one. Who sees none of these brings them.
+const MAX_TWINS: usize = 1000;
 
 /// Where a file or folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,13 +196,25 @@ impl Artifacts {
         self.put_file(put, Kept { digest, size, md5, crc64ecma }, Same::Leave, user).await
     }
 
-    /// Refuses bytes of which a repository has no file, unless somebody has brought them for one lately: those of others
-    /// are not for everybody who knows their digest.
-    pub(super) async fn check_known(&self, place: &Place, digest: &Digest) -> Result<(), Error> {
+    /// Refuses bytes of which a user may see no file in a repository, unless the same user has brought them for one
+    /// lately: those of others are not for everybody who knows their digest, and it does not tell that they are there.
+    pub(super) async fn check_known(
+        &self,
+        place: &Place,
+        digest: &Digest,
+        (user, view): (&str, &View),
+    ) -> Result<(), Error> {
         let known = self.decide("a file", |mut tx| async move {
             let repository = tx.file_repository(&place.project, &place.repository).await?.id;
             let uses = KeyRange::prefix(&keys::files_with(digest, repository));
-            let is_known = self.uploads.is_brought(repository, digest) || !tx.scan(uses, 1).await?.is_empty();
+            if self.uploads.is_brought(repository, user, digest) {
+                return Ok(tx.answer(true));
+            }
+            let mut is_known = false;
+            for (key, value) in tx.scan(uses, MAX_TWINS).await? {
+                let BlobUseRecord { path } = tx::decode(&key, &value)?;
+                is_known = is_known || view.is_whole() || (!path.is_empty() && view.has(&path));
+            }
             Ok::<_, Error>(tx.answer(is_known))
         });
         if known.await?.0 { Ok(()) } else { Err(Error::BlobNotFound(digest.to_string())) }

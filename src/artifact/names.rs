@@ -7,8 +7,19 @@ const MAX_PROJECT: usize = 100;
 /// The longest name of a repository, in bytes.
 const MAX_REPOSITORY: usize = 64;
 
+/// No new project has this name: what it has would be told from clusters nowhere in a table of rights.
+const RESERVED: &str = "cluster";
+
 impl Fields {
     /// The name of a project that is to be made.
+    pub(super) fn new_project_name(&mut self, field: &'static str, name: &str) {
+        if name == RESERVED {
+            self.reject(field, "is reserved: `cluster/NAME` is a cluster in the table of rights");
+        }
+        self.project_name(field, name);
+    }
+
+    /// The name of a project.
     pub(super) fn project_name(&mut self, field: &'static str, name: &str) {
         if !is_project_name(name) {
             self.reject(field, "has to be a letter or `_`, then letters, digits, `-` and `_`; 2 to 100 bytes");
@@ -59,6 +70,17 @@ mod tests {
         for name in ["", "a", "9b", "-a", "a.b", "a/b", "a b", "aé", "a\0", "ab\n", &"a".repeat(101)] {
             assert!(!is_project_name(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_new_project_is_not_called_as_clusters_are_in_the_table_of_rights() {
+        let problems = |name: &str| {
+            let mut fields = Fields::default();
+            fields.new_project_name("name", name);
+            fields.check().map_err(|failure| tonic::Status::from(failure).message().to_owned())
+        };
+        assert!(problems("cluster").unwrap_err().contains("is reserved"));
+        assert!(problems("clusters").is_ok() && problems("9b").is_err());
     }
 
     #[test]

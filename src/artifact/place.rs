@@ -5,6 +5,7 @@ use steward_proto::store::v1::{ImageRecord, RepositoryRecord};
 
 use super::error::Error;
 use super::image_name::is_image;
+use super::sight::Sight;
 use crate::store::tx::Tx;
 
 /// A repository of files, or an image, which need not be there.
@@ -33,6 +34,11 @@ impl Place {
     pub(super) fn parse_image(field: &'static str, name: Option<ImageName>) -> Result<Self, Error> {
         let place = Place::parse(field, name)?;
         if place.image.is_empty() { Err(Error::invalid(field, "has to name an image")) } else { Ok(place) }
+    }
+
+    /// Whether all of the repository may be seen.
+    pub(super) fn is_seen(&self, sight: &Sight) -> bool {
+        sight.on(&self.project, &self.repository).is_whole()
     }
 
     pub(super) fn is_image(&self) -> bool {

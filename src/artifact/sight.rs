@@ -74,6 +74,11 @@ impl Sight {
 }
 
 impl View {
+    /// Whether all of the repository may be seen.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// Whether a file or an image may be seen.
     pub(super) fn has(&self, path: &str) -> bool {
         self.is_whole || self.grants.allow(Area::Artifact, Right::Read, &self.resource(path))

@@ -24,8 +24,8 @@ pub(super) struct Uploads {
     count: AtomicUsize,
     /// Of blobs that came for files, which are soon asked for.
     checksums: Mutex<VecDeque<(Digest, Checksums)>>,
-    /// The repositories that they came for. Whoever is not known here any more brings the bytes again.
-    brought: Mutex<VecDeque<(u64, Digest)>>,
+    /// Who brought them, and for which repository. Whoever is not known here any more brings the bytes again.
+    brought: Mutex<VecDeque<(u64, String, Digest)>>,
 }
 
 /// One upload.
@@ -70,17 +70,18 @@ impl Uploads {
     }
 
     /// Notes that somebody has brought the bytes of a blob for a file of a repository.
-    pub(super) fn note_brought(&self, repository: u64, digest: &Digest) {
+    pub(super) fn note_brought(&self, repository: u64, user: &str, digest: &Digest) {
         let mut brought = self.brought.lock();
         if brought.len() >= CHECKSUMS {
             brought.pop_front();
         }
-        brought.push_back((repository, digest.clone()));
+        brought.push_back((repository, user.to_owned(), digest.clone()));
     }
 
-    /// Whether somebody has done so lately.
-    pub(super) fn is_brought(&self, repository: u64, digest: &Digest) -> bool {
-        self.brought.lock().iter().any(|(whose, brought)| *whose == repository && brought == digest)
+    /// Whether this user has done so lately.
+    pub(super) fn is_brought(&self, repository: u64, user: &str, digest: &Digest) -> bool {
+        let brought = self.brought.lock();
+        brought.iter().any(|(whose, by, brought)| *whose == repository && by == user && brought == digest)
     }
 
     /// Knows what is to be made of the bytes of an upload.

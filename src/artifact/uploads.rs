@@ -58,14 +58,15 @@ impl Artifacts {
     }
 
     /// The same for whoever may not have what others have brought: bytes that the place does not have yet have to come.
+    /// `known` is the digest, if the caller may be told whether the place has its bytes.
     pub(super) async fn start_own_upload(
         &self,
         place: &Place,
-        digest: Option<&Digest>,
+        (digest, known): (Option<&Digest>, Option<&Digest>),
         size: u64,
         user: &str,
     ) -> Result<Started, Error> {
-        if let Some(digest) = digest
+        if let Some(digest) = known
             && self.has_blob(place, digest).await?
         {
             return self.start_upload(place, Some(digest), size, user).await;
@@ -223,7 +224,7 @@ impl Artifacts {
         self.take_file_back_unless(digest, finished.await).await?;
         drop(lock);
         if !place.is_image() {
-            self.uploads.note_brought(record.repository_id, digest);
+            self.uploads.note_brought(record.repository_id, &record.user, digest);
         }
         if let Some(checksums) = held.checksums(size) {
             self.uploads.note_checksums(digest, checksums);

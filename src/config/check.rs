@@ -75,6 +75,9 @@ impl Transcode {
         if self.ffprobe.as_os_str().is_empty() {
             return invalid("transcode.ffprobe", "has to name a program");
         }
+        if !self.library_roots.iter().all(|root| root.is_absolute()) {
+            return invalid("transcode.library_roots", "have to be absolute paths");
+        }
         if self.sweep_interval < SHORTEST_SWEEP {
             return invalid("transcode.sweep_interval", "has to be 100 milliseconds at least");
         }
@@ -147,6 +150,7 @@ impl Config {
             ("artifacts.sweep_after", self.artifacts.sweep_after),
             ("artifacts.change_retention", self.artifacts.change_retention),
             ("replication.execution_retention", self.replication.execution_retention),
+            ("replication.maker_groups_for", self.replication.maker_groups_for),
             ("replication.connect_timeout", self.replication.connect_timeout),
             ("replication.idle_timeout", self.replication.idle_timeout),
             ("restic.min_age", self.restic.min_age),

@@ -18,6 +18,10 @@ pub struct Replication {
     /// How long a run that has ended is kept.
     #[serde(with = "duration")]
     pub execution_retention: Duration,
+    /// For how long the groups of the maker of a task count that an issuer told, since the maker last made it, changed it
+    /// or had it run.
+    #[serde(with = "duration")]
+    pub maker_groups_for: Duration,
     /// How many tasks there may be.
     pub max_tasks: usize,
     /// How many watches may be open.
@@ -64,6 +68,7 @@ impl Default for Replication {
         Replication {
             running_executions: settings.running_executions,
             execution_retention: settings.execution_retention,
+            maker_groups_for: settings.maker_groups_for,
             max_tasks: settings.max_tasks,
             max_watchers: settings.max_watchers,
             chunk_bytes: settings.chunk_bytes,
@@ -86,6 +91,7 @@ impl Replication {
         Settings {
             running_executions: self.running_executions,
             execution_retention: self.execution_retention,
+            maker_groups_for: self.maker_groups_for,
             max_tasks: self.max_tasks,
             max_watchers: self.max_watchers,
             chunk_bytes: self.chunk_bytes,

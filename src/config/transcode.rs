@@ -1,13 +1,14 @@
 //! The settings of the transcoding farm.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{Config, duration};
 use crate::transcode;
-use crate::transcode::library;
+use crate::transcode::library::{self, Roots};
 
 /// The transcoding farm.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Transcode {
     pub retry_backoff_max: Duration,
     /// Let NVENC and VPU workers take videos that failed, too; otherwise those are for processors and QSV.
     pub retry_on_hardware: bool,
+    /// Directories that libraries may be, or be below of; none: any. In the environment, with commas between.
+    pub library_roots: Vec<PathBuf>,
     /// How often a library is scanned that says nothing of its own; zero: never by itself.
     #[serde(with = "duration")]
     pub scan_interval: Duration,
@@ -106,6 +109,7 @@ impl Default for Transcode {
             retry_backoff: Duration::from_mins(1),
             retry_backoff_max: Duration::from_hours(6),
             retry_on_hardware: false,
+            library_roots: Vec::new(),
             scan_interval: library.scan_interval,
             watch_files: library.watch_files,
             stable_for: library.stable_for,
@@ -127,8 +131,8 @@ impl Default for Transcode {
 }
 
 impl Transcode {
-    /// As the farm takes them.
-    pub fn settings(&self) -> transcode::Settings {
+    /// As the farm takes them. `kept`: what the server keeps for itself.
+    fn settings(&self, kept: Vec<PathBuf>) -> transcode::Settings {
         transcode::Settings {
             policy: transcode::Policy {
                 heartbeat_timeout: self.heartbeat_timeout,
@@ -153,7 +157,25 @@ impl Transcode {
                 watch_files: self.watch_files,
                 trash_retention: self.trash_retention,
                 ffprobe: self.ffprobe.clone(),
+                roots: Arc::new(Roots { within: self.library_roots.clone(), kept }),
             },
         }
+    }
+}
+
+impl Config {
+    /// The settings of the farm.
+    pub fn farm_settings(&self) -> transcode::Settings {
+        let set = [
+            &self.volumes.path,
+            &self.artifacts.path,
+            &self.restic.path,
+            &self.tls.key,
+            &self.auth.htpasswd,
+            &self.auth.rights_file,
+            &self.auth.gateway_key,
+        ];
+        let kept = [self.store.data.clone(), self.key_file()];
+        self.transcode.settings(kept.into_iter().chain(set.into_iter().flatten().cloned()).collect())
     }
 }

@@ -106,6 +106,16 @@ impl Replication {
         self
     }
 
+    /// The same with other words on what makers may do. Only before anybody else shares it.
+    #[cfg(test)]
+    #[must_use]
+    pub(super) fn with_makers(mut self, makers: Arc<dyn Makers>) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.makers = makers;
+        }
+        self
+    }
+
     /// The same with other targets. Only before anybody else shares it.
     #[cfg(test)]
     #[must_use]

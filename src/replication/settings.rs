@@ -11,6 +11,8 @@ pub struct Settings {
     pub running_executions: usize,
     /// How long a run that has ended is kept.
     pub execution_retention: Duration,
+    /// For how long the groups of the maker of a task count that an issuer told.
+    pub maker_groups_for: Duration,
     /// How many tasks there may be.
     pub max_tasks: usize,
     /// How many watches may be open.
@@ -49,6 +51,7 @@ impl Default for Settings {
         Settings {
             running_executions: 4,
             execution_retention: Duration::from_hours(30 * 24),
+            maker_groups_for: Duration::from_hours(90 * 24),
             max_tasks: 10_000,
             max_watchers: 1024,
             chunk_bytes: 4 << 20,

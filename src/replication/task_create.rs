@@ -229,8 +229,7 @@ impl Replication {
             None => bytes::Bytes::new(),
         };
         record.config.clone_from(&one.config_id);
-        record.maker.clone_from(&maker.user);
-        record.maker_groups.clone_from(&maker.groups);
+        maker.note(&mut record, now_us);
         record.modify_us = now_us;
         follow(&mut record, &checked.config);
         let is_scheduled = type_of(&record) == Some(ReplicaType::Scheduled);

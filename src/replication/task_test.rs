@@ -4,6 +4,7 @@ mod changes;
 mod clusters;
 mod create;
 mod lifecycle;
+mod makers;
 mod schedule;
 mod validation;
 mod world;

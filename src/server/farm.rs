@@ -20,7 +20,7 @@ pub(super) async fn start(
     tasks: &TaskTracker,
 ) -> Result<FarmServer, BoxError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let settings = config.transcode.settings();
+    let settings = config.farm_settings();
     let farm = Farm::open(Arc::clone(&store), Arc::clone(&clock), settings, shutdown.clone(), tasks.clone()).await?;
     let silence = SilenceEngine::new(farm.clone());
     tasks.spawn(engine::run(silence, Arc::clone(&store), Arc::clone(&clock), shutdown.clone()));

@@ -54,6 +54,7 @@ impl Farm {
     pub(crate) async fn put_library(&self, command: PutLibrary) -> Result<LibraryView, Error> {
         let farm = self.clone();
         self.to_the_end(async move {
+            farm.check_place(&command.name, &command.path).await?;
             let (are_rules_new, _) =
                 farm.decide(format!("library {:?}", command.name), || ready(farm.try_put_library(&command))).await?;
             if are_rules_new {

@@ -12,6 +12,7 @@ mod memory;
 mod path;
 mod probe;
 mod progress;
+mod roots;
 mod rules;
 mod scan;
 mod scanner;
@@ -31,6 +32,8 @@ use std::time::Duration;
 pub use self::path::{MAX_PATH_BYTES, place};
 pub use self::probe::{Probe, ProbeError, Prober};
 pub use self::progress::Progress;
+pub use self::roots::Roots;
+pub(crate) use self::roots::{overlap, resolve};
 pub use self::rules::{Rules, needs_transcoding};
 pub use self::scanner::Scanner;
 pub use self::shelf::{BATCH, Found, Known, MARKS, Recorded, Shelf, Twin};
@@ -63,6 +66,8 @@ pub struct Settings {
     pub trash_retention: Duration,
     /// The program that probes: a path, or a name to look up.
     pub ffprobe: PathBuf,
+    /// Where libraries may lie.
+    pub roots: Arc<Roots>,
 }
 
 impl Default for Settings {
@@ -75,6 +80,7 @@ impl Default for Settings {
             watch_files: true,
             trash_retention: TRASH_RETENTION,
             ffprobe: PathBuf::from("ffprobe"),
+            roots: Arc::default(),
         }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) enum Error {
     /// The file is gone.
     #[error("the file is not there")]
     NotThere,
+    /// No library may be where this one is.
+    #[error("the library {0}")]
+    Misplaced(String),
     /// A link leads out of the library.
     #[error("the path leads out of the library")]
     Escapes,

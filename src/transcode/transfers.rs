@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::batch::Batch;
 use super::error::Error;
 use super::farm::{Decision, Farm};
-use super::library::{Probe, Prober};
+use super::library::{Probe, Prober, Roots};
 use super::model::{TaskRecord, TaskUuid, VideoId, VideoRecord, library_of};
 use super::reports::Claimant;
 use super::transfer::path::{OWN_DIRECTORY, RelativePath};
@@ -38,6 +38,7 @@ pub(crate) struct Location {
     video: VideoRecord,
     library: String,
     root: PathBuf,
+    roots: Arc<Roots>,
     path: RelativePath,
     allows_larger: bool,
 }
@@ -73,6 +74,7 @@ impl From<transfer::Error> for Error {
             }
             transfer::Error::Path(_)
             | transfer::Error::NotThere
+            | transfer::Error::Misplaced(_)
             | transfer::Error::Escapes
             | transfer::Error::NotAFile
             | transfer::Error::Io { .. } => Error::SourceUnreachable(error.to_string()),
@@ -91,6 +93,10 @@ async fn blocking<T: Send + 'static>(
 impl Location {
     fn uuid(&self) -> Uuid {
         Uuid::from_bytes(TaskUuid::of(&self.task.uuid).0)
+    }
+
+    fn open_root(&self) -> Result<Root, transfer::Error> {
+        Root::open(&self.root, &self.roots)
     }
 
     /// The most bytes of a result: one that is larger was no use of anybody's time.
@@ -129,6 +135,7 @@ impl Farm {
         Ok(Location {
             library: name.to_owned(),
             root: library.record.path.into(),
+            roots: Arc::clone(&self.settings.library.roots),
             allows_larger: library.rules.allow_larger,
             task,
             path,
@@ -139,7 +146,7 @@ impl Farm {
     /// Opens the file of a task's video for its worker.
     pub(crate) async fn open_source(&self, uuid: TaskUuid, claimant: Claimant) -> Result<Source, Error> {
         let location = self.locate(uuid, claimant).await?;
-        blocking(move || Source::open(&Root::open(&location.root)?, &location.path)).await
+        blocking(move || Source::open(&location.open_root()?, &location.path)).await
     }
 
     /// How much of a task's result is here.
@@ -148,7 +155,7 @@ impl Farm {
         if !location.task.placed_path.is_empty() {
             return Ok(u64::try_from(location.task.output_bytes).unwrap_or(0));
         }
-        blocking(move || Staging::open(&Root::open(&location.root)?)?.offset(location.uuid())).await
+        blocking(move || Staging::open(&location.open_root()?)?.offset(location.uuid())).await
     }
 
     /// Begins to receive a task's result, or goes on.
@@ -160,7 +167,7 @@ impl Farm {
     ) -> Result<Receiving, Error> {
         let location = self.locate(uuid, claimant).await?;
         blocking(move || {
-            let staging = Staging::open(&Root::open(&location.root)?)?;
+            let staging = Staging::open(&location.open_root()?)?;
             let upload = staging.resume(location.uuid(), location.most_bytes())?;
             Ok(Receiving { location, staging: Arc::new(staging), upload: Some(upload), extension })
         })
@@ -197,7 +204,7 @@ impl Farm {
         let library = location.library.clone();
         let uuid = TaskUuid::of(&location.task.uuid);
         let path = blocking(move || {
-            let root = Root::open(&location.root)?;
+            let root = location.open_root()?;
             place(&root, &staging, &received, &location.path, extension.as_deref(), today)
         })
         .await?;
@@ -240,8 +247,8 @@ impl Farm {
         let prober = Prober { program: settings.ffprobe.clone(), timeout: settings.probe_timeout };
         let file: &Path = &location.root.join(received.path());
         let size = i64::try_from(received.size()).unwrap_or(i64::MAX);
-        let (root, path) = (location.root.clone(), location.path.clone());
-        let original = blocking(move || Ok(Source::open(&Root::open(&root)?, &path)?.size())).await?;
+        let original = location.clone();
+        let original = blocking(move || Ok(Source::open(&original.open_root()?, &original.path)?.size())).await?;
         let probe = prober.probe(file, size).await.map_err(|error| Error::ResultRefused(error.to_string()))?;
         location.judge(&probe, received.size(), original)
     }
@@ -259,7 +266,7 @@ impl Farm {
                     return Ok(0);
                 }
                 let is_wanted = |uuid: Uuid| farm.has_in_progress(TaskUuid(uuid.into_bytes()));
-                Staging::open(&Root::open(&path)?)?.remove_stale(before, is_wanted)
+                Staging::open(&Root::open(&path, &farm.settings.library.roots)?)?.remove_stale(before, is_wanted)
             });
             match removed.await {
                 Ok(0) => {}

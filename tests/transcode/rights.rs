@@ -1,5 +1,7 @@
 //! Two tenants on one farm: each has a library and a worker, and knows of nothing else.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use steward_proto::transcode::v1::claim_task_response::Result as Claim;
@@ -19,33 +21,44 @@ const TABLE: &str = r"
 admin * / admin
 alice transcode library/films read,write
 bob transcode library/clips read,write
+carol transcode library/carol admin
 w1 transcode worker/w1 read,write
 w2 transcode worker/w2 read,write
 ";
 
 /// A server with a video of each tenant. The password of everybody is the name.
 async fn start() -> Server {
+    start_with(|_| String::new()).await
+}
+
+/// The same with settings of the farm, which may name its home.
+async fn start_with(farm: impl FnOnce(&Path) -> String) -> Server {
     let home = temporary::directory();
     let line = |user: &str| {
         let hash = bcrypt::hash_with_result(user, 4).expect("a password can be hashed");
         format!("{user}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
     };
     let file = home.path().join("htpasswd");
-    std::fs::write(&file, ["admin", "alice", "bob", "w1", "w2"].map(line).concat()).expect("a file can be written");
+    std::fs::write(&file, ["admin", "alice", "bob", "carol", "w1", "w2"].map(line).concat())
+        .expect("a file can be written");
     let file = file.display().to_string();
-    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
+    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n[transcode]\n{}\n", farm(home.path()));
     let directories = ["films", "clips"].map(|name| (name, home.path().join(name)));
     let server = Setup::default().config(&config).start_in(home).await;
     for (name, path) in directories {
         std::fs::create_dir(&path).expect("a directory can be made");
-        let path = path.to_str().expect("UTF-8").to_owned();
-        let scan_interval = Some(prost_types::Duration::default());
-        let rules = Some(Rules::default());
-        let library = Library { name: name.to_owned(), path, scan_interval, rules, ..Library::default() };
-        let request = by("admin", PutLibraryRequest { library: Some(library) });
-        good(Native(server.channel()).libraries().put_library(request).await);
+        good(Native(server.channel()).libraries().put_library(by("admin", library(name, &path))).await);
     }
     server
+}
+
+fn library(name: &str, path: &Path) -> PutLibraryRequest {
+    let path = path.to_str().expect("UTF-8").to_owned();
+    let scan_interval = Some(prost_types::Duration::default());
+    let rules = Some(Rules::default());
+    PutLibraryRequest {
+        library: Some(Library { name: name.to_owned(), path, scan_interval, rules, ..Library::default() }),
+    }
 }
 
 /// A request of a user who signs in.
@@ -143,4 +156,45 @@ async fn the_older_api_answers_in_its_envelope() {
     assert_eq!(ask("", "POST", "/workers", &worker("w1")).await, (401, "未授权".to_owned()));
     assert_eq!(ask("w2", "POST", "/workers", &worker("w1")).await, (403, "没有权限".to_owned()));
     assert_eq!(ask("w1", "POST", "/workers", &worker("w1")).await.0, 201);
+}
+
+#[tokio::test]
+async fn only_who_administers_the_farm_says_where_a_library_is() {
+    let server = start().await;
+    let put = async |user: &str, library: PutLibraryRequest| {
+        Native(server.channel()).libraries().put_library(by(user, library)).await
+    };
+    let films = server.home().join("films");
+    assert_eq!(refusal(put("carol", library("carol", &films)).await), denied(), "they are not hers");
+    let own = server.home().join("carol");
+    std::fs::create_dir(&own).expect("a directory can be made");
+    assert_eq!(refusal(put("carol", library("carol", &own)).await), denied());
+    good(put("admin", library("carol", &own)).await);
+    good(put("carol", library("carol", &own)).await);
+    assert_eq!(refusal(put("carol", library("carol", Path::new("/etc"))).await), denied());
+    for kept in [server.data(), server.data().join("blobs"), server.home().to_owned(), "/".into()] {
+        let refused = refusal(put("admin", library("new", &kept)).await);
+        assert_eq!(refused, (Code::InvalidArgument, "INVALID_ARGUMENT".to_owned()), "{}", kept.display());
+    }
+}
+
+#[tokio::test]
+async fn within_the_roots_whoever_administers_a_library_says_where_it_is() {
+    let server = start_with(|home| format!("library_roots = [{home:?}]")).await;
+    let put = async |user: &str, library: PutLibraryRequest| {
+        Native(server.channel()).libraries().put_library(by(user, library)).await
+    };
+    let own = server.home().join("carol");
+    std::os::unix::fs::symlink("/etc", server.home().join("link")).expect("a link can be made");
+    good(put("carol", library("carol", &own)).await);
+    let films = server.home().join("films");
+    for taken in [films.clone(), films.join("series")] {
+        assert_eq!(refusal(put("carol", library("carol", &taken)).await), denied(), "{}", taken.display());
+    }
+    for outside in ["/etc".into(), server.home().join("link"), server.data()] {
+        for (user, name) in [("carol", "carol"), ("admin", "new")] {
+            let refused = refusal(put(user, library(name, &outside)).await);
+            assert_eq!(refused, (Code::InvalidArgument, "INVALID_ARGUMENT".to_owned()), "{}", outside.display());
+        }
+    }
 }

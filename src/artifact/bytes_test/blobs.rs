@@ -18,7 +18,9 @@ async fn an_image_has_its_blobs_and_the_bytes_of_its_manifests_alone() {
     let id = world.image("a").await.id;
     world.put(keys::manifest(id, &manifest), &ManifestRecord::default()).await;
     assert_eq!(artifacts.blob_of(&image("a"), &manifest).await.unwrap(), 2);
-    world.put(keys::blob_use(&digest, BlobUse::File { repository: FILES, path: "/a" }), &BlobUseRecord {}).await;
+    world
+        .put(keys::blob_use(&digest, BlobUse::File { repository: FILES, path: "/a" }), &BlobUseRecord::default())
+        .await;
     assert_eq!(artifacts.blob_of(&files(), &digest).await.unwrap(), 3);
 }
 
@@ -65,7 +67,9 @@ async fn a_blob_is_mounted_from_an_image_that_has_it_or_from_any() {
     assert_eq!(artifacts.mount_blob(&image("c"), &digest, None, "").await.unwrap(), 3);
     // The bytes of a file are no blob of an image.
     let of_file = world.keep(b"file").await;
-    world.put(keys::blob_use(&of_file, BlobUse::File { repository: FILES, path: "/a" }), &BlobUseRecord {}).await;
+    world
+        .put(keys::blob_use(&of_file, BlobUse::File { repository: FILES, path: "/a" }), &BlobUseRecord::default())
+        .await;
     assert!(artifacts.mount_blob(&image("c"), &of_file, None, "").await.is_err());
     assert_eq!(world.count(Table::ImageBlob).await, 3);
     artifacts.blobs.remove(&digest).unwrap();

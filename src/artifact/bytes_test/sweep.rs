@@ -29,7 +29,7 @@ fn a_day() -> Settings {
 async fn what_nothing_needs_goes_after_its_time_and_the_rest_stays() {
     let world = World::with(a_day()).await;
     let (used, unused) = (world.keep(b"used").await, world.keep(b"unused").await);
-    world.put(keys::blob_use(&used, BlobUse::File { repository: FILES, path: "/a" }), &BlobUseRecord {}).await;
+    world.put(keys::blob_use(&used, BlobUse::File { repository: FILES, path: "/a" }), &BlobUseRecord::default()).await;
     world.clock.advance(23 * HOUR);
     sweep(&world).await;
     assert!(world.has_file(&unused));
@@ -158,15 +158,18 @@ async fn a_deleted_repository_is_emptied_and_so_are_its_images() {
     let id = world.image("i7").await.id;
     let manifest = world.keep(b"{}").await;
     world.put(keys::manifest(id, &manifest), &ManifestRecord::default()).await;
-    world.put(keys::blob_use(&manifest, BlobUse::Manifest(id)), &BlobUseRecord {}).await;
-    world.put(keys::tag(id, "latest"), &BlobUseRecord {}).await;
+    world.put(keys::blob_use(&manifest, BlobUse::Manifest(id)), &BlobUseRecord::default()).await;
+    world.put(keys::tag(id, "latest"), &BlobUseRecord::default()).await;
     for number in 0..70_u32 {
         let path = format!("/{number}");
         let record = FileRecord { digest: digests[0].to_string(), expire_us: 9, ..FileRecord::default() };
         world.put(keys::file(IMAGES, &path), &record).await;
-        world.put(keys::file_expiry(9, IMAGES, &path), &BlobUseRecord {}).await;
+        world.put(keys::file_expiry(9, IMAGES, &path), &BlobUseRecord::default()).await;
         world
-            .put(keys::blob_use(&digests[0], BlobUse::File { repository: IMAGES, path: &path }), &BlobUseRecord {})
+            .put(
+                keys::blob_use(&digests[0], BlobUse::File { repository: IMAGES, path: &path }),
+                &BlobUseRecord::default(),
+            )
             .await;
         world.put(keys::change(IMAGES, u64::from(number)), &ArtifactChangeRecord::default()).await;
     }

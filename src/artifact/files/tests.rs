@@ -1,10 +1,15 @@
 //! Files, and the paths that are theirs.
 
+use std::sync::Arc;
+
 use steward_proto::store::v1::{BlobRecord, FolderRecord};
 
 use super::super::file_delete::Deletion;
+use super::super::sight::Sight;
 use super::super::testing::{World, at};
 use super::*;
+use crate::auth::rights::Table as RightsTable;
+use crate::auth::{Grants, Identity};
 use crate::blob::Algorithm;
 use crate::store::{Key, Table};
 
@@ -304,4 +309,33 @@ async fn files_are_still_there_after_a_restart() {
     assert_eq!(world.artifacts.get_file(&at("/a.txt")).await.expect("it"), Found::File(Box::new(record)));
     world.put("/b.txt", b"x").await;
     assert_eq!(world.changes().await.len(), 2);
+}
+
+#[tokio::test]
+async fn bytes_are_known_to_who_may_see_a_file_of_them_or_has_brought_them() {
+    let world = World::with_repository().await;
+    let hers = world.put("/alice/x", b"hers").await;
+    let digest: Digest = hers.digest.parse().expect("a digest");
+    let place = at("/bob/y");
+    let is_known = async |user: &str, table: &str| {
+        let caller = Identity { user: Some(user.to_owned()), ..Identity::default() };
+        let sight = Sight::of(Grants::new(caller, Arc::new(RightsTable::parse(table).expect("a table"))));
+        let view = sight.on("p1", "r1");
+        match world.artifacts.check_known(&place, &digest, (user, &view)).await {
+            Ok(()) => true,
+            Err(Error::BlobNotFound(_)) => false,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let bob = "bob artifact p1/r1/bob read,write";
+    assert!(!is_known("bob", bob).await);
+    assert!(is_known("alice", "alice artifact p1/r1/alice read").await);
+    assert!(is_known("carol", "carol artifact p1/r1 read").await);
+    assert!(!is_known("bob", "bob artifact p1/r1 write").await, "who may write need not see");
+
+    let repository = world.id().await;
+    world.artifacts.uploads.note_brought(repository, "alice", &digest);
+    assert!(!is_known("bob", bob).await, "it was not him");
+    world.artifacts.uploads.note_brought(repository, "bob", &digest);
+    assert!(is_known("bob", bob).await);
 }

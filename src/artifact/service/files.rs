@@ -56,7 +56,8 @@ impl ArtifactServer {
     ) -> Result<api::CommitFileResponse, Error> {
         let (put, digest, checksums) = requests::commit(request, self.artifacts.now_us())?;
         if !sight.is_unbounded() {
-            self.artifacts.check_known(&put.place, &digest).await?;
+            let view = sight.on(&put.place.project, &put.place.repository);
+            self.artifacts.check_known(&put.place, &digest, (user, &view)).await?;
         }
         let place = put.place.clone();
         let (record, unchanged) = self.artifacts.commit_file(put, digest, checksums, user.to_owned()).await?;

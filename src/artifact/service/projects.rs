@@ -62,7 +62,7 @@ impl ArtifactServer {
         user: &str,
     ) -> Result<api::CreateProjectResponse, Error> {
         let mut fields = Fields::default();
-        fields.project_name("name", &request.name);
+        fields.new_project_name("name", &request.name);
         fields.text("display_name", &request.display_name, MAX_DISPLAY_NAME);
         fields.text("description", &request.description, MAX_DESCRIPTION);
         Error::check(fields)?;

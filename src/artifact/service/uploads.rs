@@ -36,7 +36,9 @@ impl ArtifactServer {
         let started = if sight.is_unbounded() {
             self.artifacts.start_upload(&place, digest.as_ref(), size, user).await?
         } else {
-            self.artifacts.start_own_upload(&place, digest.as_ref(), size, user).await?
+            // Nor is it told to others that they are there.
+            let known = digest.as_ref().filter(|_| place.is_image() || place.is_seen(sight));
+            self.artifacts.start_own_upload(&place, (digest.as_ref(), known), size, user).await?
         };
         Ok(match (started, digest) {
             (Started::Upload(id, record), _) => {

@@ -8,6 +8,7 @@ use tonic::Status;
 use super::{Answers, ReplicationServer};
 use crate::auth::Grants;
 use crate::error::Failure;
+use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::executions::execution;
 use crate::replication::queue::{Cause, TaskId};
@@ -44,6 +45,7 @@ impl ReplicationServer {
     ) -> Result<api::ExecuteRunOnceTaskResponse, Error> {
         let task = task(request.project, request.repository, request.name)?;
         self.replication.may_run(&task, grants).await?;
+        self.replication.renew_maker(&task, &Maker::of(grants)).await?;
         let record = self.replication.execute_run_once(&task).await?;
         Ok(api::ExecuteRunOnceTaskResponse { execution: Some(execution(&record)) })
     }
@@ -65,6 +67,7 @@ impl ReplicationServer {
     ) -> Result<api::RunTaskResponse, Error> {
         let task = task(request.project, request.repository, request.name)?;
         self.replication.may_run(&task, grants).await?;
+        self.replication.renew_maker(&task, &Maker::of(grants)).await?;
         let record = self.replication.queue_execution(&task, Cause::Manual).await?;
         Ok(api::RunTaskResponse { execution: Some(execution(&record)) })
     }
@@ -131,7 +134,9 @@ impl ReplicationServer {
         grants: &Grants,
     ) -> Result<api::ResumeExecutionResponse, Error> {
         let run = self.replication.own_run(&request.execution_id, grants).await?;
-        self.replication.may_run(&TaskId::of_run(&run), grants).await?;
+        let task = TaskId::of_run(&run);
+        self.replication.may_run(&task, grants).await?;
+        self.replication.renew_maker(&task, &Maker::of(grants)).await?;
         let record = self.replication.resume_execution(&request.execution_id).await?;
         Ok(api::ResumeExecutionResponse { execution: Some(execution(&record)) })
     }

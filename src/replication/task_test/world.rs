@@ -24,7 +24,7 @@ use tonic_types::StatusExt as _;
 
 use crate::clock::{Clock, ManualClock};
 use crate::error::{Category, Failure};
-use crate::replication::access::Maker;
+use crate::replication::access::{Maker, Makers};
 use crate::replication::error::Error;
 use crate::replication::keys;
 use crate::replication::local::{LocalChannel, local_channel};
@@ -172,6 +172,14 @@ impl World {
         let (artifacts, reach) = (Arc::new(FakeArtifacts::new(&clock)), Arc::<FakeReach>::default());
         let replication = open(&mut harness, &clock, &artifacts, &reach, &settings);
         World { harness, clock, artifacts, reach, settings, replication }
+    }
+
+    /// The same with words on what makers may do.
+    pub(super) fn with_makers(makers: Arc<dyn Makers>) -> Self {
+        let mut world = Self::new();
+        world.restart();
+        world.replication = world.replication.with_makers(makers);
+        world
     }
 
     /// Starts the server again.

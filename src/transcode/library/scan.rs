@@ -102,6 +102,7 @@ pub(super) async fn some(library: &Arc<Library>, paths: Vec<(String, Trust)>) {
 fn walk(library: &Library, items: mpsc::Sender<Item>) -> Walk {
     Walk {
         root: library.spec.path.clone(),
+        roots: Arc::clone(&library.around.settings.roots),
         library: library.spec.name.clone(),
         rules: Arc::clone(&library.spec.rules),
         watches: library.watches.clone(),

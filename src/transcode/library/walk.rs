@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::path::{self, MAX_PATH_BYTES, is_ignored, is_leftover};
+use super::roots::Roots;
 use super::rules::Rules;
 use super::stat::Stat;
 use super::watch::Watches;
@@ -74,6 +75,8 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 /// A walk that has not begun.
 pub(super) struct Walk {
     pub(super) root: PathBuf,
+    /// Where it may be.
+    pub(super) roots: Arc<Roots>,
     /// The library's name.
     pub(super) library: String,
     pub(super) rules: Arc<Rules>,
@@ -87,6 +90,7 @@ pub(super) struct Walk {
 impl Walk {
     /// Walks everything.
     pub(super) fn everything(&self) -> Result<Ending, RootFault> {
+        self.check_place()?;
         // An empty one may fill.
         if let Some(watches) = &self.watches {
             watches.watch(&self.root);
@@ -103,6 +107,9 @@ impl Walk {
 
     /// Looks at some paths, and below them where they are directories.
     pub(super) fn these(&self, paths: Vec<String>) {
+        if self.check_place().is_err() {
+            return;
+        }
         // In a library that is away, nothing is gone.
         let is_there = look_at_root(&self.root).is_ok();
         for relative in paths {
@@ -122,6 +129,12 @@ impl Walk {
                 Err(error) => self.tell(Item::Fault(relative, error.to_string())),
             }
         }
+    }
+
+    /// Refuses a library that is where none may be: a link on the way may have changed, or the settings.
+    fn check_place(&self) -> Result<(), RootFault> {
+        let fault = |problem: String| RootFault::Unreadable(format!("{} {problem}", self.root.display()));
+        self.roots.check(&self.root).map_err(fault)
     }
 
     fn directory(&self, start: String, ending: &mut Ending) {
@@ -218,12 +231,14 @@ mod tests {
 
     struct Place {
         home: tempfile::TempDir,
+        roots: Roots,
         found: Vec<Item>,
     }
 
     impl Place {
         fn new(files: &[&str]) -> Self {
-            let place = Place { home: tempfile::tempdir().unwrap(), found: Vec::new() };
+            let (home, roots) = (tempfile::tempdir().unwrap(), Roots::default());
+            let place = Place { home, roots, found: Vec::new() };
             for file in files {
                 place.put(OsStr::new(file));
             }
@@ -240,8 +255,8 @@ mod tests {
         fn walk<T>(&mut self, with: impl FnOnce(&Walk) -> T) -> T {
             let (items, mut found) = mpsc::channel(1000);
             let (root, library) = (self.home.path().to_owned(), "lib".to_owned());
-            let (rules, stop) = (Arc::default(), CancellationToken::new());
-            let ending = with(&Walk { root, library, rules, watches: None, items, stop });
+            let (rules, stop, roots) = (Arc::default(), CancellationToken::new(), Arc::new(self.roots.clone()));
+            let ending = with(&Walk { root, roots, library, rules, watches: None, items, stop });
             self.found = std::iter::from_fn(|| found.try_recv().ok()).collect();
             ending
         }
@@ -329,6 +344,16 @@ mod tests {
         assert!(gone.iter().all(|gone| place.found.contains(gone)) && place.found.len() == 4);
         std::fs::remove_dir_all(place.home.path()).unwrap();
         place.walk(look);
+        assert_eq!(place.found, []);
+    }
+
+    #[test]
+    fn a_library_that_is_where_none_may_be_is_not_looked_into() {
+        let mut place = Place::new(&["a.mp4"]);
+        place.roots.within = vec![PathBuf::from("/srv/videos")];
+        let fault = place.walk(|walk| walk.everything().unwrap_err());
+        assert!(fault.words().contains("transcode.library_roots"), "{fault:?}");
+        place.walk(|walk| walk.these(vec!["a.mp4".to_owned()]));
         assert_eq!(place.found, []);
     }
 

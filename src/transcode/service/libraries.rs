@@ -28,7 +28,11 @@ const INTERVAL: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(365
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
 impl FarmServer {
-    async fn handle_put_library(&self, request: api::PutLibraryRequest) -> Result<api::PutLibraryResponse, Failure> {
+    async fn handle_put_library(
+        &self,
+        request: api::PutLibraryRequest,
+        reach: &Reach,
+    ) -> Result<api::PutLibraryResponse, Failure> {
         let mut fields = Fields::default();
         let library = request.library.unwrap_or_default();
         fields.library_name("library.name", &library.name);
@@ -54,6 +58,7 @@ impl FarmServer {
             scan_interval,
             is_paused: library.paused,
         };
+        self.farm.require_place(reach, &command.name, &command.path).await?;
         let view = self.farm.put_library(command).await?;
         Ok(api::PutLibraryResponse { library: Some(convert::library(&view)) })
     }
@@ -126,7 +131,8 @@ impl LibraryService for FarmServer {
         &self,
         request: Request<api::PutLibraryRequest>,
     ) -> Result<Response<api::PutLibraryResponse>, Status> {
-        answer(self.handle_put_library(request.into_inner()).await)
+        let reach = reach(&request)?;
+        answer(self.handle_put_library(request.into_inner(), &reach).await)
     }
 
     async fn list_libraries(

@@ -130,6 +130,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::transcode::library::Roots;
 
     struct Library {
         directory: tempfile::TempDir,
@@ -140,7 +141,7 @@ mod tests {
     impl Library {
         fn with(path: &str, content: &str) -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let root = Root::open(directory.path()).unwrap();
+            let root = Root::open(directory.path(), &Roots::default()).unwrap();
             let staging = Staging::open(&root).unwrap();
             let library = Library { directory, root, staging };
             library.write(path, content);

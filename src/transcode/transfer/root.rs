@@ -1,7 +1,7 @@
 //! The directory of a library, as a handle: what is opened below it is in it, whatever links others make meanwhile.
 
 use std::fs::File;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::path::{OWN_DIRECTORY, RelativePath};
 use super::{Error, failed};
+use crate::transcode::library::Roots;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 const DIRECTORY_MODE: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).union(Mode::ROTH).union(Mode::XOTH);
@@ -18,9 +19,15 @@ const DIRECTORY_MODE: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).unio
 pub(crate) struct Root(OwnedFd);
 
 impl Root {
-    /// Opens the directory of a library.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        openat(CWD, path, DIRECTORY, Mode::empty()).map(Root).map_err(failed("cannot open the library"))
+    /// Opens the directory of a library, if libraries may be where it is.
+    pub(crate) fn open(path: &Path, roots: &Roots) -> Result<Self, Error> {
+        let opened = openat(CWD, path, DIRECTORY, Mode::empty()).map_err(failed("cannot open the library"))?;
+        // Asked of what is open: a link may lead elsewhere in the next moment.
+        let open = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        let place = std::fs::read_link(open).or_else(|_| path.canonicalize());
+        let place = place.map_err(failed("cannot tell where the library is"))?;
+        roots.check_place(&place).map_err(Error::Misplaced)?;
+        Ok(Root(opened))
     }
 
     /// Opens a file for reading. Links are followed as long as they stay in the library.
@@ -108,7 +115,7 @@ mod tests {
         symlink(outside.path(), library.path().join("directory")).unwrap();
         symlink(outside.path().join("secret"), library.path().join("file")).unwrap();
         symlink("../secret", library.path().join("above")).unwrap();
-        let root = Root::open(library.path()).unwrap();
+        let root = Root::open(library.path(), &Roots::default()).unwrap();
         for name in ["directory/secret", "file", "above"] {
             assert!(matches!(root.open_file(&path(name)), Err(Error::Escapes)), "{name}");
         }
@@ -121,17 +128,29 @@ mod tests {
         fs::create_dir(library.path().join("a")).unwrap();
         fs::write(library.path().join("a/file"), "x").unwrap();
         symlink("a", library.path().join("link")).unwrap();
-        let root = Root::open(library.path()).unwrap();
+        let root = Root::open(library.path(), &Roots::default()).unwrap();
         assert!(root.walk("a/file", OFlags::RDONLY).is_ok());
         assert!(root.walk("link/file", OFlags::RDONLY).is_err());
         assert!(root.open_file(&path("link/file")).is_ok(), "it stays in the library");
     }
 
     #[test]
+    fn a_library_that_is_where_none_may_be_is_not_opened() {
+        let (roots, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let library = roots.path().join("library");
+        fs::create_dir(&library).unwrap();
+        let allowed = Roots { within: vec![roots.path().to_owned()], kept: Vec::new() };
+        assert!(Root::open(&library, &allowed).is_ok());
+        fs::remove_dir(&library).unwrap();
+        symlink(outside.path(), &library).unwrap();
+        assert!(matches!(Root::open(&library, &allowed), Err(Error::Misplaced(_))));
+    }
+
+    #[test]
     fn only_regular_files_are_opened() {
         let library = tempfile::tempdir().unwrap();
         fs::create_dir(library.path().join("a")).unwrap();
-        let root = Root::open(library.path()).unwrap();
+        let root = Root::open(library.path(), &Roots::default()).unwrap();
         assert!(matches!(root.open_file(&path("a")), Err(Error::NotAFile)));
         assert!(matches!(root.open_file(&path("b")), Err(Error::NotThere)));
         assert!(matches!(root.open_file(&path("a/b/c")), Err(Error::NotThere)));
@@ -141,7 +160,7 @@ mod tests {
     fn its_own_directory_is_no_link() {
         let (library, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         symlink(outside.path(), library.path().join(OWN_DIRECTORY)).unwrap();
-        let root = Root::open(library.path()).unwrap();
+        let root = Root::open(library.path(), &Roots::default()).unwrap();
         assert!(root.own_directory(["incoming"]).is_err());
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     }

@@ -100,12 +100,13 @@ mod tests {
     use futures::{StreamExt as _, TryStreamExt as _};
 
     use super::*;
+    use crate::transcode::library::Roots;
 
     fn source(content: &[u8]) -> (tempfile::TempDir, Source) {
         let library = tempfile::tempdir().unwrap();
         std::fs::write(library.path().join("a.mkv"), content).unwrap();
         let path = RelativePath::try_from("a.mkv").unwrap();
-        let source = Source::open(&Root::open(library.path()).unwrap(), &path).unwrap();
+        let source = Source::open(&Root::open(library.path(), &Roots::default()).unwrap(), &path).unwrap();
         (library, source)
     }
 

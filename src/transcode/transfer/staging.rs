@@ -207,10 +207,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::transcode::library::Roots;
 
     fn staging() -> (tempfile::TempDir, Staging) {
         let library = tempfile::tempdir().unwrap();
-        let staging = Staging::open(&Root::open(library.path()).unwrap()).unwrap();
+        let staging = Staging::open(&Root::open(library.path(), &Roots::default()).unwrap()).unwrap();
         (library, staging)
     }
 
