@@ -222,7 +222,14 @@ impl Config {
         Ok(config)
     }
 
-    /// The same, unchecked, with defaults that are not Steward's own.
+    /// The same for a gateway on its own.
+    pub fn load_gateway(file: Option<&Path>, flags: Vec<(&'static str, String)>) -> Result<Self, Error> {
+        let config = Self::read(file, &[], flags)?;
+        config.check_settings()?;
+        Ok(config)
+    }
+
+    /// The same as [`Config::load`], unchecked, with defaults that are not Steward's own.
     pub fn read(
         file: Option<&Path>,
         defaults: &[(&'static str, &'static str)],

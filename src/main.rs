@@ -145,12 +145,13 @@ impl GatewayArgs {
                 flags.push((setting, path.to_owned()));
             }
         }
-        self.common.load(flags)
+        Config::load_gateway(self.common.config.as_deref(), self.common.flags(flags)).map_err(|error| error.to_string())
     }
 }
 
 impl CommonArgs {
-    fn load(&self, mut flags: Vec<(&'static str, String)>) -> Result<Config, String> {
+    /// Those of a command, and these.
+    fn flags(&self, mut flags: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
         if let Some(http) = &self.http {
             flags.push(("server.http", http.clone()));
         }
@@ -167,7 +168,7 @@ impl CommonArgs {
             };
             flags.push(("log.format", format.to_owned()));
         }
-        Config::load(self.config.as_deref(), flags).map_err(|error| error.to_string())
+        flags
     }
 }
 
@@ -187,7 +188,7 @@ impl ServeArgs {
         if let Some(nbd) = &self.nbd {
             flags.push(("volumes.nbd", nbd.clone()));
         }
-        self.common.load(flags)
+        Config::load(self.common.config.as_deref(), self.common.flags(flags)).map_err(|error| error.to_string())
     }
 }
 

@@ -10,6 +10,7 @@ mod http;
 mod listen;
 mod methods;
 mod open_files;
+mod open_upstream;
 mod options;
 mod readiness;
 mod repositories;

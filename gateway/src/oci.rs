@@ -28,6 +28,8 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use steward_proto::artifact::v1::ListImagesRequest;
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
+use steward_proto::auth::v1::GetCallerRequest;
+use steward_proto::auth::v1::rights_service_client::RightsServiceClient;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
@@ -89,15 +91,18 @@ impl Asked {
 
     /// Tells a client that is not known how to get a token. Where a proxy asks who callers are, that is left to it.
     fn challenged(&self, refusal: Refusal, target: &Target) -> Refusal {
-        let options = &self.registry.options;
-        let is_asked_here = options.artifacts.asks_for_users && options.user_header.is_none();
-        if !is_asked_here || !refusal.is_of_unknown() {
+        if self.is_named_by_proxy() || !refusal.is_of_unknown() {
             return refusal;
         }
         match token::challenge(self, target) {
             Some(challenge) => refusal.with(WWW_AUTHENTICATE, challenge),
             None => refusal,
         }
+    }
+
+    /// Whether a proxy says who callers are.
+    fn is_named_by_proxy(&self) -> bool {
+        self.registry.options.user_header.is_some()
     }
 
     fn query(&self) -> &str {
@@ -165,25 +170,23 @@ async fn dispatch(asked: &Asked, target: Target, incoming: &mut Incoming) -> Res
 
 /// Tells that this is a registry, to those who may know it: clients sign in by this.
 async fn base(asked: &Asked) -> Result<Response, Refusal> {
-    if asked.registry.options.artifacts.asks_for_users {
+    if asked.is_named_by_proxy() || asked.parts.headers.contains_key(AUTHORIZATION) {
         let call = asked.call("ListImages");
         let request = call.request(ListImagesRequest { page_size: 1, ..ListImagesRequest::default() });
         match call.run(asked.client().list_images(request)).await {
-            // Clients sign in only if they are asked here, whatever strangers may see.
-            Ok(_) if is_stranger(asked) => return Err(Refusal::unknown()),
             Ok(_) => {}
             // Whoever may not see the list is known all the same.
             Err(failure) if failure.status().code() == Code::PermissionDenied => {}
             Err(failure) => return Err(failure.into()),
         }
+    } else {
+        // Clients sign in only if they are asked here, so this call is one that strangers may not make, whatever they may
+        // see. Only the server knows whether it asks anybody.
+        let call = asked.call("GetCaller");
+        let mut client = RightsServiceClient::new(asked.registry.channel.clone());
+        call.run(client.get_caller(call.request(GetCallerRequest {}))).await?;
     }
     Ok(json("application/json", &serde_json::Map::new()))
-}
-
-/// Whether nobody has said who is asking.
-fn is_stranger(asked: &Asked) -> bool {
-    let is_named_by_proxy = asked.registry.options.user_header.is_some();
-    !is_named_by_proxy && !asked.parts.headers.contains_key(AUTHORIZATION) && !asked.caller.is_known()
 }
 
 /// Answers `value` as JSON.

@@ -129,14 +129,12 @@ pub struct ArtifactOptions {
     pub time_zone: TimeZone,
     /// How many bytes a file or a blob may have.
     pub max_blob_bytes: u64,
-    /// Whether callers are asked who they are: then clients of images are told how to sign in.
-    pub asks_for_users: bool,
-    /// Whether the ports speak TLS themselves, which clients are told who are to sign in.
+    /// Whether the port speaks TLS itself, which clients are told who are to sign in.
     pub is_secure: bool,
 }
 
 impl Default for ArtifactOptions {
     fn default() -> Self {
-        Self { time_zone: TimeZone::UTC, max_blob_bytes: 64 << 30, asks_for_users: false, is_secure: false }
+        Self { time_zone: TimeZone::UTC, max_blob_bytes: 64 << 30, is_secure: false }
     }
 }

@@ -220,6 +220,19 @@ impl Artifacts {
         if known.await?.0 { Ok(()) } else { Err(Error::BlobNotFound(digest.to_string())) }
     }
 
+    /// How long the bytes of a file are that has this digest. They will stay for long enough that somebody can read them.
+    pub(super) async fn blob_of_file(&self, place: &Place, digest: &Digest) -> Result<u64, Error> {
+        let found = self.decide("a file", |mut tx| async move {
+            let repository = tx.file_repository(&place.project, &place.repository).await?.id;
+            let file: Option<FileRecord> = tx.get(&keys::file(repository, place.path.as_str())).await?;
+            let has = file.is_some_and(|file| is_live(&file, self.now_us()) && file.digest == digest.to_string());
+            let blob = if has { tx.touch_blob(digest, self.now_us(), self.settings.sweep_after).await? } else { None };
+            Ok::<_, Error>(tx.answer(blob))
+        });
+        let blob = found.await?.0;
+        blob.map(|blob| blob.size).ok_or_else(|| Error::BlobNotFound(digest.to_string()))
+    }
+
     async fn known_checksums(&self, place: &Place, digest: &Digest) -> Result<(String, String), Error> {
         match self.get_file(place).await {
             Ok(Found::File(there)) if there.digest == digest.to_string() => Ok((there.md5, there.crc64ecma)),

@@ -104,6 +104,12 @@ impl Transcode {
 impl Config {
     /// Says what is wrong with it, if anything.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_settings()?;
+        self.check_addresses()
+    }
+
+    /// The same for a gateway on its own, which has no users: its server has to ask for them.
+    pub(super) fn check_settings(&self) -> Result<(), Error> {
         self.check_ranges()?;
         self.transcode.check()?;
         let problems = [
@@ -128,7 +134,14 @@ impl Config {
             let problem = "is another file than secrets.key_file, whose older name it is".to_owned();
             return Err(Error::Invalid { setting: "replication.key_file", problem });
         }
-        self.check_addresses()
+        Ok(())
+    }
+
+    /// The first address of a gateway on its own that other machines can reach, and its setting.
+    pub fn exposed_by_gateway(&self) -> Option<(&'static str, Listen)> {
+        let addresses = [("server.http", Some(self.server.http.into())), ("restic.listen", self.restic.listen.clone())];
+        let addresses = addresses.into_iter().filter_map(|(setting, address)| Some((setting, address?)));
+        addresses.into_iter().find(|(_, address)| address.is_exposed())
     }
 
     /// Callers have to say who they are: by a password, through a proxy, or by a certificate.
@@ -290,6 +303,20 @@ mod tests {
         let exposed = load(&[("volumes.nbd", "unix:/run/nbd.sock, 0.0.0.0:10809"), ("auth.htpasswd", "/users")]);
         assert!(matches!(exposed, Err(Error::Exposed { setting: "volumes.nbd", .. })), "{exposed:?}");
         assert!(load(&[("volumes.nbd", "")]).expect("nowhere").volumes.nbd.is_empty());
+    }
+
+    #[test]
+    fn a_gateway_needs_no_users_of_its_own() {
+        let load = |flags: &[(&'static str, &str)]| {
+            let flags = flags.iter().map(|(setting, value)| (*setting, (*value).to_owned())).collect();
+            Config::load_gateway(None, flags)
+        };
+        for (setting, address) in [("server.http", "0.0.0.0:0"), ("restic.listen", ":0")] {
+            let exposed = load(&[(setting, address)]).expect("its server asks").exposed_by_gateway();
+            assert_eq!(exposed.map(|(setting, _)| setting), Some(setting));
+        }
+        assert_eq!(load(&[("server.grpc", "0.0.0.0:0")]).expect("it is not served").exposed_by_gateway(), None);
+        assert!(load(&[("gateway.body_idle_timeout", "0s")]).is_err());
     }
 
     #[test]

@@ -219,9 +219,16 @@ impl Source {
         Ok(self.client().list_changes(request).await?.into_inner())
     }
 
-    /// The bytes of a blob of an image or, without one, of a file.
+    /// The bytes of a blob of an image.
     pub(super) fn blob(&self, image: &str, digest: &str, size: u64) -> LocalBlob {
-        LocalBlob { client: self.client(), name: Some(self.image(image)), digest: digest.to_owned(), size }
+        let (name, digest) = (Some(self.image(image)), digest.to_owned());
+        LocalBlob { client: self.client(), name, path: String::new(), digest, size }
+    }
+
+    /// The bytes of a file.
+    pub(super) fn file_bytes(&self, file: &artifact::File) -> LocalBlob {
+        let (digest, size) = (format!("sha256:{}", file.sha256), u64::try_from(file.size).unwrap_or(0));
+        LocalBlob { client: self.client(), name: Some(self.image("")), path: file.path.clone(), digest, size }
     }
 }
 
@@ -229,6 +236,8 @@ impl Source {
 pub(super) struct LocalBlob {
     client: ArtifactServiceClient<LocalChannel>,
     name: Option<artifact::ImageName>,
+    /// Of a file; empty: the blob is an image's.
+    path: String,
     digest: String,
     size: u64,
 }
@@ -249,6 +258,7 @@ impl BlobSource for LocalBlob {
             digest: self.digest.clone(),
             offset: Some(i64::try_from(offset).unwrap_or(i64::MAX)),
             length: Some(i64::try_from(length).unwrap_or(i64::MAX)),
+            path: self.path.clone(),
         };
         let mut client = self.client.clone();
         let parts = client.download_blob(request).await.map_err(|status| lost(&self.digest, &status))?.into_inner();

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use steward_gateway::{ArtifactOptions, Options, TranscodeOptions, VolumeMessages, VolumeOptions};
 
-use crate::config::{AbsentSuccess, Config, ListShape, Messages, PathStyle, Transcode, Volumes};
+use crate::config::{AbsentSuccess, Config, ListShape, Messages, PathStyle, Port, Transcode, Volumes};
 
 /// As the gateway takes them.
 pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
@@ -28,8 +28,7 @@ fn artifact_options(config: &Config) -> ArtifactOptions {
         // The configuration was checked.
         time_zone: config.replication.zone().unwrap_or(TimeZone::UTC),
         max_blob_bytes: config.artifacts.max_blob_bytes,
-        asks_for_users: config.asks_for_users(),
-        is_secure: config.tls.cert.is_some(),
+        is_secure: config.tls.clients_of(Port::Http).is_some(),
     }
 }
 
@@ -64,6 +63,20 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::PortTls;
+
+    #[test]
+    fn clients_are_sent_to_https_where_the_http_port_speaks_it() {
+        let is_secure = |http| {
+            let mut config = Config::default();
+            config.tls.cert = Some("cert.pem".into());
+            config.tls.ports.http = http;
+            gateway_options(&config, None).artifacts.is_secure
+        };
+        assert!(is_secure(None) && is_secure(Some(PortTls::Required)));
+        assert!(!is_secure(Some(PortTls::Plain)));
+        assert!(!gateway_options(&Config::default(), None).artifacts.is_secure);
+    }
 
     #[test]
     fn settings_of_uploads_and_lists_reach_the_gateway() {

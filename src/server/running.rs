@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 use super::data_dir::{DataDir, Purpose};
 use super::http::MetricsAccess;
 use super::listen::{self, Socket};
+use super::open_upstream::OpenUpstream;
 use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, upstream, volumes};
 use crate::audit::{Audit, AuditServer};
@@ -154,6 +155,8 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     ports.extend(restic_socket.as_ref().map(|socket| ("restic", socket.address())));
     let options = gateway_options(&config, relay.user_header());
     let cleaned = channel.clone().map_request(move |call| relay.clean(call));
+    let guard = OpenUpstream::guard(&config, upstream, cleaned.clone());
+    guard.check().await?;
     let restic_routes = steward_gateway::restic_router(cleaned.clone(), options.clone(), shutdown.clone());
     let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
     // Only the upstream knows the users.
@@ -170,7 +173,10 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
         servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     }
     announce(&ports)?;
-    let result = until_stopped(servers, &shutdown, config.server.shutdown_deadline).await;
+    let result = tokio::select! {
+        open = guard.watch() => Err(open.into()),
+        result = until_stopped(servers, &shutdown, config.server.shutdown_deadline) => result,
+    };
     common.finish().await;
     result
 }

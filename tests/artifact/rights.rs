@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use steward_proto::artifact::v1::{
-    CreateProjectRequest, CreateRepositoryRequest, GetProjectRequest, ListChangesRequest, ListProjectsRequest,
-    ListRepositoriesRequest, RepositoryType,
+    CreateProjectRequest, CreateRepositoryRequest, DownloadBlobRequest, GetProjectRequest, ImageName,
+    ListChangesRequest, ListProjectsRequest, ListRepositoriesRequest, RepositoryType,
 };
 use steward_proto::replication::v1::replication_service_client::ReplicationServiceClient;
 use steward_proto::replication::v1::{
@@ -19,7 +19,7 @@ use tonic::{Code, Request};
 use crate::common::http::Answer;
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
-use crate::layout::Layout;
+use crate::layout::{Layout, digest};
 use crate::tool::Tool;
 
 const TABLE: &str = "
@@ -29,10 +29,11 @@ alice     replication alice  write
 bob       artifact    bob    admin
 bob       replication alice  write
 bob       replication bob    write
+carol     artifact    alice/files/dir read
 *         artifact    public read
 anonymous artifact    public read
 ";
-const USERS: [(&str, &str); 3] = [("root", "toor"), ("alice", "wonder"), ("bob", "builder")];
+const USERS: [(&str, &str); 4] = [("root", "toor"), ("alice", "wonder"), ("bob", "builder"), ("carol", "singer")];
 const PROJECTS: [&str; 3] = ["alice", "bob", "public"];
 
 /// The header by which a user signs in; nobody has none.
@@ -275,6 +276,60 @@ async fn lists_have_what_the_caller_may_read() {
         let (project, repository) = (project.to_owned(), "img".to_owned());
         let changes = ListChangesRequest { project, repository, ..ListChangesRequest::default() };
         assert_eq!(client.list_changes(by("bob", changes)).await.unwrap_err().code(), Code::PermissionDenied);
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_read_by_whom_its_folder_is_shown() {
+    let shared = Shared::start().await;
+    let mut client = ArtifactServiceClient::new(shared.0.channel());
+    let repository = CreateRepositoryRequest {
+        project: "alice".to_owned(),
+        name: "files".to_owned(),
+        r#type: RepositoryType::Generic.into(),
+        ..CreateRepositoryRequest::default()
+    };
+    client.create_repository(by("alice", repository)).await.expect("a repository can be created");
+    let put = async |path: &str, bytes: &[u8]| {
+        let authorization = basic("alice").expect("a user");
+        let headers = [("Authorization", authorization.as_str())];
+        let answer = shared.0.http().request("PUT", &format!("/generic/alice/files/{path}"), &headers, bytes).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    put("dir/a", b"shown").await;
+    put("other", b"hidden").await;
+
+    for (user, path, expected) in [
+        ("carol", "dir/a", 200),
+        ("carol", "other", 403),
+        ("carol", "dir/nothing", 404),
+        ("bob", "dir/a", 403),
+        ("bob", "dir/nothing", 403),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = shared.ask(method, &format!("/generic/alice/files/{path}"), basic(user).as_deref()).await;
+            assert_eq!(answer.status, expected, "{user} {method} {path}: {}", answer.text());
+        }
+    }
+    let (shown, hidden) = (digest(b"shown"), digest(b"hidden"));
+    for (path, image, digest, expected) in [
+        ("dir/a", "", &shown, Code::Ok),
+        ("/dir//a/", "", &shown, Code::InvalidArgument),
+        // What a file elsewhere has is not got by a path that may be read.
+        ("dir/a", "", &hidden, Code::NotFound),
+        ("dir/nothing", "", &shown, Code::NotFound),
+        ("other", "", &hidden, Code::PermissionDenied),
+        ("../other", "", &hidden, Code::PermissionDenied),
+        ("", "", &shown, Code::PermissionDenied),
+        ("", "dir", &shown, Code::FailedPrecondition),
+        ("a", "dir", &shown, Code::InvalidArgument),
+    ] {
+        let (project, repository, image) = ("alice".to_owned(), "files".to_owned(), image.to_owned());
+        let name = Some(ImageName { project, repository, image });
+        let (digest, path) = (digest.clone(), path.to_owned());
+        let request = DownloadBlobRequest { name, digest, path: path.clone(), ..DownloadBlobRequest::default() };
+        let answer = client.download_blob(by("carol", request)).await;
+        assert_eq!(answer.map_or_else(|status| status.code(), |_| Code::Ok), expected, "{path}");
     }
 }
 

@@ -18,7 +18,11 @@ use crate::common::process::{Launch, Process};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
 use crate::common::wait::{eventually, within};
+use crate::layout::Layout;
 use crate::overheard::Overheard;
+use crate::shell::Shell;
+use crate::tool::Tool;
+use crate::users::htpasswd;
 
 /// alice, whose password is `secret`.
 const USERS: &str = "alice:$2y$04$CCCCCCCCCCCCCCCCCCCCC.4K7lyz.nKATbsiu/RcZjqWyDNnj87qG\n";
@@ -34,15 +38,21 @@ struct Gateway {
 
 impl Gateway {
     async fn start(config: &str, args: &[&str]) -> Self {
+        let (process, http, home) = Self::start_at("127.0.0.1:0", config, args).await;
+        Gateway { _process: process, http: http.expect("it serves"), _home: home }
+    }
+
+    /// Starts one on an address; the one that it says it listens on is missing when it gives up.
+    async fn start_at(address: &str, config: &str, args: &[&str]) -> (Process, Option<SocketAddr>, TempDir) {
         let home = temporary::directory();
         let file = home.path().join("gateway.toml");
         fs::write(&file, config).expect("a file can be written");
         let file = file.to_str().expect("UTF-8");
-        let args = [&["gateway", "--http", "127.0.0.1:0", "--config", file], args].concat();
+        let args = [&["gateway", "--http", address, "--config", file], args].concat();
         let launch = Launch { args: args.iter().map(Into::into).collect(), ..Launch::default() };
         let mut process = Process::spawn(&launch, &home.path().join("log"));
-        let http = process.listening("http").await.expect("it serves");
-        Gateway { _process: process, http, _home: home }
+        let http = process.listening("http").await;
+        (process, http, home)
     }
 }
 
@@ -258,4 +268,87 @@ async fn a_key_that_others_may_read_is_refused() {
     let refused = Setup::default().config(&format!("[auth]\ngateway_key = {key:?}")).refused(home.path()).await;
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("auth.gateway_key") && !said.contains("only the two"), "{said}");
+}
+
+/// A server where alice has a project and strangers may read another, and a gateway in front of it that knows nothing.
+async fn start_registry() -> (Server, Gateway) {
+    let home = temporary::directory();
+    let users = htpasswd(home.path(), &[("alice", "wonder")]);
+    let rights = "alice artifact * admin\nanonymous artifact public read";
+    let config = format!("[auth]\nhtpasswd = {users:?}\nrights = {rights:?}");
+    let server = Setup::default().config(&config).start_in(home).await;
+    let shell = Shell::new().with("STEWARD_PASSWORD", "wonder");
+    for project in ["alice", "public"] {
+        let repository = format!("{project}/img");
+        for what in [&["project", "create", project][..], &["repo", "create", &repository, "--type", "oci"]] {
+            let who = ["--server", &server.grpc_url(), "--user", "alice"];
+            let made = shell.steward(&[&["artifact"], what, &who].concat()).await;
+            assert_eq!(made.code, Some(0), "{made:?}");
+        }
+    }
+    let gateway = Gateway::start("", &["--upstream", &server.grpc_url()]).await;
+    (server, gateway)
+}
+
+#[tokio::test]
+async fn clients_of_images_are_asked_who_they_are_by_a_gateway_without_users() {
+    let (_server, gateway) = start_registry().await;
+    for path in ["/v2/", "/v2/alice/img/web/tags/list"] {
+        let answer = HttpPort(gateway.http).get(path).await;
+        assert_eq!(answer.status, 401, "{path}");
+        let challenge = answer.header("www-authenticate").expect("how to sign in");
+        assert!(challenge.starts_with("Bearer realm=\"http://steward/v2/auth\""), "{challenge}");
+    }
+    let alice = [("authorization", "Basic YWxpY2U6d29uZGVy")];
+    assert_eq!(HttpPort(gateway.http).request("GET", "/v2/", &alice, b"").await.status, 200);
+    let open = Server::start().await;
+    let gateway = Gateway::start("", &["--upstream", &open.grpc_url()]).await;
+    assert_eq!(HttpPort(gateway.http).get("/v2/").await.status, 200, "this server asks nobody");
+}
+
+#[tokio::test]
+async fn skopeo_signs_in_through_a_gateway_without_users() {
+    let Some(skopeo) = Tool::find("skopeo", "skopeo_signs_in_through_a_gateway_without_users") else { return };
+    let (_server, gateway) = start_registry().await;
+    let layout = Layout::image(&[b"through a gateway"]);
+    let local = format!("oci:{}:latest", layout.path());
+    let image = |project: &str| format!("docker://{}/{project}/img/web:1", gateway.http);
+    let plain =
+        ["--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--preserve-digests"];
+    for project in ["alice", "public"] {
+        skopeo.ok(&[&plain[..], &["--dest-creds=alice:wonder", &local, &image(project)]].concat()).await;
+    }
+    let target = |number: &str| format!("dir:{}", skopeo.home().join(number).display());
+    skopeo.ok(&[&plain[..], &["--src-creds=alice:wonder", &image("alice"), &target("0")]].concat()).await;
+    skopeo.ok(&[&plain[..], &["--src-no-creds", &image("public"), &target("1")]].concat()).await;
+    for creds in ["--src-creds=alice:wrong", "--src-no-creds"] {
+        skopeo.fails(&[&plain[..], &[creds, &image("alice"), &target("2")]].concat()).await;
+    }
+    skopeo.fails(&[&plain[..], &["--dest-no-creds", &local, &image("public")]].concat()).await;
+}
+
+#[tokio::test]
+async fn a_gateway_for_other_machines_needs_a_server_that_asks_who_they_are() {
+    let (asking, _gateway) = start_registry().await;
+    let (_serving, http, _log) = Gateway::start_at("0.0.0.0:0", "", &["--upstream", &asking.grpc_url()]).await;
+    assert!(http.is_some(), "the users and their rights are the server's");
+
+    let open = Server::start().await;
+    let (mut process, http, _home) = Gateway::start_at("0.0.0.0:0", "", &["--upstream", &open.grpc_url()]).await;
+    assert_eq!(http, None);
+    assert!(!process.ended().await.success());
+    assert!(process.log().contains("--insecure"), "{}", process.log());
+    let args = ["--insecure", "--upstream", &open.grpc_url()];
+    let (_insisting, http, _log) = Gateway::start_at("0.0.0.0:0", "", &args).await;
+    assert!(http.is_some(), "it was insisted on");
+}
+
+#[tokio::test]
+async fn a_gateway_for_other_machines_ends_when_its_server_turns_out_to_ask_nobody() {
+    let mut open = Server::start().await;
+    open.kill9().await;
+    let (mut process, http, _home) = Gateway::start_at("0.0.0.0:0", "", &["--upstream", &open.grpc_url()]).await;
+    assert!(http.is_some(), "nobody knows yet");
+    open.restart().await;
+    assert!(!process.ended().await.success());
 }

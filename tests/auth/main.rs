@@ -21,6 +21,7 @@ mod oidc;
 mod overheard;
 mod programs;
 mod reload;
+mod routes;
 mod secrecy;
 mod secrets;
 mod shell;

@@ -99,7 +99,7 @@ async fn download(
     let repository =
         ImageName { project: file.project.clone(), repository: file.repository.clone(), image: String::new() };
     let digest = format!("sha256:{}", file.sha256);
-    let message = DownloadBlobRequest { name: Some(repository), digest, offset, length };
+    let message = DownloadBlobRequest { name: Some(repository), digest, offset, length, path: file.path.clone() };
     match blobs::download(asked.client(), &call, message).await {
         Ok(opened) => opened.map(Some).ok_or_else(|| Refusal::broken(&call, "no start, or one of nothing asked")),
         Err(failure) if failure.info().is_some_and(|info| info.reason == "BLOB_NOT_FOUND") => Ok(None),

@@ -31,7 +31,9 @@ pub(super) async fn get(asked: &Asked, name: ImageName, digest: Digest) -> Resul
         Some(None) => return Err(Refusal::unsatisfiable(size(asked, name, &digest).await?)),
     };
     let call = asked.call("DownloadBlob");
-    let message = DownloadBlobRequest { name: Some(name), digest: digest.as_str().to_owned(), offset, length };
+    let digest_text = digest.as_str().to_owned();
+    let message =
+        DownloadBlobRequest { name: Some(name), digest: digest_text, offset, length, ..DownloadBlobRequest::default() };
     let opened = blobs::download(asked.client(), &call, message).await?;
     let (extent, pieces) = opened.ok_or_else(|| Refusal::broken(&call, "no start, or one of nothing asked"))?;
 

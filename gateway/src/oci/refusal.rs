@@ -48,13 +48,7 @@ impl Refusal {
         refusal.with(CONTENT_RANGE, range)
     }
 
-    /// Asks somebody who has not said it who that is.
-    pub(super) fn unknown() -> Self {
-        let refusal = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication is required");
-        refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
-    }
-
-    /// Whether it asks that.
+    /// Whether it asks somebody who has not said it who that is.
     pub(super) fn is_of_unknown(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
     }

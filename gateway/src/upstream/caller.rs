@@ -46,11 +46,6 @@ impl Caller {
         &self.request_id
     }
 
-    /// Whether it is known who it is: by a client certificate, or because a service in this process has found it out.
-    pub(crate) fn is_known(&self) -> bool {
-        self.client_user.is_some() || self.note.as_ref().is_some_and(|note| note.user().is_some())
-    }
-
     /// The same caller, who has said its name and its password otherwise than in a header.
     pub(crate) fn with_password(mut self, user: &str, password: &str) -> Self {
         let credentials = STANDARD.encode(format!("{user}:{password}"));

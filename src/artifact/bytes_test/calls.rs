@@ -59,7 +59,8 @@ async fn a_blob_goes_in_and_out_as_messages() {
     let get = api::GetBlobRequest { name: target.clone(), digest: digest.clone() };
     assert_eq!(client.get_blob(get).await.unwrap().into_inner().blob, Some(blob));
 
-    let download = api::DownloadBlobRequest { name: target, digest, offset: Some(-2), length: Some(1) };
+    let path = String::new();
+    let download = api::DownloadBlobRequest { name: target, digest, offset: Some(-2), length: Some(1), path };
     let answers: Vec<_> = client.download_blob(download).await.unwrap().into_inner().collect().await;
     let parts: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().part.unwrap()).collect();
     let start = api::DownloadStart { size: 3, offset: 1, length: 1 };

@@ -5,7 +5,7 @@ use steward_gateway::{Direct, Pieces};
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::download_blob_response::Part as DownloadPart;
 
-use super::{Answers, ArtifactServer, status};
+use super::{Answers, ArtifactServer, file_requests, status};
 use crate::artifact::bytes::Part;
 use crate::artifact::error::Error;
 use crate::artifact::place::Place;
@@ -55,9 +55,13 @@ impl ArtifactServer {
         _user: &str,
     ) -> Result<Answers<api::DownloadBlobResponse>, Error> {
         let digest = parse_digest("digest", &request.digest)?;
-        let place = Place::parse("name", request.name)?;
         let length = request.length.map(|length| unsigned("length", length)).transpose()?;
-        let size = self.artifacts.blob_of(&place, &digest).await?;
+        let size = if request.path.is_empty() {
+            self.artifacts.blob_of(&Place::parse("name", request.name)?, &digest).await?
+        } else {
+            let place = file_requests::named(request.name.unwrap_or_default(), &request.path)?;
+            self.artifacts.blob_of_file(&place, &digest).await?
+        };
         let reading = self.artifacts.read_part(&digest, Part { offset: request.offset, length }).await?;
         if reading.size != size {
             return Err(Error::DataDamaged(format!("blob {digest} has {} bytes, not {size}", reading.size)));

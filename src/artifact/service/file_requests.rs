@@ -89,6 +89,16 @@ fn place(mut fields: Fields, (project, repository): (String, String), path: Opti
     Ok(Place { project, repository, path })
 }
 
+/// Where a file is whose repository is named like that of an image.
+pub(super) fn named(name: api::ImageName, path: &str) -> Result<Place, Error> {
+    let mut fields = Fields::default();
+    if !name.image.is_empty() {
+        fields.reject("path", "is that of a file, and the name is that of an image");
+    }
+    let path = fields.path("path", FilePath::file(path));
+    place(fields, (name.project, name.repository), path)
+}
+
 /// Where a file or a folder is.
 pub(super) fn folder(field: &'static str, whose: (String, String), path: &str) -> Result<Place, Error> {
     let mut fields = Fields::default();

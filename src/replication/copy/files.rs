@@ -97,8 +97,7 @@ impl Copier {
 
     async fn put_file(&self, file: &File, overwrite: bool, meter: &ArtifactMeter) -> Result<(), TargetError> {
         let _permit = self.permits.acquire().await.map_err(|_| TargetError::Cancelled)?;
-        let size = u64::try_from(file.size).unwrap_or(0);
-        let source = self.source.blob("", &format!("sha256:{}", file.sha256), size);
+        let source = self.source.file_bytes(file);
         let put = FilePut {
             file,
             with_metadata: self.options.with_metadata,

@@ -334,6 +334,10 @@ impl State {
 
     fn download(&mut self, request: DownloadBlobRequest) -> Result<Download, Status> {
         use download_blob_response::Part;
+        let of_file = self.files.get(&request.path).map(|file| format!("sha256:{}", file.sha256));
+        if self.is_generic && of_file.as_ref() != Some(&request.digest) {
+            return Err(gone("blob"));
+        }
         let blob = self.blobs.get(&request.digest).cloned().ok_or_else(|| gone("blob"))?;
         let offset = usize::try_from(request.offset.unwrap_or(0)).unwrap();
         let length = request.length.map_or(blob.len() - offset, |length| usize::try_from(length).unwrap());

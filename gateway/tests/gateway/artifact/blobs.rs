@@ -54,7 +54,8 @@ async fn blob_is_answered_whole() {
     for is_direct in [false, true] {
         let fake = Fake::default().directly(is_direct).sending(vec![start(7, 0, 7), chunk("abc"), chunk("defg")]);
         assert_eq!(ask(&fake.router(), "GET", &path(), &[]).await, read(200, 7, None, "abcdefg"));
-        let expected = DownloadBlobRequest { name: image(), digest: SHA256.to_owned(), offset: None, length: None };
+        let expected =
+            DownloadBlobRequest { name: image(), digest: SHA256.to_owned(), ..DownloadBlobRequest::default() };
         assert_eq!(fake.asked::<DownloadBlobRequest>(), [expected]);
     }
     let empty = Fake::default().sending(vec![start(0, 0, 0)]);

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use steward_gateway::ArtifactOptions;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -13,10 +12,6 @@ use crate::restic::{ask, refusal, refusal_with, send, written};
 
 const CHALLENGE: &str = "www-authenticate: Basic realm=\"steward\", charset=\"UTF-8\"";
 
-fn asking() -> ArtifactOptions {
-    ArtifactOptions { asks_for_users: true, ..ArtifactOptions::default() }
-}
-
 #[tokio::test]
 async fn base_tells_that_this_is_a_registry() {
     let fake = Fake::default();
@@ -25,23 +20,24 @@ async fn base_tells_that_this_is_a_registry() {
         assert_eq!(ask(&fake.router(), "GET", path, &[]).await, base);
         assert_eq!(ask(&fake.router(), "HEAD", path, &[]).await, base.trim_end_matches("{}"));
     }
-    assert!(fake.calls().is_empty());
-    // Where users are asked for, only known ones get there.
-    let signed = ["authorization: Basic YTpi"];
-    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &signed).await, base);
+    // Only the server knows whether it asks who callers are.
+    assert!(fake.calls().iter().all(|call| *call == "get_caller"), "{:?}", fake.calls());
+    let asking = || {
+        let status = refusal(Code::Unauthenticated, "UNAUTHENTICATED", "who are you");
+        Fake::default().refusing("get_caller", status)
+    };
+    let fake = asking();
+    assert_eq!(ask(&fake.router(), "GET", "/v2/", &["authorization: Basic YTpi"]).await, base);
     assert_eq!(fake.calls(), ["list_images"]);
     // Others are asked, whatever strangers may see.
-    let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[CHALLENGE]);
-    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &[]).await, stranger);
+    let stranger = error_with(401, "UNAUTHORIZED", "who are you", &[CHALLENGE]);
+    assert_eq!(ask(&asking().router(), "GET", "/v2/", &[]).await, stranger);
     let host = ["host: images.example:5000", "x-forwarded-proto: https"];
     let told = "www-authenticate: Bearer realm=\"https://images.example:5000/v2/auth\",service=\"steward\"";
-    let stranger = error_with(401, "UNAUTHORIZED", "authentication is required", &[told]);
-    assert_eq!(ask(&fake.router_with(asking()), "GET", "/v2/", &host).await, stranger);
-    let bound = Fake::default().refusing("*", refusal(Code::PermissionDenied, "FORBIDDEN", "no"));
-    assert_eq!(ask(&bound.router_with(asking()), "GET", "/v2/", &[]).await, base);
-    let unknown = Fake::default().refusing("*", refusal(Code::Unauthenticated, "UNAUTHENTICATED", "who are you"));
-    let challenge = error_with(401, "UNAUTHORIZED", "who are you", &[CHALLENGE]);
-    assert_eq!(ask(&unknown.router_with(asking()), "GET", "/v2/", &[]).await, challenge);
+    let stranger = error_with(401, "UNAUTHORIZED", "who are you", &[told]);
+    assert_eq!(ask(&asking().router(), "GET", "/v2/", &host).await, stranger);
+    let bound = Fake::default().refusing("list_images", refusal(Code::PermissionDenied, "FORBIDDEN", "no"));
+    assert_eq!(ask(&bound.router(), "GET", "/v2/", &["authorization: Basic YTpi"]).await, base);
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use futures::stream::{BoxStream, iter, pending};
 use steward_gateway::{ArtifactOptions, Chunks, Direct, Options, Pieces, router};
 use steward_proto::artifact::v1::artifact_service_server::{ArtifactService, ArtifactServiceServer};
 use steward_proto::artifact::v1::*;
+use steward_proto::auth::v1::rights_service_server::{RightsService, RightsServiceServer};
+use steward_proto::auth::v1::{CheckRightRequest, CheckRightResponse, GetCallerRequest, GetCallerResponse};
 use steward_proto::replication::v1::cluster_service_server::ClusterServiceServer;
 use steward_proto::replication::v1::replication_service_server::ReplicationServiceServer;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +89,7 @@ impl Fake {
         let service = ArtifactServiceServer::new(self.clone()).max_decoding_message_size(5 << 20);
         let options = Options { artifacts, ..Options::default() };
         let services = Routes::new(service.max_encoding_message_size(5 << 20))
+            .add_service(RightsServiceServer::new(self.clone()))
             .add_service(ReplicationServiceServer::new(self.clone()))
             .add_service(ClusterServiceServer::new(self.clone()));
         router(services.prepare(), options, CancellationToken::new())
@@ -277,4 +280,15 @@ service! {
     update_version_metadata: UpdateVersionMetadataRequest => UpdateVersionMetadataResponse,
     delete_version: DeleteVersionRequest => DeleteVersionResponse,
     list_changes: ListChangesRequest => ListChangesResponse,
+}
+
+#[tonic::async_trait]
+impl RightsService for Fake {
+    async fn get_caller(&self, request: Request<GetCallerRequest>) -> Result<Response<GetCallerResponse>, Status> {
+        self.unary("get_caller", request)
+    }
+
+    async fn check_right(&self, request: Request<CheckRightRequest>) -> Result<Response<CheckRightResponse>, Status> {
+        self.unary("check_right", request)
+    }
 }

@@ -208,10 +208,11 @@ async fn file_is_read_whole() {
         assert_eq!(ask_file(&fake.router(), "GET", PATH, &[]).await, read(200, 5, &[], "hello"));
         let name = ["p1", "gen", "/dir/a b.txt"].map(str::to_owned);
         let [project, repository, path] = name;
-        fake.expect(&[GetFileRequest { project: project.clone(), repository: repository.clone(), path }]);
+        let get = GetFileRequest { project: project.clone(), repository: repository.clone(), path: path.clone() };
+        fake.expect(&[get]);
         let name = Some(ImageName { project, repository, image: String::new() });
         let digest = format!("sha256:{HEX}");
-        fake.expect(&[DownloadBlobRequest { name, digest, offset: None, length: None }]);
+        fake.expect(&[DownloadBlobRequest { name, digest, offset: None, length: None, path }]);
     }
     assert_eq!(ask_file(&self::fake("").router(), "GET", PATH, &[]).await, read(200, 0, &[], ""));
     assert_eq!(ask_file(&self::fake("hello").router(), "HEAD", PATH, &[]).await, read(200, 5, &[], ""));

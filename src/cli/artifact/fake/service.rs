@@ -187,7 +187,8 @@ impl ArtifactService for Service {
         let request = self.take(request);
         let mut state = self.state();
         let hex = request.digest.strip_prefix("sha256:").unwrap();
-        let of_file = state.files.values().find(|(file, _)| file.sha256 == hex).map(|(_, bytes)| bytes.clone());
+        let file = state.files.get(&request.path).filter(|(file, _)| file.sha256 == hex);
+        let of_file = file.map(|(_, bytes)| bytes.clone());
         let found = of_file.or_else(|| state.blobs.get(&request.digest).cloned());
         let mut bytes = found.ok_or_else(|| not_found("BLOB_NOT_FOUND"))?;
         if state.lies {

@@ -67,7 +67,8 @@ async fn fetch(
         pb::ImageName { project: file.project.clone(), repository: file.repository.clone(), image: String::new() };
     let offset = i64::try_from(sink.length()).unwrap_or(i64::MAX);
     let digest = format!("sha256:{}", file.sha256);
-    let request = pb::DownloadBlobRequest { name: Some(name), digest, offset: Some(offset), length: None };
+    let path = file.path.clone();
+    let request = pb::DownloadBlobRequest { name: Some(name), digest, offset: Some(offset), length: None, path };
     let mut stream = session.artifacts().download_blob(request).await?.into_inner();
     while let Some(message) = stream.message().await? {
         match message.part {

@@ -76,8 +76,8 @@ async fn of_config(image: &ImageReference, config: &Part, session: &Session<'_>)
     let request = pb::DownloadBlobRequest {
         name: Some(image.to_proto()),
         digest: config.digest.clone(),
-        offset: None,
         length: Some(LONGEST_CONFIG),
+        ..pb::DownloadBlobRequest::default()
     };
     let mut stream = session.take(session.artifacts().download_blob(request).await)?;
     let mut bytes = Vec::new();
