@@ -46,7 +46,8 @@ fn answer<T>(result: Result<T, Failure>) -> Result<Response<T>, Status> {
 #[tonic::async_trait]
 impl LockService for LockServer {
     async fn acquire(&self, request: Request<api::AcquireRequest>) -> Result<Response<api::AcquireResponse>, Status> {
-        answer(self.handle_acquire(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_acquire(request.into_inner(), &grants).await)
     }
 
     async fn release(&self, request: Request<api::ReleaseRequest>) -> Result<Response<api::ReleaseResponse>, Status> {
@@ -91,9 +92,8 @@ impl LockService for LockServer {
         &self,
         request: Request<api::CreateLeaseRequest>,
     ) -> Result<Response<api::CreateLeaseResponse>, Status> {
-        // A lease is for no lock in particular: the right for any is enough, and that was asked before.
-        Grants::of(&request)?;
-        answer(self.handle_create_lease(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_create_lease(request.into_inner(), &grants).await)
     }
 
     async fn get_lease(

@@ -31,6 +31,7 @@ impl LockServer {
     pub(super) async fn handle_create_lease(
         &self,
         request: api::CreateLeaseRequest,
+        grants: &Grants,
     ) -> Result<api::CreateLeaseResponse, Failure> {
         let mut fields = Fields::default();
         if request.ttl.is_none() {
@@ -40,7 +41,13 @@ impl LockServer {
         let max_lifetime = fields.duration("max_lifetime", request.max_lifetime, LIFETIME);
         fields.text("owner", &request.owner, MAX_OWNER_BYTES);
         fields.check()?;
-        let (id, lease) = self.locks.create_lease(&NewLease { owner: request.owner, ttl, max_lifetime }).await?;
+        // One of nobody would be nobody's to extend and to revoke.
+        let owner = Some(request.owner).filter(|owner| !owner.is_empty());
+        let owner = owner.or_else(|| grants.caller().user.clone()).unwrap_or_default();
+        if !grants.allow_owner(Area::Lock, Right::Write, &owner) {
+            return Err(grants.refusal(Area::Lock, Right::Write, "", &owner));
+        }
+        let (id, lease) = self.locks.create_lease(&NewLease { owner, ttl, max_lifetime }).await?;
         Ok(api::CreateLeaseResponse { lease: Some(convert::lease(id, &lease)) })
     }
 
@@ -59,20 +66,20 @@ impl LockServer {
         })
     }
 
-    /// Whether a lease is one that the caller may do something with: one of nobody, or of somebody as whom it may act.
+    /// Whether a lease is one that the caller may do something with: one of somebody as whom it may act.
     pub(super) async fn is_for(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<bool, Failure> {
         if grants.are_everything() {
             return Ok(true);
         }
         match self.locks.lease(id, 0).await {
-            Ok((lease, _)) => Ok(grants.allow_any(Area::Lock, right, &lease.owner)),
+            Ok((lease, _)) => Ok(grants.allow_owner(Area::Lock, right, &lease.owner)),
             Err(Error::LeaseExpired { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Answers as for a lease that is not there when it is none for the caller.
-    async fn require_lease(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<(), Failure> {
+    pub(super) async fn require_lease(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<(), Failure> {
         if self.is_for(id, right, grants).await? {
             return Ok(());
         }
@@ -90,7 +97,7 @@ impl LockServer {
         fields.check()?;
         let is_wanted = |lease: &crate::lock::lease::Lease| {
             owner.as_ref().is_none_or(|owner| *owner == lease.owner)
-                && grants.allow_any(Area::Lock, Right::Read, &lease.owner)
+                && grants.allow_owner(Area::Lock, Right::Read, &lease.owner)
         };
         let (leases, next) = self.locks.leases(page.after.as_ref(), page.size, is_wanted).await?;
         let total = match (&page.after, &next) {
