@@ -66,7 +66,8 @@ impl LockService for LockServer {
     }
 
     async fn get(&self, request: Request<api::GetRequest>) -> Result<Response<api::GetResponse>, Status> {
-        answer(self.handle_get(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_get(request.into_inner(), &grants).await)
     }
 
     async fn list(&self, request: Request<api::ListRequest>) -> Result<Response<api::ListResponse>, Status> {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use steward_proto::lock::v1::{
-    AcquireRequest, AcquireResponse, AcquireStatus, CreateLeaseRequest, GetLeaseRequest, KeepAliveRequest,
+    AcquireRequest, AcquireResponse, AcquireStatus, CreateLeaseRequest, GetLeaseRequest, GetRequest, KeepAliveRequest,
     ListLeasesRequest, LockKey, RevokeLeaseRequest,
 };
 use tonic::{Code, Request, Response, Status};
@@ -110,4 +110,14 @@ async fn a_lease_is_for_its_owner_and_for_who_administers_all_locks() {
     let revoke = RevokeLeaseRequest { lease_id };
     let revoked = within("an answer", locks.client.clone().revoke_lease(by("ops", revoke))).await.expect("an answer");
     assert_eq!(revoked.into_inner().released_count, 1);
+}
+
+#[tokio::test]
+async fn who_may_only_read_a_lock_claims_nothing() {
+    let server = start().await;
+    let mut client = Locks::of(&server).client;
+    let get = |claim_as: &str| GetRequest { key: Some(key("team-a", "x")), claim_as: claim_as.to_owned() };
+    assert_eq!(refusal(client.get(by("dave", get("dave"))).await), denied());
+    client.get(by("dave", get(""))).await.expect("it may be read");
+    client.get(by("alice", get("alice"))).await.expect("it may be claimed");
 }

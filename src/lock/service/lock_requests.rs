@@ -7,7 +7,7 @@ use super::convert::{self, Secrets, revision};
 use super::page::{self, MAX_TOTAL};
 use super::validate::{LIFETIME, TTL, WAIT, cut_error};
 use crate::auth::Grants;
-use crate::auth::rights::Right;
+use crate::auth::rights::{Area, Right};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::lock::acquire::{Acquire, OnCompleted, Policy};
@@ -149,11 +149,19 @@ impl LockServer {
         })
     }
 
-    pub(super) async fn handle_get(&self, request: api::GetRequest) -> Result<api::GetResponse, Failure> {
+    pub(super) async fn handle_get(
+        &self,
+        request: api::GetRequest,
+        grants: &Grants,
+    ) -> Result<api::GetResponse, Failure> {
         let mut fields = Fields::default();
         let key = fields.key(request.key);
         let claimant = fields.optional_name("claim_as", request.claim_as);
         fields.check()?;
+        if let Some(claimant) = &claimant {
+            // To claim is to change something.
+            grants.require_as(Area::Lock, Right::Write, &key.access_resource(), claimant)?;
+        }
         let mut view = self.locks.view(&key).await?;
         let assigned = view.holders.iter().find(|grant| grant.is_unclaimed && claimant.as_ref() == Some(&grant.owner));
         if let Some(grant) = assigned {
