@@ -135,16 +135,16 @@ impl LockService for LockServer {
         &self,
         request: Request<api::ForceReleaseRequest>,
     ) -> Result<Response<api::ForceReleaseResponse>, Status> {
-        let request_id = request_id(&request);
-        answer(self.handle_force_release(request.into_inner(), request_id).await)
+        let (grants, request_id) = (Grants::of(&request)?, request_id(&request));
+        answer(self.handle_force_release(request.into_inner(), request_id, &grants).await)
     }
 
     async fn delete_completion(
         &self,
         request: Request<api::DeleteCompletionRequest>,
     ) -> Result<Response<api::DeleteCompletionResponse>, Status> {
-        let request_id = request_id(&request);
-        answer(self.handle_delete_completion(request.into_inner(), request_id).await)
+        let (grants, request_id) = (Grants::of(&request)?, request_id(&request));
+        answer(self.handle_delete_completion(request.into_inner(), request_id, &grants).await)
     }
 
     async fn list_audit_records(

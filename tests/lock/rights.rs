@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use steward_proto::lock::v1::{
-    AcquireRequest, AcquireResponse, AcquireStatus, CreateLeaseRequest, GetLeaseRequest, GetRequest, KeepAliveRequest,
-    ListLeasesRequest, LockKey, RevokeLeaseRequest,
+    AcquireRequest, AcquireResponse, AcquireStatus, CreateLeaseRequest, ForceReleaseRequest, GetLeaseRequest,
+    GetRequest, KeepAliveRequest, ListAuditRecordsRequest, ListLeasesRequest, LockKey, RevokeLeaseRequest,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -120,4 +120,19 @@ async fn who_may_only_read_a_lock_claims_nothing() {
     assert_eq!(refusal(client.get(by("dave", get("dave"))).await), denied());
     client.get(by("dave", get(""))).await.expect("it may be read");
     client.get(by("alice", get("alice"))).await.expect("it may be claimed");
+}
+
+#[tokio::test]
+async fn an_act_is_recorded_of_the_user_who_has_signed_in() {
+    let server = start().await;
+    let locks = Locks::of(&server);
+    let key = key("team-b", "x");
+    take(&locks, "bob", acquire(&key, "bob")).await.expect("it is free");
+    let reason = "a test".to_owned();
+    let request = ForceReleaseRequest { key: Some(key), reason, actor: "alice".to_owned(), ..Default::default() };
+    locks.client.clone().force_release(by("bob", request)).await.expect("it is held");
+    let request = ListAuditRecordsRequest::default();
+    let answer = locks.client.clone().list_audit_records(by("ops", request)).await.expect("a list");
+    let actors: Vec<_> = answer.into_inner().records.into_iter().map(|record| record.actor).collect();
+    assert_eq!(actors, ["bob (alice)"]);
 }

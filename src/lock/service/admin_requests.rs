@@ -6,7 +6,7 @@ use steward_proto::lock::v1 as api;
 use super::LockServer;
 use super::convert;
 use super::page::{self, MAX_TOTAL};
-use super::validate::{LIFETIME, TTL};
+use super::validate::{LIFETIME, TTL, cut};
 use crate::auth::Grants;
 use crate::auth::rights::{Area, Right};
 use crate::error::Failure;
@@ -127,11 +127,12 @@ impl LockServer {
         &self,
         request: api::ForceReleaseRequest,
         request_id: String,
+        grants: &Grants,
     ) -> Result<api::ForceReleaseResponse, Failure> {
         let mut fields = Fields::default();
         let key = fields.key(request.key);
         let owner = fields.optional_name("owner", request.owner);
-        let act = fields.act(request.actor, request.reason, request_id);
+        let act = fields.act(request.actor, request.reason, request_id, grants);
         fields.check()?;
         let released = self.locks.force_release(&key, owner.as_deref(), &act).await?;
         tracing::warn!(%key, actor = %act.actor, reason = %act.reason, count = released.count, "lock force-released");
@@ -145,10 +146,11 @@ impl LockServer {
         &self,
         request: api::DeleteCompletionRequest,
         request_id: String,
+        grants: &Grants,
     ) -> Result<api::DeleteCompletionResponse, Failure> {
         let mut fields = Fields::default();
         let key = fields.key(request.key);
-        let act = fields.act(request.actor, request.reason, request_id);
+        let act = fields.act(request.actor, request.reason, request_id, grants);
         fields.check()?;
         let completion = self.locks.delete_completion(&key, &act).await?;
         Ok(api::DeleteCompletionResponse { completion: Some(convert::completion(&key, &completion)) })
@@ -183,10 +185,19 @@ impl LockServer {
 }
 
 impl Fields {
-    fn act(&mut self, actor: String, reason: String, request_id: String) -> Act {
+    fn act(&mut self, actor: String, reason: String, request_id: String, grants: &Grants) -> Act {
         self.required_text("reason", &reason, MAX_REASON_BYTES);
         self.text("actor", &actor, MAX_ACTOR_BYTES);
-        Act { actor, reason, request_id }
+        Act { actor: actor_of(grants.caller().user.as_deref(), actor), reason, request_id }
+    }
+}
+
+/// Who steps in: the user who has signed in, whatever it says to be called, which follows as far as there is room.
+fn actor_of(user: Option<&str>, said: String) -> String {
+    match user {
+        None => said,
+        Some(user) if said.is_empty() || said == user => user.to_owned(),
+        Some(user) => cut(format!("{user} ({said})"), MAX_ACTOR_BYTES),
     }
 }
 
@@ -200,4 +211,24 @@ fn required_lease_id(id: &str) -> Result<LeaseId, Failure> {
         return Err(Failure::from(Error::LeaseExpired { lease_id: id.to_owned() }));
     };
     Ok(lease)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_signed_in_is_named_before_what_is_said() {
+        for (user, said, actor) in [
+            (None, "alice", "alice"),
+            (Some("bob"), "", "bob"),
+            (Some("bob"), "bob", "bob"),
+            (Some("bob"), "alice", "bob (alice)"),
+        ] {
+            assert_eq!(actor_of(user, said.to_owned()), actor);
+        }
+        let long = "u".repeat(255);
+        assert!(actor_of(Some(&long), "alice".to_owned()).starts_with(&long));
+        assert!(actor_of(Some("bob"), "é".repeat(128)).len() <= MAX_ACTOR_BYTES);
+    }
 }
