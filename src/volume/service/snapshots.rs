@@ -333,8 +333,11 @@ impl VolumeServer {
         };
         match &source {
             Source::Snapshot(which) => self.require_snapshot(&asker, Right::Read, which).await?,
-            // A snapshot is made of it.
-            Source::Volume(which) => self.require(&asker, Right::Write, which).await?,
+            // A snapshot is made of it, and the clone is read as it is.
+            Source::Volume(which) => {
+                self.require(&asker, Right::Read, which).await?;
+                self.require(&asker, Right::Write, which).await?;
+            }
         }
         asker.require_at(Right::Write, &what.destination)?;
         let made = self.catalog.clone_volume(&asker.user, source, what).await?;
