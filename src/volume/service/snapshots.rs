@@ -216,11 +216,18 @@ impl VolumeServer {
             is_deleting: states(&mut read, &request.states),
             group: some(request.group),
             with_hidden: request.with_hidden,
-            reach: asker.reach,
+            reach: asker.reach.clone(),
         };
         let begin = read.volume_page_token(&request.page_token).and_then(|token| token.parse().ok());
         let page_size = Fields::volume_page_size(request.page_size);
         read.check()?;
+        if let Some(volume) = &filter.volume
+            && let Err(refused) = self.require(&asker, Right::Read, volume).await
+            && refused.category() == Category::NotFound
+        {
+            // One that is not there, or not for the caller, has none. What else is wrong with it is found below.
+            return Ok(api::ListSnapshotsResponse::default());
+        }
         let skip = begin.unwrap_or_else(|| usize::try_from(request.skip).unwrap_or(usize::MAX));
         if none_matches(&request.states) {
             return Ok(api::ListSnapshotsResponse::default());
