@@ -21,7 +21,7 @@ use crate::volume::lookup::WithSpace;
 use crate::volume::path::MAX_NAME_BYTES;
 use crate::volume::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
 use crate::volume::snapshot_delete::{Children, SnapshotChange};
-use crate::volume::snapshots::SnapshotFilter;
+use crate::volume::snapshots::{SnapshotFilter, WhichSnapshot};
 
 /// The most clones that one answer lists.
 const MAX_CHILDREN: usize = 10_000;
@@ -288,9 +288,29 @@ impl VolumeServer {
         };
         read.check()?;
         self.require_snapshot(&asker, Right::Write, &which).await?;
+        let children = match children {
+            // As one that has clones is refused: nobody changes those of others.
+            Children::Flatten if !self.may_flatten(&asker, &which).await? => Children::Fail,
+            children => children,
+        };
         let operation = self.catalog.delete_snapshot(&asker.user, &which, children).await?;
         let operation = self.catalog.show_operation(operation).await?;
         Ok(api::DeleteSnapshotResponse { operation: Some(convert_operation::operation(operation)) })
+    }
+
+    /// Whether the caller may write to all clones that need a snapshot.
+    async fn may_flatten(&self, asker: &Asker, which: &WhichSnapshot) -> Result<bool, Failure> {
+        if asker.reach.is_everything() {
+            return Ok(true);
+        }
+        let snapshot = self.catalog.get_snapshot(&asker.user, which).await?.record;
+        let uuid = crate::volume::operation::uuid_of(&snapshot.uuid)?;
+        for clone in self.catalog.children_of_snapshot(uuid, usize::MAX).await? {
+            if !asker.reach.has(Right::Write, &self.catalog.place_of_id(clone.id).await?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn handle_update(
