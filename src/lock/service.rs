@@ -46,7 +46,8 @@ fn answer<T>(result: Result<T, Failure>) -> Result<Response<T>, Status> {
 #[tonic::async_trait]
 impl LockService for LockServer {
     async fn acquire(&self, request: Request<api::AcquireRequest>) -> Result<Response<api::AcquireResponse>, Status> {
-        answer(self.handle_acquire(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_acquire(request.into_inner(), &grants).await)
     }
 
     async fn release(&self, request: Request<api::ReleaseRequest>) -> Result<Response<api::ReleaseResponse>, Status> {
@@ -65,7 +66,8 @@ impl LockService for LockServer {
     }
 
     async fn get(&self, request: Request<api::GetRequest>) -> Result<Response<api::GetResponse>, Status> {
-        answer(self.handle_get(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_get(request.into_inner(), &grants).await)
     }
 
     async fn list(&self, request: Request<api::ListRequest>) -> Result<Response<api::ListResponse>, Status> {
@@ -91,9 +93,8 @@ impl LockService for LockServer {
         &self,
         request: Request<api::CreateLeaseRequest>,
     ) -> Result<Response<api::CreateLeaseResponse>, Status> {
-        // A lease is for no lock in particular: the right for any is enough, and that was asked before.
-        Grants::of(&request)?;
-        answer(self.handle_create_lease(request.into_inner()).await)
+        let grants = Grants::of(&request)?;
+        answer(self.handle_create_lease(request.into_inner(), &grants).await)
     }
 
     async fn get_lease(
@@ -134,16 +135,16 @@ impl LockService for LockServer {
         &self,
         request: Request<api::ForceReleaseRequest>,
     ) -> Result<Response<api::ForceReleaseResponse>, Status> {
-        let request_id = request_id(&request);
-        answer(self.handle_force_release(request.into_inner(), request_id).await)
+        let (grants, request_id) = (Grants::of(&request)?, request_id(&request));
+        answer(self.handle_force_release(request.into_inner(), request_id, &grants).await)
     }
 
     async fn delete_completion(
         &self,
         request: Request<api::DeleteCompletionRequest>,
     ) -> Result<Response<api::DeleteCompletionResponse>, Status> {
-        let request_id = request_id(&request);
-        answer(self.handle_delete_completion(request.into_inner(), request_id).await)
+        let (grants, request_id) = (Grants::of(&request)?, request_id(&request));
+        answer(self.handle_delete_completion(request.into_inner(), request_id, &grants).await)
     }
 
     async fn list_audit_records(

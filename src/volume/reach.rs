@@ -42,6 +42,11 @@ impl Reach {
         self.grants.allow_as(Area::Volume, right, path, &self.name)
     }
 
+    /// Whether the caller has a right for what belongs to the one as whom it acts, wherever that is.
+    pub fn is_owner(&self, right: Right) -> bool {
+        self.grants.allow_owner(Area::Volume, right, &self.name)
+    }
+
     /// Whether a volume or directory may be known of.
     pub fn sees(&self, record: &VolumeRecord, path: &VolumePath) -> bool {
         self.is_everything() || self.has(Right::Read, place(record, path))

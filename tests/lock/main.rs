@@ -16,6 +16,7 @@ mod mutual_exclusion;
 mod native;
 mod operability;
 mod python_client;
+mod rights;
 mod seed_examples;
 mod semantics;
 mod vocabulary;

@@ -5,15 +5,19 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use steward_proto::transcode::v1::claim_task_response::Result as Claim;
+use steward_proto::transcode::v1::session_request::Message as Says;
+use steward_proto::transcode::v1::session_response::Message as Hears;
 use steward_proto::transcode::v1::{
-    CreateLogRequest, GetTaskRequest, GetTaskStatsRequest, GetVideoRequest, HeartbeatRequest, Library, ListLogsRequest,
-    ListTasksRequest, ListVideosRequest, ListWorkersRequest, LogLevel, PutLibraryRequest, RegisterVideosRequest,
-    RetryTaskRequest, Rules, SetWorkerOfflineRequest, TaskStatus,
+    CreateLogRequest, GetTaskRequest, GetTaskStatsRequest, GetVideoRequest, HeartbeatRequest, Hello, Library,
+    ListLogsRequest, ListTasksRequest, ListVideosRequest, ListWorkersRequest, LogLevel, PutLibraryRequest,
+    RegisterVideosRequest, RetryTaskRequest, Rules, SessionRequest, SetWorkerOfflineRequest, TaskProgress, TaskStatus,
 };
+use tokio_stream::StreamExt as _;
 use tonic::{Code, Request};
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::wait::within;
 use crate::vocabulary::farm::waiting;
 use crate::vocabulary::native::{Native, claim, cpu, good, refusal, report};
 
@@ -136,6 +140,38 @@ async fn each_tenant_sees_its_library_and_each_worker_is_itself() {
     let go = SetWorkerOfflineRequest { worker_id, action: 1, ..Default::default() };
     assert_eq!(refusal(native.workers().set_worker_offline(by("w2", go)).await), missing("WORKER"));
     good(native.workers().set_worker_offline(by("w1", go)).await);
+}
+
+#[tokio::test]
+async fn a_session_tells_no_more_of_the_task_of_another_worker_than_of_none() {
+    let server = start().await;
+    let native = Native(server.channel());
+    good(native.videos().register_videos(by("alice", videos("films/a.mp4"))).await);
+    let worker_id = good(native.workers().register_worker(by("w1", cpu("w1"))).await).worker_id;
+    let claimed = good(native.tasks().claim_task(by("w1", claim(worker_id))).await).result;
+    let Some(Claim::Task(task)) = claimed else { panic!("there is work, and yet: {claimed:?}") };
+
+    let nobodys = "6e3a0a43-7c0a-4f2c-9d43-2d2a0f8b1c55";
+    let told = [(&task.task_id, task.lease_token.as_str()), (&task.task_id, nobodys), (&nobodys.to_owned(), nobodys)];
+    let says = told.map(|(task_id, lease_token)| {
+        let (task_id, lease_token) = (task_id.clone(), lease_token.to_owned());
+        Says::Progress(TaskProgress { task_id, lease_token, progress: 50.0, ..Default::default() })
+    });
+    let hello = Says::Hello(Hello { worker: Some(cpu("w2")), running: Vec::new() });
+    let says = std::iter::once(hello).chain(says).map(|message| SessionRequest { seq: 0, message: Some(message) });
+    // It stays open while it is listened to.
+    let says = tokio_stream::iter(says.collect::<Vec<_>>()).chain(tokio_stream::pending());
+    let mut hears = good(native.workers().session(by("w2", says)).await);
+    let mut reasons = Vec::new();
+    while reasons.len() < told.len() {
+        let message = within("an answer", hears.message()).await.expect("it goes on").expect("it goes on").message;
+        if let Some(Hears::LeaseLost(lost)) = message {
+            reasons.push(lost.reason);
+        }
+    }
+    assert_eq!(reasons, vec!["there is no such task of this worker"; told.len()]);
+    let task = good(native.tasks().get_task(by("w1", GetTaskRequest { task_id: task.task_id })).await).task;
+    assert!(task.expect("a task").progress < 50.0);
 }
 
 #[tokio::test]

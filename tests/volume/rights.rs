@@ -2,23 +2,27 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use steward_proto::volume::v1::clone_snapshot_request::Source;
 use steward_proto::volume::v1::{
-    CreateSnapshotRequest, CreateVolumeRequest, DeleteVolumeRequest, GetSnapshotRequest, GetVolumeRequest,
-    ListSnapshotPoliciesRequest, ListVolumesRequest, MakeDirectoryRequest, PurgeTrashRequest, RenameVolumeRequest,
-    RestoreVolumeRequest, SnapshotName, VolumeName,
+    ChildPolicy, CloneSnapshotRequest, CreateSnapshotRequest, CreateVolumeRequest, DeleteSnapshotRequest,
+    DeleteVolumeRequest, GetSnapshotRequest, GetUsageRequest, GetVolumeRequest, ListExportsRequest,
+    ListSnapshotPoliciesRequest, ListSnapshotsRequest, ListVolumesRequest, MakeDirectoryRequest, OpenExportRequest,
+    PurgeTrashRequest, RenameVolumeRequest, RestoreVolumeRequest, SnapshotName, VolumeName,
 };
 use tonic::{Code, Request, Status};
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
 use crate::query::Reply;
-use crate::vocabulary::{GIB, Volumes, done, named, reason};
+use crate::vocabulary::{GIB, Volumes, done, named, reason, snapshot_named};
 
 const TABLE: &str = r"
 admin * / admin
 alice volume alice read,write
 bob volume bob read,write
 carol volume alice read as alice
+dave volume bob admin
+erin volume alice write as alice
 ";
 
 /// A server with the directories of two tenants. The password of everybody is the name.
@@ -29,7 +33,8 @@ async fn start() -> Server {
         format!("{user}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
     };
     let file = home.path().join("htpasswd");
-    std::fs::write(&file, ["admin", "alice", "bob", "carol"].map(line).concat()).expect("a file can be written");
+    std::fs::write(&file, ["admin", "alice", "bob", "carol", "dave", "erin"].map(line).concat())
+        .expect("a file can be written");
     let file = file.display().to_string();
     let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
     let server = Setup::default().config(&config).start_in(home).await;
@@ -122,6 +127,99 @@ async fn who_may_see_a_volume_is_told_what_it_may_not_do() {
     assert_eq!(refused(volumes.volumes().restore_volume(by("bob", restore.clone())).await), not_found());
     done(volumes.volumes().restore_volume(by("alice", restore))).await;
     assert_eq!(paths(&server, "alice", "/alice", false).await, ["/alice/v"]);
+}
+
+#[tokio::test]
+async fn how_to_open_an_export_is_told_to_those_who_may_open_it() {
+    let server = start().await;
+    let volumes = Volumes::of(&server);
+    let open = |read_only: bool| OpenExportRequest {
+        user: "alice".to_owned(),
+        volume: named("/alice/v"),
+        read_only,
+        ..Default::default()
+    };
+    for read_only in [false, true] {
+        done(volumes.exports().open_export(by("alice", open(read_only)))).await;
+    }
+    for (user, writable) in [("alice", true), ("carol", false)] {
+        let request = ListExportsRequest { user: "alice".to_owned(), ..Default::default() };
+        let listed = done(volumes.exports().list_exports(by(user, request))).await.exports;
+        assert_eq!(listed.len(), 2, "{user}");
+        for export in listed {
+            let is_told = (!export.uuid.is_empty(), !export.uris.is_empty());
+            let may_open = export.read_only || writable;
+            assert_eq!(is_told, (may_open, may_open), "{user} {export:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_writes_to_a_device_or_clones_a_volume_may_read_it() {
+    let server = start().await;
+    let volumes = Volumes::of(&server);
+    let user = || "alice".to_owned();
+    let open = OpenExportRequest { user: user(), volume: named("/alice/v"), ..Default::default() };
+    assert_eq!(refused(volumes.exports().open_export(by("erin", open.clone())).await), not_found());
+    done(volumes.exports().open_export(by("alice", open))).await;
+    let clone = CloneSnapshotRequest {
+        user: user(),
+        source: named("/alice/v").map(Source::Volume),
+        destination: "/alice/c".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(refused(volumes.snapshots().clone_snapshot(by("erin", clone.clone())).await), not_found());
+    done(volumes.snapshots().clone_snapshot(by("alice", clone))).await;
+}
+
+#[tokio::test]
+async fn a_volume_that_may_not_be_seen_has_no_snapshots() {
+    let server = start().await;
+    let volumes = Volumes::of(&server);
+    let list = |path: &str, id: u64| {
+        let volume = Some(VolumeName { path: path.to_owned(), id });
+        ListSnapshotsRequest { volume, ..Default::default() }
+    };
+    for hidden in [list("/alice/v", 999), list("/alice/v", 0), list("/alice/none", 999), list("/alice/v/below", 0)] {
+        let listed = done(volumes.snapshots().list_snapshots(by("bob", hidden))).await;
+        assert_eq!((listed.snapshots.len(), listed.total_size), (0, 0));
+    }
+    let answer = volumes.snapshots().list_snapshots(by("alice", list("/alice/v", 999))).await;
+    assert_eq!(refused(answer).1, "NAME_MISMATCH");
+}
+
+#[tokio::test]
+async fn what_somebody_has_is_told_to_who_may_act_as_that() {
+    let server = start().await;
+    let volumes = Volumes::of(&server);
+    let usage = |user: &str| GetUsageRequest { user: user.to_owned(), ..Default::default() };
+    assert_eq!(refused(volumes.policies().get_usage(by("dave", usage("alice"))).await), denied());
+    assert_eq!(refused(volumes.policies().get_usage(by("dave", usage("root"))).await), denied());
+    for (user, named) in [("alice", ""), ("carol", "alice"), ("dave", ""), ("admin", "alice"), ("admin", "root")] {
+        done(volumes.policies().get_usage(by(user, usage(named)))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_not_deleted_by_flattening_the_clones_of_others() {
+    let server = start().await;
+    let volumes = Volumes::of(&server);
+    let request = CreateSnapshotRequest { volume: named("/alice/v"), name: "s".to_owned(), ..Default::default() };
+    done(volumes.snapshots().create_snapshot(by("alice", request))).await;
+    let clone = CloneSnapshotRequest {
+        user: "root".to_owned(),
+        source: Some(Source::Snapshot(snapshot_named("/alice/v@s"))),
+        destination: "/bob/c".to_owned(),
+        ..Default::default()
+    };
+    done(volumes.snapshots().clone_snapshot(by("admin", clone))).await;
+    let delete = |user: &str| DeleteSnapshotRequest {
+        user: user.to_owned(),
+        snapshot: Some(snapshot_named("/alice/v@s")),
+        child_policy: ChildPolicy::Flatten.into(),
+    };
+    assert_eq!(refused(volumes.snapshots().delete_snapshot(by("alice", delete(""))).await).1, "SNAPSHOT_IN_USE");
+    done(volumes.snapshots().delete_snapshot(by("admin", delete("root")))).await;
 }
 
 #[tokio::test]

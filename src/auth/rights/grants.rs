@@ -98,6 +98,14 @@ impl Grants {
         self.decide(Question { area, right, resource: None, acting_as: Some(name) })
     }
 
+    /// Whether the caller has a right for what belongs to `owner` and to no resource: it may act as the owner, or
+    /// administer the area as a whole.
+    pub fn allow_owner(&self, area: Area, right: Right, owner: &str) -> bool {
+        let Some(table) = &self.table else { return self.allow_any(area, right, owner) };
+        let in_scope = self.is_in_scope(Question { area, right, resource: None, acting_as: Some(owner) });
+        (in_scope && table.gives_owner(&self.caller, area, right, owner)) || self.allow(area, Right::Admin, "")
+    }
+
     /// Whether the caller has a right for a resource, or for something below it.
     pub fn allow_within(&self, area: Area, right: Right, resource: &str) -> bool {
         let (resource, user) = (resource.trim_matches('/'), self.caller.user.as_deref());
@@ -219,6 +227,42 @@ mod tests {
             !token.allow_within(Area::Lock, Right::Read, "pull")
                 && Grants::everything().allow_within(Area::Lock, Right::Admin, "x")
         );
+    }
+
+    #[test]
+    fn what_belongs_to_somebody_is_for_who_may_act_as_that_or_administers_the_whole_area() {
+        let table = Arc::new(
+            Table::parse(
+                "a lock a/* read,write as n-*\nb lock b/* admin\nops lock * admin\nanonymous lock c/* read,write",
+            )
+            .unwrap(),
+        );
+        let of = |user: &str, scopes: Option<&[&str]>| {
+            let scopes = scopes.map(|scopes| Arc::new(Scopes::parse(scopes).unwrap()));
+            let user = (!user.is_empty()).then(|| user.to_owned());
+            Grants::new(Identity { user, scopes, ..Identity::default() }, Arc::clone(&table))
+        };
+        for (caller, owner, expected) in [
+            (of("a", None), "a", true),
+            (of("a", None), "n-1", true),
+            (of("a", None), "b", false),
+            (of("a", None), "", false),
+            (of("b", None), "b", true),
+            (of("b", None), "a", false),
+            (of("b", None), "", false),
+            (of("c", None), "c", false),
+            (of("", None), "", true),
+            (of("", None), "a", false),
+            (of("ops", None), "a", true),
+            (of("ops", None), "", true),
+            (of("ops", Some(&["lock:b/*:admin"])), "a", false),
+            (of("ops", Some(&["lock:b/*:write"])), "ops", true),
+            (of("a", Some(&["lock:a/*:read"])), "a", false),
+        ] {
+            let user = caller.caller.user.as_deref();
+            assert_eq!(caller.allow_owner(Area::Lock, Right::Write, owner), expected, "{user:?} {owner:?}");
+        }
+        assert!(Grants::everything().allow_owner(Area::Lock, Right::Write, "a"));
     }
 
     #[test]

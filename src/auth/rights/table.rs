@@ -134,6 +134,14 @@ impl Table {
         found.min_by_key(|rule| rule.line)
     }
 
+    /// Whether a rule gives a right for any resource at all to somebody who is `owner` by itself, or may act as it
+    /// because the rule names it: a right to administer some resource makes nobody the owner of what is beside it.
+    pub(super) fn gives_owner(&self, caller: &Identity, area: Area, right: Right, owner: &str) -> bool {
+        let user = caller.user.as_deref();
+        let gives = |rule: &Rule| rule.scope.gives(area, right, None, user) && rule.names(owner, caller);
+        self.whos(caller).any(|who| self.rules.get(&who).is_some_and(|rules| rules.iter().any(gives)))
+    }
+
     /// Whether a rule gives a right for a resource or for something below it.
     pub(super) fn reaches_into(&self, caller: &Identity, area: Area, right: Right, resource: &str) -> bool {
         let reaches = |rule: &Rule| rule.scope.gives_within(area, right, resource, caller.user.as_deref());
@@ -163,10 +171,13 @@ impl Rule {
     /// Who may do everything with something may do it as anybody.
     fn lets_act_as(&self, name: Option<&str>, caller: &Identity) -> bool {
         let Some(name) = name.filter(|name| !name.is_empty()) else { return true };
+        self.scope.rights.include(Right::Admin) || self.names(name, caller)
+    }
+
+    /// Whether a name is the caller's, which is empty where nobody has signed in, or one that the rule has behind `as`.
+    fn names(&self, name: &str, caller: &Identity) -> bool {
         let user = caller.user.as_deref();
-        user == Some(name)
-            || self.scope.rights.include(Right::Admin)
-            || self.identities.iter().any(|pattern| pattern.covers(name, user))
+        user.unwrap_or_default() == name || self.identities.iter().any(|pattern| pattern.covers(name, user))
     }
 }
 

@@ -6,7 +6,7 @@ use steward_proto::lock::v1 as api;
 use super::LockServer;
 use super::convert;
 use super::page::{self, MAX_TOTAL};
-use super::validate::{LIFETIME, TTL};
+use super::validate::{LIFETIME, TTL, cut};
 use crate::auth::Grants;
 use crate::auth::rights::{Area, Right};
 use crate::error::Failure;
@@ -31,6 +31,7 @@ impl LockServer {
     pub(super) async fn handle_create_lease(
         &self,
         request: api::CreateLeaseRequest,
+        grants: &Grants,
     ) -> Result<api::CreateLeaseResponse, Failure> {
         let mut fields = Fields::default();
         if request.ttl.is_none() {
@@ -40,7 +41,13 @@ impl LockServer {
         let max_lifetime = fields.duration("max_lifetime", request.max_lifetime, LIFETIME);
         fields.text("owner", &request.owner, MAX_OWNER_BYTES);
         fields.check()?;
-        let (id, lease) = self.locks.create_lease(&NewLease { owner: request.owner, ttl, max_lifetime }).await?;
+        // One of nobody would be nobody's to extend and to revoke.
+        let owner = Some(request.owner).filter(|owner| !owner.is_empty());
+        let owner = owner.or_else(|| grants.caller().user.clone()).unwrap_or_default();
+        if !grants.allow_owner(Area::Lock, Right::Write, &owner) {
+            return Err(grants.refusal(Area::Lock, Right::Write, "", &owner));
+        }
+        let (id, lease) = self.locks.create_lease(&NewLease { owner, ttl, max_lifetime }).await?;
         Ok(api::CreateLeaseResponse { lease: Some(convert::lease(id, &lease)) })
     }
 
@@ -59,20 +66,20 @@ impl LockServer {
         })
     }
 
-    /// Whether a lease is one that the caller may do something with: one of nobody, or of somebody as whom it may act.
+    /// Whether a lease is one that the caller may do something with: one of somebody as whom it may act.
     pub(super) async fn is_for(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<bool, Failure> {
         if grants.are_everything() {
             return Ok(true);
         }
         match self.locks.lease(id, 0).await {
-            Ok((lease, _)) => Ok(grants.allow_any(Area::Lock, right, &lease.owner)),
+            Ok((lease, _)) => Ok(grants.allow_owner(Area::Lock, right, &lease.owner)),
             Err(Error::LeaseExpired { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Answers as for a lease that is not there when it is none for the caller.
-    async fn require_lease(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<(), Failure> {
+    pub(super) async fn require_lease(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<(), Failure> {
         if self.is_for(id, right, grants).await? {
             return Ok(());
         }
@@ -90,7 +97,7 @@ impl LockServer {
         fields.check()?;
         let is_wanted = |lease: &crate::lock::lease::Lease| {
             owner.as_ref().is_none_or(|owner| *owner == lease.owner)
-                && grants.allow_any(Area::Lock, Right::Read, &lease.owner)
+                && grants.allow_owner(Area::Lock, Right::Read, &lease.owner)
         };
         let (leases, next) = self.locks.leases(page.after.as_ref(), page.size, is_wanted).await?;
         let total = match (&page.after, &next) {
@@ -120,11 +127,12 @@ impl LockServer {
         &self,
         request: api::ForceReleaseRequest,
         request_id: String,
+        grants: &Grants,
     ) -> Result<api::ForceReleaseResponse, Failure> {
         let mut fields = Fields::default();
         let key = fields.key(request.key);
         let owner = fields.optional_name("owner", request.owner);
-        let act = fields.act(request.actor, request.reason, request_id);
+        let act = fields.act(request.actor, request.reason, request_id, grants);
         fields.check()?;
         let released = self.locks.force_release(&key, owner.as_deref(), &act).await?;
         tracing::warn!(%key, actor = %act.actor, reason = %act.reason, count = released.count, "lock force-released");
@@ -138,10 +146,11 @@ impl LockServer {
         &self,
         request: api::DeleteCompletionRequest,
         request_id: String,
+        grants: &Grants,
     ) -> Result<api::DeleteCompletionResponse, Failure> {
         let mut fields = Fields::default();
         let key = fields.key(request.key);
-        let act = fields.act(request.actor, request.reason, request_id);
+        let act = fields.act(request.actor, request.reason, request_id, grants);
         fields.check()?;
         let completion = self.locks.delete_completion(&key, &act).await?;
         Ok(api::DeleteCompletionResponse { completion: Some(convert::completion(&key, &completion)) })
@@ -176,10 +185,19 @@ impl LockServer {
 }
 
 impl Fields {
-    fn act(&mut self, actor: String, reason: String, request_id: String) -> Act {
+    fn act(&mut self, actor: String, reason: String, request_id: String, grants: &Grants) -> Act {
         self.required_text("reason", &reason, MAX_REASON_BYTES);
         self.text("actor", &actor, MAX_ACTOR_BYTES);
-        Act { actor, reason, request_id }
+        Act { actor: actor_of(grants.caller().user.as_deref(), actor), reason, request_id }
+    }
+}
+
+/// Who steps in: the user who has signed in, whatever it says to be called, which follows as far as there is room.
+fn actor_of(user: Option<&str>, said: String) -> String {
+    match user {
+        None => said,
+        Some(user) if said.is_empty() || said == user => user.to_owned(),
+        Some(user) => cut(format!("{user} ({said})"), MAX_ACTOR_BYTES),
     }
 }
 
@@ -193,4 +211,24 @@ fn required_lease_id(id: &str) -> Result<LeaseId, Failure> {
         return Err(Failure::from(Error::LeaseExpired { lease_id: id.to_owned() }));
     };
     Ok(lease)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_signed_in_is_named_before_what_is_said() {
+        for (user, said, actor) in [
+            (None, "alice", "alice"),
+            (Some("bob"), "", "bob"),
+            (Some("bob"), "bob", "bob"),
+            (Some("bob"), "alice", "bob (alice)"),
+        ] {
+            assert_eq!(actor_of(user, said.to_owned()), actor);
+        }
+        let long = "u".repeat(255);
+        assert!(actor_of(Some(&long), "alice".to_owned()).starts_with(&long));
+        assert!(actor_of(Some("bob"), "é".repeat(128)).len() <= MAX_ACTOR_BYTES);
+    }
 }

@@ -7,6 +7,7 @@ use super::convert::{self, Secrets, revision};
 use super::page::{self, MAX_TOTAL};
 use super::validate::{LIFETIME, TTL, WAIT, cut_error};
 use crate::auth::Grants;
+use crate::auth::rights::{Area, Right};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::lock::acquire::{Acquire, OnCompleted, Policy};
@@ -19,7 +20,11 @@ use crate::lock::wait::Waited;
 use crate::store::Table;
 
 impl LockServer {
-    pub(super) async fn handle_acquire(&self, request: api::AcquireRequest) -> Result<api::AcquireResponse, Failure> {
+    pub(super) async fn handle_acquire(
+        &self,
+        request: api::AcquireRequest,
+        grants: &Grants,
+    ) -> Result<api::AcquireResponse, Failure> {
         let mut fields = Fields::default();
         let policy: api::WaitPolicy = fields.known("policy", request.policy);
         let wait_timeout = fields.duration("wait_timeout", request.wait_timeout, WAIT);
@@ -28,6 +33,9 @@ impl LockServer {
         }
         let command = self.acquire_command(request, policy, &mut fields);
         fields.check()?;
+        if let Some(lease) = command.lifetime.lease {
+            self.require_lease(lease, Right::Write, grants).await?;
+        }
         if policy != api::WaitPolicy::Block {
             let (acquired, at) = self.locks.acquire_now(&command).await?;
             return Ok(convert::acquired(&command.key, &acquired, at));
@@ -141,14 +149,23 @@ impl LockServer {
         })
     }
 
-    pub(super) async fn handle_get(&self, request: api::GetRequest) -> Result<api::GetResponse, Failure> {
+    pub(super) async fn handle_get(
+        &self,
+        request: api::GetRequest,
+        grants: &Grants,
+    ) -> Result<api::GetResponse, Failure> {
         let mut fields = Fields::default();
         let key = fields.key(request.key);
         let claimant = fields.optional_name("claim_as", request.claim_as);
         fields.check()?;
+        if let Some(claimant) = &claimant {
+            // To claim is to change something.
+            grants.require_as(Area::Lock, Right::Write, &key.access_resource(), claimant)?;
+        }
         let mut view = self.locks.view(&key).await?;
         let assigned = view.holders.iter().find(|grant| grant.is_unclaimed && claimant.as_ref() == Some(&grant.owner));
         if let Some(grant) = assigned {
+            grants.note_change();
             self.claim(&key, grant.owner.clone(), grant.mode, view.head.capacity).await?;
             view = self.locks.view(&key).await?;
         }

@@ -84,12 +84,17 @@ impl Fields {
 }
 
 /// An explanation, cut where it is too long, between two characters.
-pub(super) fn cut_error(mut error: String) -> String {
-    if error.len() > MAX_ERROR_BYTES {
-        let end = (0..=MAX_ERROR_BYTES).rev().find(|end| error.is_char_boundary(*end)).unwrap_or(0);
-        error.truncate(end);
+pub(super) fn cut_error(error: String) -> String {
+    cut(error, MAX_ERROR_BYTES)
+}
+
+/// A text of at most so many bytes, cut between two characters.
+pub(super) fn cut(mut text: String, max_bytes: usize) -> String {
+    if text.len() > max_bytes {
+        let end = (0..=max_bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
     }
-    error
+    text
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use steward_proto::volume::v1::export_service_server::ExportService;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::rights::{Asker, rights_to_open};
 use super::{VolumeServer, answer, fields};
 use crate::auth::rights::Right;
 use crate::error::{Category, Failure};
 use crate::fields::Fields;
 use crate::volume::convert_operation as convert;
-use crate::volume::exports::OpenExport;
+use crate::volume::exports::{OpenExport, ShownExport};
 use crate::volume::path::MAX_NAME_BYTES;
 
 /// How long an export may live without a word.
@@ -41,8 +42,9 @@ impl VolumeServer {
             exclusive: request.exclusive,
             ttl,
         };
-        let right = if what.read_only || what.snapshot.is_some() { Right::Read } else { Right::Write };
-        self.require(&asker, right, &what.volume).await?;
+        for right in rights_to_open(what.read_only || what.snapshot.is_some()) {
+            self.require(&asker, *right, &what.volume).await?;
+        }
         let export = self.catalog.open_export(&asker.user, what).await?;
         Ok(api::OpenExportResponse { export: Some(convert::export(export)) })
     }
@@ -84,8 +86,21 @@ impl VolumeServer {
         }
         let mut exports = self.catalog.list_exports(&asker.user, volume.as_ref()).await?;
         exports.retain(|export| asker.reach.is_everything() || asker.reach.has(Right::Read, &export.path));
-        Ok(api::ListExportsResponse { exports: exports.into_iter().map(convert::export).collect() })
+        Ok(api::ListExportsResponse { exports: exports.into_iter().map(|export| told(&asker, export)).collect() })
     }
+}
+
+/// What is told of an export: how to open it only to those who might have opened it themselves, since who knows its UUID
+/// can.
+fn told(asker: &Asker, export: ShownExport) -> api::Export {
+    let has = |right: &Right| asker.reach.is_everything() || asker.reach.has(*right, &export.path);
+    let may_open = rights_to_open(export.is_read_only).iter().all(has);
+    let mut told = convert::export(export);
+    if !may_open {
+        told.uuid.clear();
+        told.uris.clear();
+    }
+    told
 }
 
 fn export_uuid(uuid: &str) -> Result<Uuid, Failure> {

@@ -91,8 +91,9 @@ impl VolumeServer {
             fields::user_name("of_user", &of_user)?;
         }
         let of_user = (!of_user.is_empty()).then_some(of_user.as_str());
-        // What somebody has is told to whoever acts as that.
-        if asker.user.is_root() || of_user.is_some_and(|of_user| of_user != asker.user.0) {
+        // What somebody has is told to whoever may act as that, and not because of a right for some volume.
+        let is_of_another = of_user.is_some_and(|of_user| of_user != asker.user.0);
+        if asker.user.is_root() || is_of_another || !asker.reach.is_owner(Right::Read) {
             asker.require_all(Right::Read)?;
         }
         let (usages, free_bytes) = self.catalog.usage(&asker.user, of_user).await?;

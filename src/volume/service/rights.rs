@@ -96,14 +96,16 @@ impl VolumeServer {
         asker.reach.check(right, &self.catalog.place_of_operation(&record).await?, missing)
     }
 
-    /// The same for an export, which needs the same right as opening it.
+    /// The same for an export, which needs the same rights as opening it.
     pub(super) async fn require_export(&self, asker: &Asker, uuid: Uuid) -> Result<(), Failure> {
         if asker.reach.is_everything() {
             return Ok(());
         }
         let Some((place, is_read_only)) = self.catalog.place_of_export(uuid).await? else { return Ok(()) };
-        let right = if is_read_only { Right::Read } else { Right::Write };
-        asker.reach.check(right, &place, Error::NotFound(format!("export {uuid}")))
+        for right in rights_to_open(is_read_only) {
+            asker.reach.check(*right, &place, Error::NotFound(format!("export {uuid}")))?;
+        }
+        Ok(())
     }
 }
 
@@ -138,6 +140,11 @@ impl Asker {
             },
         }
     }
+}
+
+/// What opening something needs: who writes to a device reads it, too.
+pub(super) fn rights_to_open(is_read_only: bool) -> &'static [Right] {
+    if is_read_only { &[Right::Read] } else { &[Right::Read, Right::Write] }
 }
 
 fn path_in(which: &Which) -> Option<&VolumePath> {

@@ -21,7 +21,7 @@ use crate::volume::lookup::WithSpace;
 use crate::volume::path::MAX_NAME_BYTES;
 use crate::volume::snapshot_create::{CreateSnapshot, MAX_GROUP, MadeSnapshots};
 use crate::volume::snapshot_delete::{Children, SnapshotChange};
-use crate::volume::snapshots::SnapshotFilter;
+use crate::volume::snapshots::{SnapshotFilter, WhichSnapshot};
 
 /// The most clones that one answer lists.
 const MAX_CHILDREN: usize = 10_000;
@@ -216,11 +216,18 @@ impl VolumeServer {
             is_deleting: states(&mut read, &request.states),
             group: some(request.group),
             with_hidden: request.with_hidden,
-            reach: asker.reach,
+            reach: asker.reach.clone(),
         };
         let begin = read.volume_page_token(&request.page_token).and_then(|token| token.parse().ok());
         let page_size = Fields::volume_page_size(request.page_size);
         read.check()?;
+        if let Some(volume) = &filter.volume
+            && let Err(refused) = self.require(&asker, Right::Read, volume).await
+            && refused.category() == Category::NotFound
+        {
+            // One that is not there, or not for the caller, has none. What else is wrong with it is found below.
+            return Ok(api::ListSnapshotsResponse::default());
+        }
         let skip = begin.unwrap_or_else(|| usize::try_from(request.skip).unwrap_or(usize::MAX));
         if none_matches(&request.states) {
             return Ok(api::ListSnapshotsResponse::default());
@@ -281,9 +288,29 @@ impl VolumeServer {
         };
         read.check()?;
         self.require_snapshot(&asker, Right::Write, &which).await?;
+        let children = match children {
+            // As one that has clones is refused: nobody changes those of others.
+            Children::Flatten if !self.may_flatten(&asker, &which).await? => Children::Fail,
+            children => children,
+        };
         let operation = self.catalog.delete_snapshot(&asker.user, &which, children).await?;
         let operation = self.catalog.show_operation(operation).await?;
         Ok(api::DeleteSnapshotResponse { operation: Some(convert_operation::operation(operation)) })
+    }
+
+    /// Whether the caller may write to all clones that need a snapshot.
+    async fn may_flatten(&self, asker: &Asker, which: &WhichSnapshot) -> Result<bool, Failure> {
+        if asker.reach.is_everything() {
+            return Ok(true);
+        }
+        let snapshot = self.catalog.get_snapshot(&asker.user, which).await?.record;
+        let uuid = crate::volume::operation::uuid_of(&snapshot.uuid)?;
+        for clone in self.catalog.children_of_snapshot(uuid, usize::MAX).await? {
+            if !asker.reach.has(Right::Write, &self.catalog.place_of_id(clone.id).await?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn handle_update(
@@ -333,8 +360,11 @@ impl VolumeServer {
         };
         match &source {
             Source::Snapshot(which) => self.require_snapshot(&asker, Right::Read, which).await?,
-            // A snapshot is made of it.
-            Source::Volume(which) => self.require(&asker, Right::Write, which).await?,
+            // A snapshot is made of it, and the clone is read as it is.
+            Source::Volume(which) => {
+                self.require(&asker, Right::Read, which).await?;
+                self.require(&asker, Right::Write, which).await?;
+            }
         }
         asker.require_at(Right::Write, &what.destination)?;
         let made = self.catalog.clone_volume(&asker.user, source, what).await?;

@@ -7,10 +7,14 @@ use super::{Over, Session};
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::transcode::error::Error;
-use crate::transcode::model::{MAX_PATH_BYTES, TaskStatus};
+use crate::transcode::model::{MAX_PATH_BYTES, TaskStatus, TaskUuid};
+use crate::transcode::reports::Claimant;
 use crate::transcode::service::fields::{MAX_SLOTS, is_video_path};
 use crate::transcode::sessions::Notice;
 use crate::transcode::transition::Report;
+
+/// Why a task is lost that is not the worker's, or not there.
+const NOT_OWN: &str = "there is no such task of this worker";
 
 impl Session {
     /// Does what the worker says, and acknowledges it once it is durable.
@@ -87,19 +91,41 @@ impl Session {
         let uuid = fields.task_uuid(task);
         let claimant = fields.claimant(token, self.worker.0);
         fields.check()?;
-        let is_progress = report.status == TaskStatus::Running;
-        let lost = match self.farm.report(uuid, claimant, report).await {
-            Ok(reported) if is_progress && !reported.is_applied => Some("the task has ended".to_owned()),
-            Ok(_) => None,
-            Err(error @ (Error::NotTaskOwner(_) | Error::TaskNotFound(_))) => Some(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
+        let lost = if self.is_own(uuid).await? { self.losing(uuid, claimant, report).await? } else { Some(NOT_OWN) };
         if let Some(reason) = lost
-            && self.tell(Notice::LeaseLost { task: uuid, reason }).await.is_err()
+            && self.tell(Notice::LeaseLost { task: uuid, reason: reason.to_owned() }).await.is_err()
         {
             return Ok(Err(Over));
         }
         Ok(self.acknowledge(seq).await)
+    }
+
+    /// Hands a report on. Returns why the task is lost, if it is.
+    async fn losing(
+        &self,
+        task: TaskUuid,
+        claimant: Claimant,
+        report: Report,
+    ) -> Result<Option<&'static str>, Failure> {
+        let is_progress = report.status == TaskStatus::Running;
+        match self.farm.report(task, claimant, report).await {
+            Ok(reported) if is_progress && !reported.is_applied => Ok(Some("the task has ended")),
+            Ok(_) => Ok(None),
+            Err(Error::NotTaskOwner(_) | Error::TaskNotFound(_)) => Ok(Some(NOT_OWN)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a task is there and the worker's. One that is another's is told no more of than one that is not there.
+    async fn is_own(&self, task: TaskUuid) -> Result<bool, Failure> {
+        if self.reach.is_everything() {
+            return Ok(true);
+        }
+        match self.farm.get_task(task).await {
+            Ok((_, task)) => Ok(self.reach.is_worker(&task.worker_name)),
+            Err(Error::TaskNotFound(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn hear_log(&self, line: api::LogLine) -> Result<(), Failure> {
@@ -107,13 +133,8 @@ impl Session {
         let uuid = fields.task_uuid(&line.task_id);
         let level = fields.level(line.log_level);
         fields.check()?;
-        if !self.reach.is_everything() {
-            // One that is not the worker's is told no more of than one that is not there.
-            match self.farm.get_task(uuid).await {
-                Ok((_, task)) if self.reach.is_worker(&task.worker_name) => {}
-                Ok(_) | Err(Error::TaskNotFound(_)) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
+        if !self.is_own(uuid).await? {
+            return Ok(());
         }
         match self.farm.log_task(uuid, level, line.log_message).await {
             // Retention may have removed the task: its line is of no use any more.

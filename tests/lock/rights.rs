@@ -1,0 +1,138 @@
+//! Two tenants on one server: neither touches what the other holds.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use steward_proto::lock::v1::{
+    AcquireRequest, AcquireResponse, AcquireStatus, CreateLeaseRequest, ForceReleaseRequest, GetLeaseRequest,
+    GetRequest, KeepAliveRequest, ListAuditRecordsRequest, ListLeasesRequest, LockKey, RevokeLeaseRequest,
+};
+use tonic::{Code, Request, Response, Status};
+
+use crate::common::server::{Server, Setup};
+use crate::common::temporary;
+use crate::common::wait::within;
+use crate::vocabulary::{AcquireWords as _, Locks, acquire, duration, refusal};
+
+const TABLE: &str = r"
+ops lock * admin
+alice lock team-a/* read,write
+bob lock team-b/* admin
+carol lock team-b/* read,write as node-*
+dave lock team-a/* read
+";
+
+/// A server with two tenants. The password of everybody is the name.
+async fn start() -> Server {
+    let home = temporary::directory();
+    let line = |user: &str| {
+        let hash = bcrypt::hash_with_result(user, 4).expect("a password can be hashed");
+        format!("{user}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
+    };
+    let file = home.path().join("htpasswd");
+    std::fs::write(&file, ["ops", "alice", "bob", "carol", "dave"].map(line).concat()).expect("a file can be written");
+    let file = file.display().to_string();
+    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
+    Setup::default().config(&config).start_in(home).await
+}
+
+/// A request of a user who signs in.
+fn by<T>(user: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
+    request.metadata_mut().insert("authorization", value.parse().expect("a header"));
+    request
+}
+
+fn key(team: &str, resource_id: &str) -> LockKey {
+    LockKey { r#type: team.to_owned(), resource_id: resource_id.to_owned() }
+}
+
+fn denied() -> (Code, String) {
+    (Code::PermissionDenied, "PERMISSION_DENIED".to_owned())
+}
+
+fn expired() -> (Code, String) {
+    (Code::NotFound, "LEASE_EXPIRED".to_owned())
+}
+
+async fn take(locks: &Locks, user: &str, request: AcquireRequest) -> Result<Response<AcquireResponse>, Status> {
+    within("an answer to Acquire", locks.client.clone().acquire(by(user, request))).await
+}
+
+/// The id of a lease that a user makes, for an owner or without one.
+async fn lease(locks: &Locks, user: &str, owner: &str) -> String {
+    let answer = within("an answer", locks.client.clone().create_lease(by(user, wish(owner)))).await;
+    answer.expect("a lease").into_inner().lease.expect("the lease").lease_id
+}
+
+fn wish(owner: &str) -> CreateLeaseRequest {
+    let ttl = Some(duration(std::time::Duration::from_hours(1)));
+    CreateLeaseRequest { ttl, owner: owner.to_owned(), max_lifetime: None }
+}
+
+async fn owners_of_leases(locks: &Locks, user: &str) -> Vec<String> {
+    let answer = within("a list", locks.client.clone().list_leases(by(user, ListLeasesRequest::default()))).await;
+    let mut owners: Vec<_> = answer.expect("a list").into_inner().leases.into_iter().map(|lease| lease.owner).collect();
+    owners.sort();
+    owners
+}
+
+#[tokio::test]
+async fn a_lease_is_for_its_owner_and_for_who_administers_all_locks() {
+    let server = start().await;
+    let locks = Locks::of(&server);
+    let lease_id = lease(&locks, "alice", "").await;
+    let mine = acquire(&key("team-a", "x"), "alice").lease(&lease_id);
+    let taken = take(&locks, "alice", mine.clone()).await.expect("an answer").into_inner();
+    assert_eq!(taken.status(), AcquireStatus::Granted);
+    lease(&locks, "carol", "node-1").await;
+
+    for (user, seen) in [("alice", &["alice"][..]), ("bob", &[]), ("carol", &["node-1"]), ("ops", &["alice", "node-1"])]
+    {
+        assert_eq!(owners_of_leases(&locks, user).await, seen, "{user}");
+    }
+    for user in ["bob", "carol"] {
+        let mut client = locks.client.clone();
+        let get = GetLeaseRequest { lease_id: lease_id.clone() };
+        assert_eq!(refusal(client.get_lease(by(user, get)).await), expired(), "{user}");
+        let revoke = RevokeLeaseRequest { lease_id: lease_id.clone() };
+        assert_eq!(refusal(client.revoke_lease(by(user, revoke)).await), expired(), "{user}");
+        let beat = tokio_stream::once(KeepAliveRequest { lease_id: lease_id.clone() });
+        let mut beats = client.keep_alive(by(user, beat)).await.expect("a stream").into_inner();
+        let beat = within("an answer", beats.message()).await.expect("an answer").expect("an answer");
+        assert_eq!(beat.lease, None, "{user}");
+        let tied = acquire(&key("team-b", user), user).lease(&lease_id);
+        assert_eq!(refusal(take(&locks, user, tied).await), expired(), "{user}");
+        assert_eq!(refusal(client.create_lease(by(user, wish("alice"))).await), denied(), "{user}");
+    }
+    let again = take(&locks, "alice", mine).await.expect("an answer").into_inner();
+    assert_eq!(again.grant.map(|grant| grant.grant_id), taken.grant.map(|grant| grant.grant_id), "it is held still");
+    let revoke = RevokeLeaseRequest { lease_id };
+    let revoked = within("an answer", locks.client.clone().revoke_lease(by("ops", revoke))).await.expect("an answer");
+    assert_eq!(revoked.into_inner().released_count, 1);
+}
+
+#[tokio::test]
+async fn who_may_only_read_a_lock_claims_nothing() {
+    let server = start().await;
+    let mut client = Locks::of(&server).client;
+    let get = |claim_as: &str| GetRequest { key: Some(key("team-a", "x")), claim_as: claim_as.to_owned() };
+    assert_eq!(refusal(client.get(by("dave", get("dave"))).await), denied());
+    client.get(by("dave", get(""))).await.expect("it may be read");
+    client.get(by("alice", get("alice"))).await.expect("it may be claimed");
+}
+
+#[tokio::test]
+async fn an_act_is_recorded_of_the_user_who_has_signed_in() {
+    let server = start().await;
+    let locks = Locks::of(&server);
+    let key = key("team-b", "x");
+    take(&locks, "bob", acquire(&key, "bob")).await.expect("it is free");
+    let reason = "a test".to_owned();
+    let request = ForceReleaseRequest { key: Some(key), reason, actor: "alice".to_owned(), ..Default::default() };
+    locks.client.clone().force_release(by("bob", request)).await.expect("it is held");
+    let request = ListAuditRecordsRequest::default();
+    let answer = locks.client.clone().list_audit_records(by("ops", request)).await.expect("a list");
+    let actors: Vec<_> = answer.into_inner().records.into_iter().map(|record| record.actor).collect();
+    assert_eq!(actors, ["bob (alice)"]);
+}
