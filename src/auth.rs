@@ -2,8 +2,9 @@
 //! request.
 //!
 //! - `caller` tells services who sends a message.
-//! - `layer` is in front of every service; `authenticator` is what it asks.
-//! - `certificate` is whom a client certificate names.
+//! - `layer` is in front of every service; `authenticator` is what it asks. `admission` tells the connection that somebody
+//!   was let in.
+//! - `certificate` is whom a client certificate names, and until when.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
 //! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself; `registry_token` has
 //!   those for clients of images.
@@ -51,7 +52,7 @@ use std::sync::Arc;
 pub use self::authenticator::Authenticator;
 pub use self::bearer::{Bearers, Proven};
 pub use self::caller::message_and_user;
-pub use self::certificate::user_of_certificate;
+pub use self::certificate::{end_of_certificate, user_of_certificate};
 pub use self::error::Error;
 pub use self::gate::{GateLayer, Gated};
 pub use self::layer::{AuthLayer, Authenticated};
