@@ -2,10 +2,10 @@
 //! request.
 //!
 //! - `caller` tells services who sends a message.
-//! - `layer` is in front of every service; `authenticator` is what it asks. `admission` tells the connection that somebody
-//!   was let in.
+//! - `layer` is in front of every service; `authenticator` is what it asks.
 //! - `certificate` is whom a client certificate names, and until when.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
+//!   `admission` tells the connection of the call that somebody was let in.
 //! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself; `registry_token` has
 //!   those for clients of images.
 //! - `service` is the gRPC face of tokens and rights.
@@ -18,6 +18,7 @@
 //! - `oidc` knows the tokens of an issuer.
 //! - `trail` is what is learnt of a call, for whoever records it.
 
+mod admission;
 mod attempts;
 mod authenticator;
 mod bearer;
@@ -49,6 +50,7 @@ mod vouch;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use self::admission::Admission;
 pub use self::authenticator::Authenticator;
 pub use self::bearer::{Bearers, Proven};
 pub use self::caller::message_and_user;

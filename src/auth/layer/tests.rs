@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::auth::{GateLayer, Identity};
+use crate::auth::{Admission, GateLayer, Identity};
 use crate::config;
 
 const CALL: &str = "/steward.lock.v1.LockService/Get";
@@ -216,6 +216,21 @@ async fn a_client_certificate_says_who_somebody_is() {
     only.authenticator = only.authenticator.with_certificates(true);
     assert_eq!(only.user(LOCAL, &[("authorization", &basic("alice", "secret"))]).await, unauthenticated());
     assert!(only.ask(request("/grpc.health.v1.Health/Check", LOCAL, &[])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_learns_that_somebody_was_let_in_and_not_that_somebody_was_refused_or_asked_what_all_may() {
+    let (right, wrong) = (basic("alice", "secret"), basic("alice", "wrong"));
+    let (fixture, health) = (Fixture::passwords(), "/grpc.health.v1.Health/Check");
+    for (path, password, is_admitted) in
+        [(CALL, &wrong, false), (health, &wrong, false), (health, &right, false), (CALL, &right, true)]
+    {
+        let admission = Admission::default();
+        let mut request = request(path, LOCAL, &[("authorization", password)]);
+        request.extensions_mut().insert(admission.clone());
+        let _ = fixture.ask(request).await;
+        assert_eq!(admission.is_given(), is_admitted, "{path}");
+    }
 }
 
 #[tokio::test]
