@@ -12,6 +12,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 mod fields;
+mod followed;
 mod glob;
 pub mod limits;
 mod listener;

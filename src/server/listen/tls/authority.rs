@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::CryptoProvider;
@@ -13,9 +13,10 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use tokio_rustls::rustls::{self, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 
-use super::file::{self, Error, Stamp};
+use super::file::{self, Error};
 use crate::auth::end_of_certificate;
 use crate::clock::{Clock, Timestamp};
+use crate::followed::{LastRead, Stamp};
 
 const SETTING: &str = "tls.client_ca";
 
@@ -25,30 +26,28 @@ pub(super) struct Authority {
     path: PathBuf,
     provider: Arc<CryptoProvider>,
     clock: Arc<dyn Clock>,
-    /// What the file was when it was last looked at.
-    seen: RwLock<Stamp>,
+    last: Mutex<LastRead<Option<Stamp>>>,
     current: watch::Sender<Arc<dyn ClientCertVerifier>>,
 }
 
 impl Authority {
     pub(super) fn load(path: PathBuf, provider: Arc<CryptoProvider>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let seen = RwLock::new(file::stamp(&path));
+        let last = Mutex::new(LastRead::new(Stamp::at(&path)));
         let current = watch::Sender::new(read(&path, &provider)?);
-        Ok(Authority { path, provider, clock, seen, current })
+        Ok(Authority { path, provider, clock, last, current })
     }
 
     /// Takes over what is new. A file that cannot be used changes nothing.
     pub(super) fn look(&self) {
-        let stamp = file::stamp(&self.path);
-        if std::mem::replace(&mut *self.seen.write(), stamp) == stamp {
-            return;
-        }
-        match read(&self.path, &self.provider) {
-            Ok(verifier) => {
+        match self.last.lock().again(Stamp::at(&self.path), || read(&self.path, &self.provider)) {
+            None => {}
+            Some(Ok(verifier)) => {
                 self.current.send_replace(verifier);
                 tracing::info!(client_ca = %self.path.display(), "the authorities of clients were read again");
             }
-            Err(error) => tracing::warn!(%error, "the new authorities of clients cannot be used, the old ones stay"),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the new authorities of clients cannot be used, the old ones stay");
+            }
         }
     }
 
