@@ -13,7 +13,7 @@
 //! - `htpasswd` is the format of the file of users, `fresh_file` reads files again when they change.
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
 //! - `logins` puts these together, and `attempts` decides how long somebody who was wrong
-//!   has to wait.
+//!   has to wait; `token_failures` does the same of tokens.
 //! - `relay` is for a gateway on its own: it passes on only what may be believed, and `vouch` is how the server believes it.
 //! - `oidc` knows the tokens of an issuer.
 //! - `trail` is what is learnt of a call, for whoever records it.
@@ -41,6 +41,7 @@ mod registry_token;
 mod relay;
 pub mod rights;
 mod service;
+mod token_failures;
 mod tokens;
 mod trail;
 mod user_name;

@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,8 +16,10 @@ use tower::ServiceExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::auth::{Admission, GateLayer, Identity};
+use crate::auth::refusal::unauthenticated as unauthenticated_for;
+use crate::auth::{Admission, Bearers, GateLayer, Identity, Proven};
 use crate::config;
+use crate::error::Failure;
 
 const CALL: &str = "/steward.lock.v1.LockService/Get";
 const LOCAL: Option<Peer> = Some(Peer(Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))));
@@ -202,6 +205,48 @@ async fn failures_slow_down_and_a_flood_is_refused_at_once() {
     let elsewhere = Some(Peer(Some([8, 8, 8, 8].into())));
     assert!(fixture.user(elsewhere, &[("authorization", &right)]).await.is_ok());
     assert!(fixture.user(LOCAL, &[("authorization", &right)]).await.is_ok(), "known for the next minute");
+}
+
+/// Knows one token, and one that has ended.
+#[derive(Debug)]
+struct TwoTokens;
+
+#[async_trait::async_trait]
+impl Bearers for TwoTokens {
+    async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
+        let proven = Proven { user: "alice".to_owned(), groups: Vec::new(), scopes: None };
+        match token {
+            "good" => Some(Ok(proven)),
+            "ended" => Some(Err(unauthenticated_for("the token has ended"))),
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_tries_tokens_waits_and_an_honest_client_whose_token_has_ended_does_not() {
+    let mut fixture = Fixture::passwords();
+    fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens)]);
+    let (guesser, honest) = (Some(Peer(Some([9, 9, 9, 9].into()))), Some(Peer(Some([8, 8, 8, 8].into()))));
+    // Of those who wait only so many are let wait.
+    let at_once = async |peer, authorization: &str| {
+        let credentials = [("authorization", authorization)];
+        let mut asked: FuturesUnordered<_> = (0..20).map(|_| fixture.user(peer, &credentials)).collect();
+        while let Some(answer) = asked.next().await {
+            if answer != unauthenticated() {
+                return answer;
+            }
+        }
+        unauthenticated()
+    };
+    let too_many = Err((Code::ResourceExhausted, "TOO_MANY_ATTEMPTS".to_owned()));
+    let (good, alice) = ([("authorization", "Bearer good")], Ok(Some("alice".to_owned())));
+    assert_eq!(fixture.user(honest, &good).await, alice);
+    assert_eq!(at_once(honest, "Bearer ended").await, unauthenticated());
+    assert_eq!(at_once(honest, &basic("alice", "ended")).await, unauthenticated());
+    assert_eq!(at_once(guesser, "Bearer unknown").await, too_many);
+    assert_eq!(fixture.user(guesser, &good).await, alice, "a good token does not wait");
+    assert_eq!(at_once(guesser, "Bearer unknown").await, unauthenticated());
 }
 
 #[tokio::test]
