@@ -3,8 +3,9 @@
 //!
 //! - `caller` tells services who sends a message.
 //! - `layer` is in front of every service; `authenticator` is what it asks.
-//! - `certificate` is whom a client certificate names.
+//! - `certificate` is whom a client certificate names, and until when.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
+//!   `admission` tells the connection of the call that somebody was let in.
 //! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself; `registry_token` has
 //!   those for clients of images.
 //! - `service` is the gRPC face of tokens and rights.
@@ -12,11 +13,12 @@
 //! - `htpasswd` is the format of the file of users, `fresh_file` reads files again when they change.
 //! - `verify` compares passwords, which is slow on purpose, and `cache` remembers who was right.
 //! - `logins` puts these together, and `attempts` decides how long somebody who was wrong
-//!   has to wait.
+//!   has to wait; `token_failures` does the same of tokens.
 //! - `relay` is for a gateway on its own: it passes on only what may be believed, and `vouch` is how the server believes it.
 //! - `oidc` knows the tokens of an issuer.
 //! - `trail` is what is learnt of a call, for whoever records it.
 
+mod admission;
 mod attempts;
 mod authenticator;
 mod bearer;
@@ -39,6 +41,7 @@ mod registry_token;
 mod relay;
 pub mod rights;
 mod service;
+mod token_failures;
 mod tokens;
 mod trail;
 mod user_name;
@@ -48,10 +51,11 @@ mod vouch;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use self::admission::Admission;
 pub use self::authenticator::Authenticator;
 pub use self::bearer::{Bearers, Proven};
 pub use self::caller::message_and_user;
-pub use self::certificate::user_of_certificate;
+pub use self::certificate::{end_of_certificate, user_of_certificate};
 pub use self::error::Error;
 pub use self::gate::{GateLayer, Gated};
 pub use self::layer::{AuthLayer, Authenticated};

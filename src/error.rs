@@ -96,6 +96,11 @@ impl Failure {
         self.category
     }
 
+    /// What is wrong, for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Adds a fact for programs.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -12,6 +12,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 mod fields;
+mod followed;
 mod glob;
 mod handshakes;
 pub mod limits;

@@ -60,7 +60,10 @@ fn describe() {
     describe_gauge!("steward_http_connections", "Open connections, by port.");
     describe_counter!("steward_tls_handshake_failures_total", "Connections that ended before they were encrypted.");
     describe_counter!("steward_access_log_dropped_total", "Lines that the access log could not keep up with.");
-    describe_counter!("steward_auth_failures_total", "Logins with a wrong user name or password.");
+    describe_counter!(
+        "steward_auth_failures_total",
+        "Logins with a wrong user name or password, and tokens that were refused."
+    );
     describe_counter!("steward_limits_refused_total", "Calls that a limit refused, by the limit and whose it is.");
     describe_gauge!(
         "steward_limits_calls",

@@ -60,7 +60,7 @@ pub(super) struct Attempt {
 
 /// One address, or the network of one subscriber; `None` for those that have no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Client(Option<IpAddr>);
+pub(super) struct Client(Option<IpAddr>);
 
 #[derive(Debug, Default)]
 struct Record {
@@ -111,11 +111,20 @@ impl Attempts {
     pub(super) fn fail(&mut self, attempt: Attempt, now: Instant) -> Duration {
         let record = self.record(attempt.client, now);
         record.end_check(attempt.guess);
-        if record.failures.len() >= REMEMBERED_FAILURES {
-            record.failures.pop_front();
+        record.fail(attempt.user, now)
+    }
+
+    /// Notes a failure of nobody in particular that took no time to find. Returns how long the answer has to wait.
+    pub(super) fn fail_at_once(&mut self, address: Option<IpAddr>, now: Instant) -> Result<Duration, TooMany> {
+        let record = self.record(Client::of(address), now);
+        if record.waits.len() >= MAX_WAITS {
+            return Err(TooMany);
         }
-        record.failures.push_back((now, attempt.user));
-        delay(record.failures.len())
+        let delay = record.fail(0, now);
+        if !delay.is_zero() {
+            record.waits.push(now + delay);
+        }
+        Ok(delay)
     }
 
     /// Notes that an attempt succeeded. What the same address tried under other names still counts.
@@ -184,7 +193,7 @@ impl Attempts {
 }
 
 impl Client {
-    fn of(address: Option<IpAddr>) -> Self {
+    pub(super) fn of(address: Option<IpAddr>) -> Self {
         Client(address.map(|address| match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
             // A subscriber has at least 2^64 addresses.
@@ -197,6 +206,14 @@ impl Record {
     fn forget(&mut self, now: Instant) {
         self.failures.retain(|(time, _)| now < *time + WINDOW);
         self.waits.retain(|end| now < *end);
+    }
+
+    fn fail(&mut self, user: u64, now: Instant) -> Duration {
+        if self.failures.len() >= REMEMBERED_FAILURES {
+            self.failures.pop_front();
+        }
+        self.failures.push_back((now, user));
+        delay(self.failures.len())
     }
 
     fn end_check(&mut self, guess: u64) {

@@ -15,6 +15,7 @@ use super::logins::Logins;
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
 use super::rights::{Grants, Source};
+use super::token_failures::TokenFailures;
 use super::vouch::{VOUCHED_IDENTITY, Vouching};
 use super::{Error, Identity, Trail, is_user_name};
 use crate::config;
@@ -37,6 +38,7 @@ pub struct Authenticator {
     proxies: Arc<Proxies>,
     rights: Source,
     vouching: Vouching,
+    token_failures: Arc<TokenFailures>,
 }
 
 /// How callers may prove who they are.
@@ -124,7 +126,7 @@ impl Authenticator {
         }
         let (proxies, rights) = (Arc::new(Proxies::from_config(auth)?), Source::from_config(auth)?);
         let vouching = Vouching::open(auth.gateway_key.as_deref())?;
-        Ok(Authenticator { ways: Arc::new(ways), proxies, rights, vouching })
+        Ok(Authenticator { ways: Arc::new(ways), proxies, rights, vouching, token_failures: Arc::default() })
     }
 
     /// Callers may prove who they are by tokens of these kinds, too.
@@ -244,7 +246,7 @@ impl Authenticator {
         }
     }
 
-    /// Who the caller is; or why that is not known, after a while where a password was wrong too often.
+    /// Who the caller is; or why that is not known, after a while where one was wrong too often.
     pub(super) async fn check(&self, claim: Claim) -> Result<Identity, Failure> {
         let Claim { address, user } = claim;
         let identity = Identity { address, ..Identity::default() };
@@ -252,18 +254,21 @@ impl Authenticator {
         match user {
             User::NotAsked => Ok(identity),
             User::Named(user, _) => Ok(named(user)),
-            User::Bearing(token) => match self.bearer(token.as_str()).await {
-                Some(proven) => Ok(proven?.identity(address)),
-                None => Err(unauthenticated("the token is not known")),
-            },
+            User::Bearing(token) => {
+                let unknown = || Err(unauthenticated("the token is not known"));
+                let outcome = self.bearer(token.as_str()).await.unwrap_or_else(unknown);
+                self.proven(outcome, address, "").await
+            }
             User::Proving(credentials) => {
-                if let Some(identity) = self.token_as_password(&credentials, address).await {
-                    return identity;
+                if let Some(outcome) = self.token_as_password(&credentials).await {
+                    return self.proven(outcome, address, &credentials.user).await;
                 }
-                match &self.ways.passwords {
-                    Some(logins) => Ok(named(logins.check(credentials, address).await?)),
-                    None => Err(unauthenticated("passwords are not taken")),
-                }
+                let Some(logins) = &self.ways.passwords else {
+                    return Err(unauthenticated("passwords are not taken"));
+                };
+                let user = logins.check(credentials, address).await?;
+                self.token_failures.succeed(address);
+                Ok(named(user))
             }
             User::Silent if self.rights.table().await.is_some_and(|table| table.has_anonymous()) => Ok(identity),
             User::Silent => Err(unauthenticated(NEEDED)),
@@ -282,20 +287,35 @@ impl Authenticator {
     }
 
     /// A token in the place of the password, for clients that know no tokens.
-    async fn token_as_password(
-        &self,
-        credentials: &Credentials,
-        address: Option<IpAddr>,
-    ) -> Option<Result<Identity, Failure>> {
+    async fn token_as_password(&self, credentials: &Credentials) -> Option<Result<Proven, Failure>> {
         let password = std::str::from_utf8(credentials.password.as_bytes()).ok()?;
         let proven = self.bearer(password).await?;
         Some(proven.and_then(|proven| {
             if proven.user == credentials.user {
-                Ok(proven.identity(address))
+                Ok(proven)
             } else {
                 Err(unauthenticated("the token is another user's"))
             }
         }))
+    }
+
+    /// Who the bearer of a token is. Those who are nobody are given tokens, too: that says nothing of their address.
+    async fn proven(
+        &self,
+        outcome: Result<Proven, Failure>,
+        address: Option<IpAddr>,
+        user: &str,
+    ) -> Result<Identity, Failure> {
+        match outcome {
+            Ok(proven) => {
+                let identity = proven.identity(address);
+                if identity.user.is_some() {
+                    self.token_failures.succeed(address);
+                }
+                Ok(identity)
+            }
+            Err(failure) => Err(self.token_failures.refuse(address, user, failure).await),
+        }
     }
 }
 

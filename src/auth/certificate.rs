@@ -4,6 +4,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::is_user_name;
+use crate::clock::Timestamp;
 use crate::config::CertificateName;
 
 /// The user that a certificate in DER names, which somebody has verified; or why it names nobody.
@@ -16,6 +17,14 @@ pub fn user_of_certificate(der: &[u8], kind: CertificateName) -> Result<String, 
         CertificateName::Dns | CertificateName::Email | CertificateName::Uri => alternative_name(&certificate, kind)?,
     };
     if is_user_name(&name) { Ok(name) } else { Err("its name is none that a user can have") }
+}
+
+/// When a certificate in DER is not good any more; `None` for one that cannot be read.
+pub fn end_of_certificate(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    // It is good to the end of that second.
+    let seconds = certificate.validity().not_after.timestamp().saturating_add(1);
+    Some(Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000)))
 }
 
 fn common_name(certificate: &X509Certificate<'_>) -> Result<String, &'static str> {

@@ -75,6 +75,11 @@ impl Hash {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn rounds(&self) -> u32 {
+        self.cost().map_or(0, |cost| 1 << cost)
+    }
+
     fn cost(&self) -> Option<u32> {
         match self {
             Hash::Bcrypt { cost, .. } => Some(*cost),

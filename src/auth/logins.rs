@@ -95,7 +95,8 @@ impl Logins {
             attempts.succeed(booked, now);
             return Ok(Outcome::Right);
         }
-        report(&credentials.user, address);
+        count_failure();
+        report(address, &credentials.user, None);
         Ok(Outcome::Wrong { delay: attempts.fail(booked, now) })
     }
 }
@@ -112,12 +113,16 @@ impl fmt::Debug for Logins {
     }
 }
 
-/// Says who failed, for those who watch the log. The address comes first, because the user may be called `client=…`.
-fn report(user: &str, address: Option<IpAddr>) {
+/// Counts a failure.
+pub(super) fn count_failure() {
     metrics::counter!("steward_auth_failures_total").increment(1);
+}
+
+/// Says who failed, for those who watch the log. The address comes first, because the user may be called `client=…`.
+pub(super) fn report(address: Option<IpAddr>, user: &str, problem: Option<&str>) {
     let user: String = user.chars().take(LOGGED_CHARS).collect();
     let client = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-    tracing::warn!(%client, ?user, "login failed");
+    tracing::warn!(%client, ?user, problem, "login failed");
 }
 
 #[cfg(test)]

@@ -80,7 +80,6 @@ impl Bearers for Oidc {
         }
         let proven = self.0.verify(token).await;
         if let Err(failure) = &proven {
-            metrics::counter!("steward_auth_failures_total").increment(1);
             tracing::debug!(?failure, "a token of the issuer was refused");
         }
         Some(proven)

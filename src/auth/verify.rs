@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::Error;
 use super::cache::Cache;
 use super::credentials::Credentials;
-use super::htpasswd::Users;
+use super::htpasswd::{Hash, Users};
 
 /// How many logins may wait for their comparison, or be in it.
 const MAX_LOGINS: usize = 256;
@@ -53,7 +53,7 @@ impl Verifier {
         let comparison = tokio::task::spawn_blocking(move || {
             // Held until it is done even if the caller has gone: the core is busy.
             let _core = core;
-            is_right(&compared_users, &compared)
+            is_right(&compared_users, &compared.user, |hash| hash.is_of(&compared.password))
         });
         let is_right = comparison.await.unwrap_or(false);
         if let Some(hash) = users.find(&credentials.user).filter(|_| is_right) {
@@ -63,14 +63,14 @@ impl Verifier {
     }
 }
 
-fn is_right(users: &Users, credentials: &Credentials) -> bool {
-    let hash = users.find(&credentials.user);
-    if hash.is_some_and(|hash| hash.is_of(&credentials.password)) {
+fn is_right(users: &Users, user: &str, mut is_of: impl FnMut(&Hash) -> bool) -> bool {
+    let hash = users.find(user);
+    if hash.is_some_and(|hash| is_of(hash)) {
         return true;
     }
     // A shorter comparison would tell whether the user is known.
     for nobodys in users.nobodys_hashes(hash) {
-        let _ = std::hint::black_box(nobodys.is_of(&credentials.password));
+        let _ = std::hint::black_box(is_of(&nobodys));
     }
     false
 }
@@ -104,6 +104,28 @@ mod tests {
         let right = Credentials::new("a", "secret");
         assert!(!verifier.recall(&users(""), &right, now), "a user that is gone");
         assert!(!verifier.recall(&users(&format!("a:{}", BCRYPT.replace("$2y", "$2b"))), &right, now), "a new hash");
+    }
+
+    #[test]
+    fn an_unknown_user_costs_as_many_rounds_of_bcrypt_as_a_wrong_password() {
+        let known = users(&format!("a:{BCRYPT}\nb:{}", BCRYPT.replace("$04$", "$06$")));
+        for user in ["a", "b", "nobody"] {
+            let mut rounds = 0;
+            let is_right = is_right(&known, user, |hash| {
+                rounds += hash.rounds();
+                false
+            });
+            assert_eq!((is_right, rounds), (false, 1 << 6), "{user}");
+        }
+        let of_equals = users(&format!("a:{BCRYPT}\nb:{BCRYPT}"));
+        for user in ["a", "nobody"] {
+            let mut comparisons = 0;
+            is_right(&of_equals, user, |_| {
+                comparisons += 1;
+                false
+            });
+            assert_eq!(comparisons, 1, "{user}");
+        }
     }
 
     #[tokio::test]

@@ -42,6 +42,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection without requests is kept. Longer than restic and Go's clients keep theirs (90 s), so that it
 /// is the client who hangs up, and no request meets a connection that is just being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a channel of gRPC is kept on which nobody was let in.
+const STRANGER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a client may leave untaken what it is sent.
 const UNREAD_TIMEOUT: Duration = Duration::from_mins(5);
 /// One address may have this part of all connections, so that nobody alone keeps the others out.
@@ -58,8 +60,9 @@ pub(super) struct Limits {
     connections: usize,
     connections_of_one: usize,
     head_timeout: Duration,
-    /// Without it, connections that answer pings are kept.
+    /// Without it, connections that answer pings are kept once somebody was let in.
     idle_timeout: Option<Duration>,
+    stranger_timeout: Duration,
     unread_timeout: Duration,
     linger: Duration,
 }
@@ -72,6 +75,7 @@ impl Limits {
             connections_of_one: connections.div_ceil(PART_OF_ONE_ADDRESS),
             head_timeout: HEAD_TIMEOUT,
             idle_timeout: Some(IDLE_TIMEOUT),
+            stranger_timeout: STRANGER_TIMEOUT,
             unread_timeout: UNREAD_TIMEOUT,
             linger: LINGER,
         }

@@ -1,8 +1,6 @@
 //! The files that say how TLS is spoken with one server.
 
 use std::fmt;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::trust::{Shown, TrustError, read_certificates, speaking, system_roots};
+use crate::followed::{LastRead, Stamp};
 
 /// What gRPC is spoken over.
 const PROTOCOLS: [&str; 1] = ["h2"];
@@ -60,32 +59,27 @@ pub(super) struct FollowedFiles {
 }
 
 struct Known {
-    stamps: Stamps,
+    last: LastRead<Stamps>,
     config: Arc<ClientConfig>,
 }
 
-/// Tells two versions of each file apart: when it was written, its size, and which it is.
-type Stamps = [Option<(i64, i64, u64, u64)>; 3];
+type Stamps = [Option<Stamp>; 3];
 
 impl FollowedFiles {
     /// Reads the files. Blocks.
     pub(super) fn open(files: Files) -> Result<Self, Error> {
-        // Looked at before they are read: what is written meanwhile is read again.
-        let stamps = files.stamps();
+        let last = LastRead::new(files.stamps());
         let config = files.read()?;
-        Ok(FollowedFiles { files, known: Mutex::new(Known { stamps, config }) })
+        Ok(FollowedFiles { files, known: Mutex::new(Known { last, config }) })
     }
 
     /// How TLS is spoken now. Blocks.
     pub(super) fn look(&self) -> Arc<ClientConfig> {
         let mut known = self.known.lock();
-        let stamps = self.files.stamps();
-        if stamps != known.stamps {
-            known.stamps = stamps;
-            match self.files.read() {
-                Ok(config) => known.config = config,
-                Err(error) => tracing::warn!(%error, "new files for TLS cannot be used, the old ones stay"),
-            }
+        match known.last.again(self.files.stamps(), || self.files.read()) {
+            None => {}
+            Some(Ok(config)) => known.config = config,
+            Some(Err(error)) => tracing::warn!(%error, "new files for TLS cannot be used, the old ones stay"),
         }
         Arc::clone(&known.config)
     }
@@ -93,10 +87,9 @@ impl FollowedFiles {
 
 impl Files {
     fn stamps(&self) -> Stamps {
-        let stamp = |file: Metadata| (file.mtime(), file.mtime_nsec(), file.size(), file.ino());
-        let stamp_of = |path: Option<&PathBuf>| std::fs::metadata(path?).ok().map(stamp);
         let pair = self.pair.as_ref();
-        [self.ca.as_ref(), pair.map(|pair| &pair.cert), pair.map(|pair| &pair.key)].map(stamp_of)
+        let paths = [self.ca.as_ref(), pair.map(|pair| &pair.cert), pair.map(|pair| &pair.key)];
+        paths.map(|path| Stamp::at(path?))
     }
 
     fn read(&self) -> Result<Arc<ClientConfig>, Error> {

@@ -71,6 +71,8 @@ async fn a_token_lets_its_user_in_on_both_wires_and_what_is_wrong_with_it_does_n
         assert_eq!(http(&server, &bad).await, 401, "{wrong}");
     }
     let log = server.log();
+    let told = "login failed client=127.0.0.1 user=\"\" problem=\"the token has expired\"";
+    assert!(log.contains(told), "failures are told: {log}");
     for secret in [&good, claims, signature] {
         assert!(!log.contains(secret), "no token is in the log");
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use steward_proto::volume::v1::CreateVolumeRequest;
 use steward_proto::volume::v1::volume_service_client::VolumeServiceClient;
+use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinSet;
 
 use crate::authority::{Authority, Identity, replace};
@@ -125,6 +126,9 @@ async fn a_certificate_names_the_user() {
     }
 }
 
+/// How often certificates are replaced under load.
+const ROUNDS: usize = 4;
+
 /// Asks again and again, on connections of its own and on one that it keeps, until it is told to stop; returns how
 /// often.
 async fn keep_asking(client: Client, server: [SocketAddr; 2], stop: Arc<AtomicBool>, begun: Arc<AtomicUsize>) -> usize {
@@ -162,26 +166,57 @@ async fn certificates_that_are_replaced_under_load_drop_no_request() {
     copy_identity(&authority, &other.client("bob"), &mixed);
     let bob = Client::http(&authority, Some(&Identity { directory: PathBuf::from(&mixed) }));
     bob.ask(ports[1], "GET", "/healthz").await.expect_err("nobody knows who signed it");
-    let first = server_certificate(&authority, &alice, ports[1]).await;
+    for round in 0..ROUNDS {
+        let [first, knows_bob] = [round % 4 < 2, round % 2 == 0];
+        let before = server_certificate(&authority, &alice, ports[1]).await;
+        authority.renew_server();
+        let others = if knows_bob { other.pem() } else { String::new() };
+        let authorities = if first { others + &authority.pem() } else { authority.pem() + &others };
+        replace(authority.file("ca-cert.pem").as_ref(), &authorities);
 
-    authority.renew_server();
-    replace(authority.file("ca-cert.pem").as_ref(), &(authority.pem() + &other.pem()));
-
-    eventually("bob is known", async || bob.ask(ports[1], "GET", "/healthz").await.ok()).await;
-    let renewed = async || {
-        let now = server_certificate(&authority, &alice, ports[1]).await;
-        (now != first).then_some(())
-    };
-    eventually("the new certificate is served", renewed).await;
-    // Now the first authority goes: who has a connection keeps it, and new ones are refused.
+        let is_known = async || bob.ask(ports[1], "GET", "/healthz").await.is_ok();
+        eventually("bob is known or not", async || (is_known().await == knows_bob).then_some(())).await;
+        let renewed = async || {
+            let now = server_certificate(&authority, &alice, ports[1]).await;
+            (now != before).then_some(())
+        };
+        eventually("the new certificate is served", renewed).await;
+    }
     stop.store(true, Ordering::Relaxed);
     let asked = within("the load ends", load.join_all()).await;
     assert!(asked.iter().all(|count| *count > 0), "{asked:?}");
-    let client = Client::http(&authority, Some(&alice));
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_the_authority_of_its_certificate_goes() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = start(&authority, "clients = 'optional'", "").await;
+    let [grpc, http] = [server.grpc_address(), server.http().0];
+    let mixed = authority.file("mixed");
+    copy_identity(&authority, &other.client("bob"), &mixed);
+    let [alice, bob] = [authority.client("alice"), Identity { directory: PathBuf::from(&mixed) }];
+    replace(authority.file("ca-cert.pem").as_ref(), &(authority.pem() + &other.pem()));
+    let bob = Client::http(&authority, Some(&bob));
+    eventually("bob is known", async || bob.ask(http, "GET", "/healthz").await.ok()).await;
+    let (alice, nobody) = (Client::http(&authority, Some(&alice)), Client::http(&authority, None));
+    let mut kept = Vec::new();
+    for client in [&alice, &bob, &nobody] {
+        let mut connection = client.shake(http).await.expect("a handshake");
+        assert_eq!(ask_on(&mut connection, "HEAD", "/healthz").await.expect("an answer"), 200);
+        kept.push(connection);
+    }
+    let channel = alice.with_protocols(&["h2"]).channel(grpc).await.expect("a channel");
+    assert!(is_healthy(channel.clone()).await);
+
     replace(authority.file("ca-cert.pem").as_ref(), &other.pem());
-    let refused = async || client.ask(ports[1], "GET", "/healthz").await.err();
-    eventually("alice is not known any more", refused).await;
-    assert_eq!(bob.ask(ports[1], "GET", "/healthz").await.expect("an answer"), 200);
+
+    eventually("alice's channel has ended", async || (!is_healthy(channel.clone()).await).then_some(())).await;
+    let [of_alice, of_bob, of_nobody] = &mut kept[..] else { panic!("three connections") };
+    within("alice's connection ends", of_alice.read_u8()).await.expect_err("the server has hung up");
+    for others in [of_bob, of_nobody] {
+        assert_eq!(ask_on(others, "HEAD", "/healthz").await.expect("an answer"), 200, "others go on");
+    }
+    alice.ask(http, "GET", "/healthz").await.expect_err("alice is not known any more");
 }
 
 fn copy_identity(authority: &Authority, from: &Identity, to: &str) {

@@ -8,6 +8,8 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::{hold_back, pass};
+use crate::auth::Admission;
+use crate::auth::authenticator::is_open;
 use crate::auth::rights::Grants;
 
 /// Lets only those calls through that their callers may make. It stands behind the [layer](crate::auth::AuthLayer) that
@@ -47,8 +49,10 @@ where
         let Some(grants) = request.extensions().get::<Grants>().cloned() else {
             return Either::Right(Box::pin(async { Ok(Status::internal("nobody knows the caller").into_http()) }));
         };
+        let admission = admission(&request);
         if grants.are_everything() {
             grants.note_admission();
+            admission.give();
             return Either::Left(self.inner.call(request));
         }
         // The one that is ready has to be the one that is called.
@@ -60,6 +64,7 @@ where
                 Err(status) => return Ok(status.into_http()),
             };
             grants.note_admission();
+            admission.give();
             let response = inner.call(request).await?;
             let is_answer = !response.headers().contains_key(Status::GRPC_STATUS);
             match hold_back(access, &grants) {
@@ -68,4 +73,10 @@ where
             }
         }))
     }
+}
+
+/// Where it is noted that the call was let through. That of one which anybody may make is noted nowhere.
+fn admission(request: &http::Request<Body>) -> Admission {
+    let of_connection = request.extensions().get().filter(|_| !is_open(request.uri().path()));
+    of_connection.cloned().unwrap_or_default()
 }

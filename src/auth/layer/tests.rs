@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,8 +16,10 @@ use tower::ServiceExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::auth::{GateLayer, Identity};
+use crate::auth::refusal::unauthenticated as unauthenticated_for;
+use crate::auth::{Admission, Bearers, GateLayer, Identity, Proven};
 use crate::config;
+use crate::error::Failure;
 
 const CALL: &str = "/steward.lock.v1.LockService/Get";
 const LOCAL: Option<Peer> = Some(Peer(Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))));
@@ -204,6 +207,48 @@ async fn failures_slow_down_and_a_flood_is_refused_at_once() {
     assert!(fixture.user(LOCAL, &[("authorization", &right)]).await.is_ok(), "known for the next minute");
 }
 
+/// Knows one token, and one that has ended.
+#[derive(Debug)]
+struct TwoTokens;
+
+#[async_trait::async_trait]
+impl Bearers for TwoTokens {
+    async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
+        let proven = Proven { user: "alice".to_owned(), groups: Vec::new(), scopes: None };
+        match token {
+            "good" => Some(Ok(proven)),
+            "ended" => Some(Err(unauthenticated_for("the token has ended"))),
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_tries_tokens_waits_and_an_honest_client_whose_token_has_ended_does_not() {
+    let mut fixture = Fixture::passwords();
+    fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens)]);
+    let (guesser, honest) = (Some(Peer(Some([9, 9, 9, 9].into()))), Some(Peer(Some([8, 8, 8, 8].into()))));
+    // Of those who wait only so many are let wait.
+    let at_once = async |peer, authorization: &str| {
+        let credentials = [("authorization", authorization)];
+        let mut asked: FuturesUnordered<_> = (0..20).map(|_| fixture.user(peer, &credentials)).collect();
+        while let Some(answer) = asked.next().await {
+            if answer != unauthenticated() {
+                return answer;
+            }
+        }
+        unauthenticated()
+    };
+    let too_many = Err((Code::ResourceExhausted, "TOO_MANY_ATTEMPTS".to_owned()));
+    let (good, alice) = ([("authorization", "Bearer good")], Ok(Some("alice".to_owned())));
+    assert_eq!(fixture.user(honest, &good).await, alice);
+    assert_eq!(at_once(honest, "Bearer ended").await, unauthenticated());
+    assert_eq!(at_once(honest, &basic("alice", "ended")).await, unauthenticated());
+    assert_eq!(at_once(guesser, "Bearer unknown").await, too_many);
+    assert_eq!(fixture.user(guesser, &good).await, alice, "a good token does not wait");
+    assert_eq!(at_once(guesser, "Bearer unknown").await, unauthenticated());
+}
+
 #[tokio::test]
 async fn a_client_certificate_says_who_somebody_is() {
     let wrong = basic("alice", "wrong");
@@ -216,6 +261,21 @@ async fn a_client_certificate_says_who_somebody_is() {
     only.authenticator = only.authenticator.with_certificates(true);
     assert_eq!(only.user(LOCAL, &[("authorization", &basic("alice", "secret"))]).await, unauthenticated());
     assert!(only.ask(request("/grpc.health.v1.Health/Check", LOCAL, &[])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_learns_that_somebody_was_let_in_and_not_that_somebody_was_refused_or_asked_what_all_may() {
+    let (right, wrong) = (basic("alice", "secret"), basic("alice", "wrong"));
+    let (fixture, health) = (Fixture::passwords(), "/grpc.health.v1.Health/Check");
+    for (path, password, is_admitted) in
+        [(CALL, &wrong, false), (health, &wrong, false), (health, &right, false), (CALL, &right, true)]
+    {
+        let admission = Admission::default();
+        let mut request = request(path, LOCAL, &[("authorization", password)]);
+        request.extensions_mut().insert(admission.clone());
+        let _ = fixture.ask(request).await;
+        assert_eq!(admission.is_given(), is_admitted, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -38,10 +38,11 @@ pub(super) fn settle(flags: Layer, profile: Option<String>, environment: &Enviro
     Ok(Server { address, tls, sign_in })
 }
 
-/// The profile that is named, or else the usual one if it is for the server that is asked: what is kept for one server
-/// is not shown to another by mistake.
-fn find_profile(name: Option<String>, said: Option<&Address>, environment: &Environment) -> Result<Layer, String> {
-    let named = name.or_else(|| environment.get("STEWARD_PROFILE").map(str::to_owned));
+/// The profile that is named, or else the usual one. What is kept for one server is not shown to another by mistake: only
+/// who names the profile on the command line may send it elsewhere.
+fn find_profile(flag: Option<String>, said: Option<&Address>, environment: &Environment) -> Result<Layer, String> {
+    let is_for_any = flag.is_some();
+    let named = flag.or_else(|| environment.get("STEWARD_PROFILE").map(str::to_owned));
     let name = named.as_deref().unwrap_or(DEFAULT_PROFILE);
     let path = environment.profiles();
     let found = path.as_deref().map_or(Ok(None), |path| profile::read(path, name))?;
@@ -49,10 +50,9 @@ fn find_profile(name: Option<String>, said: Option<&Address>, environment: &Envi
         (None, _) if named.is_none() => Ok(Layer::default()),
         (None, Some(path)) => Err(format!("there is no profile {name:?} in {}", path.display())),
         (None, None) => Err(format!("there is no profile {name:?}: neither HOME nor XDG_CONFIG_HOME says where")),
-        (Some(found), _) if named.is_some() => Ok(found),
         (Some(found), _) => {
             let own = found.server.clone().unwrap_or_else(Address::usual);
-            let is_its = said.is_none_or(|said| said.is_same(&own));
+            let is_its = is_for_any || said.is_none_or(|said| said.is_same(&own));
             Ok(if is_its { found } else { Layer::default() })
         }
     }

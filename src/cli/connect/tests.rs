@@ -107,17 +107,24 @@ fn what_is_nearer_counts_more() {
 }
 
 #[test]
-fn the_usual_profile_is_for_its_own_server_and_a_named_one_for_any() {
-    let home = home("[default]\nserver = \"c:1\"\ntoken = \"profile\"\n");
-    let environment = Environment::of([("XDG_CONFIG_HOME", home.path().to_str().unwrap())]);
-    let at = |server, name: Option<&str>| {
+fn a_profile_is_for_its_own_server_unless_the_command_line_names_it() {
+    let home = home("[default]\nserver = \"c:1\"\ntoken = \"profile\"\n[lab]\nserver = \"l:1\"\ntoken = \"lab\"\n");
+    let xdg = ("XDG_CONFIG_HOME", home.path().to_str().unwrap());
+    let asked = |server, flag: Option<&str>, environment: &Environment| {
         let flags = Layer { server: address(server), ..Layer::default() };
-        told(&settle(flags, name.map(str::to_owned), &environment).unwrap())
+        told(&settle(flags, flag.map(str::to_owned), environment).unwrap()).unwrap()
     };
-    assert_eq!(at("http://c:1", None).as_deref(), Some("Bearer profile"));
-    assert_eq!(at("http://d:1", None).as_deref(), Some(""));
-    assert_eq!(at("http://d:1", Some("default")).as_deref(), Some("Bearer profile"));
-    let error = settle(Layer::default(), Some("absent".to_owned()), &environment).unwrap_err();
+    let none = Environment::of([xdg]);
+    assert_eq!(asked("http://c:1", None, &none), "Bearer profile");
+    assert_eq!(asked("http://d:1", None, &none), "");
+    assert_eq!(asked("http://d:1", Some("default"), &none), "Bearer profile");
+    let lab = Environment::of([xdg, ("STEWARD_PROFILE", "lab")]);
+    assert_eq!(asked("http://l:1", None, &lab), "Bearer lab");
+    assert_eq!(asked("http://d:1", None, &lab), "", "the variable may have been set for something else");
+    assert_eq!(asked("http://d:1", Some("lab"), &lab), "Bearer lab");
+    let both = Environment::of([xdg, ("STEWARD_PROFILE", "lab"), ("STEWARD_SERVER", "d:1")]);
+    assert_eq!(told(&settle(Layer::default(), None, &both).unwrap()).as_deref(), Some(""));
+    let error = settle(Layer::default(), Some("absent".to_owned()), &none).unwrap_err();
     assert!(error.contains("absent") && error.contains("profile.toml"), "{error}");
 }
 

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Limits;
+use crate::auth::Admission;
 
 /// How long the words are with which a client of HTTP/2 begins.
 const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
@@ -15,6 +16,10 @@ const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 pub(super) struct Activity(Arc<Mutex<State>>);
 
 struct State {
+    /// When the connection began.
+    start: Instant,
+    /// Whether anybody was let in.
+    admission: Admission,
     /// Requests that are not fully answered, and bodies of requests that are still read.
     requests: usize,
     /// Those of them whose client does not take what it was answered.
@@ -42,6 +47,11 @@ pub(super) struct Request {
 impl Activity {
     pub(super) fn new() -> Self {
         Activity(Arc::new(Mutex::new(State::new(Instant::now()))))
+    }
+
+    /// Where it is noted that somebody was let in.
+    pub(super) fn admission(&self) -> Admission {
+        self.0.lock().admission.clone()
     }
 
     /// A request has come.
@@ -80,7 +90,8 @@ impl Activity {
     pub(super) async fn overdue(&self, limits: Limits) {
         loop {
             let now = Instant::now();
-            // No state of things is overdue sooner than the timeout for heads after it began, so none is missed.
+            // Hardly any state of things is overdue sooner than the timeout for heads after it began, so none is missed
+            // for longer.
             let look_again = now + limits.head_timeout;
             let deadline = self.0.lock().deadline(limits).unwrap_or(look_again);
             if deadline <= now {
@@ -113,6 +124,8 @@ impl Request {
 impl State {
     fn new(now: Instant) -> Self {
         State {
+            start: now,
+            admission: Admission::default(),
             requests: 0,
             unread: 0,
             unread_since: now,
@@ -155,14 +168,11 @@ impl State {
     }
 
     fn deadline(&self, limits: Limits) -> Option<Instant> {
-        let Some(idle_timeout) = limits.idle_timeout else {
-            // From its first words on, a client of HTTP/2 is asked by pings whether it is there.
-            return (self.received_bytes < PREFACE_BYTES).then(|| self.quiet_since + limits.head_timeout);
-        };
-        if self.requests > 0 {
+        if self.requests > 0 && !self.is_kept(limits) {
             // One that is waited for, or that is read, keeps the others.
             return (self.unread == self.requests).then(|| self.unread_since + limits.unread_timeout);
         }
+        let Some(idle_timeout) = limits.idle_timeout else { return self.deadline_of_channel(limits) };
         if !self.has_served {
             return Some(self.quiet_since + limits.head_timeout);
         }
@@ -171,6 +181,19 @@ impl State {
             Some(first_byte) if !self.is_http2 => Some(first_byte + limits.head_timeout),
             Some(_) | None => Some(self.quiet_since + idle_timeout),
         }
+    }
+
+    /// From its first words on, a client of HTTP/2 is asked by pings whether it is there. That is enough of those who were
+    /// let in; others would keep places that are for them.
+    fn deadline_of_channel(&self, limits: Limits) -> Option<Instant> {
+        if self.received_bytes < PREFACE_BYTES {
+            return Some(self.start + limits.head_timeout);
+        }
+        (!self.is_kept(limits)).then(|| self.start + limits.stranger_timeout)
+    }
+
+    fn is_kept(&self, limits: Limits) -> bool {
+        limits.idle_timeout.is_none() && self.admission.is_given()
     }
 }
 
@@ -250,16 +273,25 @@ mod tests {
     }
 
     #[test]
-    fn channels_of_grpc_are_kept_once_they_have_begun() {
+    fn channels_of_grpc_are_kept_once_somebody_was_let_in() {
         let mut story = story();
         let limits = Limits::new(1).of(Port::Grpc);
         story.state.bytes_came(PREFACE_BYTES - 1, story.now);
         assert_eq!(story.deadline_with(limits), Some(30), "the first words do not end");
         story.state.bytes_came(1, story.now);
-        assert_eq!(story.deadline_with(limits), None);
+        assert_eq!(story.deadline_with(limits), Some(60), "nobody says who it is");
+        story.wait(50);
+        story.serve(Version::HTTP_2);
+        assert_eq!(story.deadline_with(limits), Some(60), "a call that is refused, or that all may make");
         story.state.begin(Version::HTTP_2);
+        assert_eq!(story.deadline_with(limits), None, "one that is being answered");
         story.state.hand_over(false, true, story.now);
+        assert_eq!(story.deadline_with(limits), Some(50 + 300), "the answer is not taken");
+        story.state.admission.give();
         assert_eq!(story.deadline_with(limits), None, "a stream that is not read for a while");
+        story.state.end(story.now);
+        story.wait(1000);
+        assert_eq!(story.deadline_with(limits), None);
     }
 
     #[test]

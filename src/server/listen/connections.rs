@@ -1,14 +1,17 @@
 //! The connections of one port.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use steward_gateway::{ClientUser, Peer};
+use steward_gateway::Peer;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +21,7 @@ use super::peers::{Peers, Room};
 use super::requests::Requests;
 use super::socket::{Io, Socket};
 use super::stream::Stream;
-use super::tls::PortTls;
+use super::tls::{PortTls, Shown};
 use super::{Common, Limits};
 use crate::config::Port;
 use crate::server::access_log::AccessLog;
@@ -176,7 +179,7 @@ impl Serving {
         let Some(tls) = &self.tls else { return self.serve_http(io, peer, None).await };
         let handshakes = self.handshakes.of(peer);
         match self.shutdown.run_until_cancelled(tls.accept(io, &handshakes)).await {
-            Some(Ok((io, user))) => self.serve_http(Box::new(io), peer, user).await,
+            Some(Ok((io, shown))) => self.serve_http(Box::new(io), peer, shown).await,
             Some(Err(error)) => {
                 metrics::counter!("steward_tls_handshake_failures_total").increment(1);
                 tracing::debug!(%error, client = ?peer.0, "a handshake failed");
@@ -185,17 +188,18 @@ impl Serving {
         }
     }
 
-    async fn serve_http(&self, io: Box<dyn Io>, peer: Peer, client_user: Option<ClientUser>) {
+    async fn serve_http(&self, io: Box<dyn Io>, peer: Peer, shown: Option<Arc<Shown>>) {
         let (activity, limits) = (Activity::new(), self.limits);
         let io = TokioIo::new(Stream::new(io, activity.clone(), limits.linger));
         let (router, access_log) = (self.router.clone(), self.access_log.clone());
-        let requests = Requests { router, peer, client_user, activity: activity.clone(), access_log };
+        let requests = Requests { router, peer, shown: shown.clone(), activity: activity.clone(), access_log };
         let builder = builder(self.port);
         let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(requests)));
         let mut result = tokio::select! {
             result = connection.as_mut() => Some(result),
             () = self.shutdown.cancelled() => None,
             () = activity.overdue(limits) => None,
+            () = disowned(shown.as_deref(), peer) => None,
         };
         if result.is_none() {
             connection.as_mut().graceful_shutdown();
@@ -203,12 +207,31 @@ impl Serving {
                 result = connection => Some(result),
                 // What is still there is half a head, or a client that does not read.
                 () = activity.without_requests(limits) => None,
+                never = refuse_disowned(shown.as_deref(), limits.linger) => match never {},
             };
         }
         if let Some(Err(error)) = result {
             tracing::debug!(%error, client = ?peer.0, "a connection broke off");
         }
     }
+}
+
+/// Returns when the certificate of a client is not good any more.
+async fn disowned(shown: Option<&Shown>, peer: Peer) {
+    let Some(shown) = shown else { return pending().await };
+    shown.until_disowned().await;
+    tracing::info!(client = ?peer.0, user = ?shown.user(), "a connection ends with the certificate of its client");
+}
+
+/// Refuses what a client begins on a connection that is ending after its certificate is not good any more. For a little
+/// while it may not know yet.
+async fn refuse_disowned(shown: Option<&Shown>, linger: Duration) -> Infallible {
+    if let Some(shown) = shown {
+        shown.until_disowned().await;
+        tokio::time::sleep(linger).await;
+        shown.refuse();
+    }
+    pending().await
 }
 
 fn builder(port: Port) -> Builder<TokioExecutor> {

@@ -37,6 +37,10 @@ struct Port {
 }
 
 async fn start(listen: &str, tls: Option<Tls>, limits: Limits) -> Port {
+    start_as(config::Port::Http, listen, tls, limits).await
+}
+
+async fn start_as(kind: config::Port, listen: &str, tls: Option<Tls>, limits: Limits) -> Port {
     let socket = Socket::bind(&listen.parse().expect("an address")).await.expect("a socket");
     let (came, go_on, shutdown) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
     let (slow_came, slow_goes_on) = (Arc::clone(&came), Arc::clone(&go_on));
@@ -51,8 +55,7 @@ async fn start(listen: &str, tls: Option<Tls>, limits: Limits) -> Port {
     let peers = Peers::new(limits.connections);
     let common = Common { tls, access_log: None, limits, peers, shutdown: shutdown.clone() };
     let address = socket.address();
-    let ended =
-        tokio::spawn(async move { serve(config::Port::Http, socket, router, common).await.expect("it serves") });
+    let ended = tokio::spawn(async move { serve(kind, socket, router, common).await.expect("it serves") });
     Port { address, came, go_on, shutdown, ended }
 }
 
@@ -143,6 +146,21 @@ async fn a_client_that_takes_no_answer_is_hung_up_on() {
     let _response = response.await.expect("a head");
     let end = tokio::time::timeout(Duration::from_secs(5), connection).await;
     let _ = end.expect("the connection has ended");
+}
+
+#[tokio::test]
+async fn a_channel_on_which_nobody_is_let_in_is_ended() {
+    let short = Duration::from_millis(100);
+    let limits = Limits { head_timeout: short, stranger_timeout: short, linger: short, ..Limits::new(9) };
+    let port = start_as(config::Port::Grpc, "127.0.0.1:0", None, limits).await;
+    let (mut client, connection) = h2::client::handshake(port.connect().await).await.expect("a handshake");
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("http://steward/").body(()).expect("a request");
+    if let Ok((response, _)) = client.send_request(request, true) {
+        let _ = response.await;
+    }
+    let end = tokio::time::timeout(Duration::from_secs(20), connection).await;
+    let _ = end.expect("the connection has ended, though it answers pings");
 }
 
 #[tokio::test]

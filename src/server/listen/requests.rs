@@ -3,15 +3,22 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::response::IntoResponse as _;
 use futures::future::BoxFuture;
-use steward_gateway::{ClientUser, Peer};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use steward_gateway::Peer;
+use tonic::Status;
 use tower::Service;
 
 use super::activity::{Activity, Request};
+use super::tls::Shown;
+use crate::error::{Category, Failure};
 use crate::server::access_log::{AccessLog, Entry};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -21,7 +28,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Requests {
     pub(super) router: Router,
     pub(super) peer: Peer,
-    pub(super) client_user: Option<ClientUser>,
+    pub(super) shown: Option<Arc<Shown>>,
     pub(super) activity: Activity,
     pub(super) access_log: Option<AccessLog>,
 }
@@ -44,22 +51,41 @@ where
         let noticed = self.activity.begin(request.version());
         let mut entry = self.access_log.as_ref().map(|log| log.begin(&request, self.peer.0));
         request.extensions_mut().insert(self.peer);
-        if let Some(user) = &self.client_user {
+        request.extensions_mut().insert(self.activity.admission());
+        if let Some(user) = self.shown.as_ref().and_then(|shown| shown.user()) {
             request.extensions_mut().insert(user.clone());
         }
         if let Some(entry) = &entry {
             request.extensions_mut().insert(entry.caller());
         }
         let activity = self.activity.clone();
-        let response = self.router.call(request.map(|body| Upload::new(body, activity)));
+        let answering = if self.shown.as_ref().is_some_and(|shown| shown.is_refused()) {
+            Err(refusal(request.headers()))
+        } else {
+            Ok(self.router.call(request.map(|body| Upload::new(body, activity))))
+        };
         Box::pin(async move {
-            let response = response.await?;
+            let response = match answering {
+                Ok(answering) => answering.await?,
+                Err(refusal) => refusal,
+            };
             if let Some(entry) = &mut entry {
                 entry.answered(&response);
             }
             Ok(response.map(|body| Answer::new(body, entry, noticed)))
         })
     }
+}
+
+/// What is answered on a connection whose client does not notice that its certificate is not good any more.
+fn refusal(headers: &HeaderMap) -> http::Response<Body> {
+    metrics::counter!("steward_auth_failures_total").increment(1);
+    let problem = "the certificate of this connection is not good any more";
+    let is_call = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    if is_call {
+        return Status::from(Failure::new(Category::Unauthenticated, "UNAUTHENTICATED", problem)).into_http();
+    }
+    (StatusCode::UNAUTHORIZED, format!("{problem}\n")).into_response()
 }
 
 /// The body of a request; dropping it before its end is noticed.
@@ -146,5 +172,27 @@ impl HttpBody for Answer {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_served_over_a_certificate_that_is_not_good_any_more() {
+        let (router, shown) = (Router::new().fallback(async || "served"), Some(Arc::new(Shown::refused())));
+        let mut requests = Requests { router, peer: Peer(None), shown, activity: Activity::new(), access_log: None };
+        for (kind, status, code) in [
+            ("application/grpc+proto", StatusCode::OK, Some(Code::Unauthenticated)),
+            ("text/plain", StatusCode::UNAUTHORIZED, None),
+        ] {
+            let request = http::Request::builder().header(CONTENT_TYPE, kind).body(Body::empty()).expect("a request");
+            let Ok(answer) = requests.call(request).await;
+            assert_eq!(answer.status(), status, "{kind}");
+            assert_eq!(Status::from_header_map(answer.headers()).map(|status| status.code()), code, "{kind}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! TLS: certificates that are read again when they change, and how each port speaks.
 //!
 //! - `certificate` is the server's own, `authority` who signs those of clients, `file` what both are read from.
+//! - `shown` is the certificate of one client.
 
 mod authority;
 mod certificate;
 mod file;
+mod shown;
 
 use std::io;
 use std::sync::Arc;
@@ -22,9 +24,11 @@ use tokio_util::sync::CancellationToken;
 use self::authority::{Asking, Authority};
 use self::certificate::Certificate;
 pub(in crate::server) use self::file::Error;
+pub(super) use self::shown::Shown;
 use super::handshakes::Handshakes;
 use super::socket::Io;
 use crate::auth::user_of_certificate;
+use crate::clock::SystemClock;
 use crate::config::{self, CertificateName, ClientCertificates, Config, Port, TlsVersion};
 
 /// How long a client may take for the handshake.
@@ -48,6 +52,8 @@ pub(in crate::server) struct Tls {
 pub(in crate::server) struct PortTls {
     config: Arc<ServerConfig>,
     names: CertificateName,
+    /// Who signs the certificates of clients, if they are asked for any.
+    authority: Option<Arc<Authority>>,
 }
 
 impl Tls {
@@ -57,7 +63,10 @@ impl Tls {
         let (Some(cert), Some(key)) = (&settings.cert, &settings.key) else { return Ok(None) };
         let provider = Arc::new(ring::default_provider());
         let certificate = Arc::new(Certificate::load(cert.clone(), key.clone(), Arc::clone(&provider))?);
-        let load = |path: &std::path::PathBuf| Authority::load(path.clone(), Arc::clone(&provider)).map(Arc::new);
+        let clock = Arc::new(SystemClock::default());
+        let load = |path: &std::path::PathBuf| {
+            Authority::load(path.clone(), Arc::clone(&provider), Arc::clone(&clock) as _).map(Arc::new)
+        };
         let authority = settings.client_ca.as_ref().map(load).transpose()?;
         Ok(Some(Tls { settings, names: config.auth.certificates, provider, certificate, authority }))
     }
@@ -72,21 +81,20 @@ impl Tls {
             let is_required = clients == ClientCertificates::Required;
             Arc::new(Asking { authority: Arc::clone(authority), is_required })
         };
-        let asking = self.authority.as_ref().filter(|_| clients != ClientCertificates::Off).map(asking);
-        let is_asking = asking.is_some();
-        let builder = match asking {
+        let authority = self.authority.as_ref().filter(|_| clients != ClientCertificates::Off);
+        let builder = match authority.map(asking) {
             Some(asking) => builder.with_client_cert_verifier(asking),
             None => builder.with_no_client_auth(),
         };
         let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&self.certificate) as Arc<dyn ResolvesServerCert>;
         let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = protocols(port);
-        if is_asking {
+        if authority.is_some() {
             // The certificate of a session that is resumed would not be checked again.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Some(PortTls { config: Arc::new(config), names: self.names })
+        Some(PortTls { config: Arc::new(config), names: self.names, authority: authority.cloned() })
     }
 
     /// Reads the files again whenever they change, until shutdown.
@@ -113,30 +121,32 @@ impl PortTls {
         Arc::clone(&self.config)
     }
 
-    /// Shakes hands; tells whom the certificate of the client names. Who keeps others waiting is sent away first.
+    /// Shakes hands; tells which certificate the client has shown. Who keeps others waiting is sent away first.
     pub(super) async fn accept(
         &self,
         io: Box<dyn Io>,
         handshakes: &Handshakes<'_>,
-    ) -> io::Result<(TlsStream<Box<dyn Io>>, Option<ClientUser>)> {
+    ) -> io::Result<(TlsStream<Box<dyn Io>>, Option<Arc<Shown>>)> {
         let shaking = async {
             let hello = handshakes.before_hello(LazyConfigAcceptor::new(Acceptor::default(), io)).await?;
             handshakes.after_hello(hello.into_stream(Arc::clone(&self.config))).await
         };
         let stream = timeout(HANDSHAKE_TIMEOUT, shaking).await??;
-        let user = self.client_user(&stream);
-        Ok((stream, user))
+        let shown = self.shown(&stream).map(Arc::new);
+        Ok((stream, shown))
     }
 
-    fn client_user(&self, stream: &TlsStream<Box<dyn Io>>) -> Option<ClientUser> {
-        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-        match user_of_certificate(certificate, self.names) {
+    fn shown(&self, stream: &TlsStream<Box<dyn Io>>) -> Option<Shown> {
+        let (authority, chain) = (self.authority.as_ref()?, stream.get_ref().1.peer_certificates()?);
+        let user = match user_of_certificate(chain.first()?, self.names) {
             Ok(user) => Some(ClientUser(user.into())),
             Err(problem) => {
                 tracing::warn!(problem, "a client certificate names no user (auth.certificates)");
                 None
             }
-        }
+        };
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        Some(Shown::new(user, chain, Arc::clone(authority)))
     }
 }
 

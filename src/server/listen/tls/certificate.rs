@@ -3,24 +3,26 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use super::file::{self, Error, Stamp};
+use super::file::{self, Error};
+use crate::followed::{LastRead, Stamp};
 
 /// The certificate and where it comes from.
 #[derive(Debug)]
 pub(super) struct Certificate {
     files: Files,
     provider: Arc<CryptoProvider>,
-    /// What the files were when they were last looked at.
-    seen: RwLock<(Stamp, Stamp)>,
+    last: Mutex<LastRead<Stamps>>,
     current: RwLock<Arc<CertifiedKey>>,
 }
+
+type Stamps = [Option<Stamp>; 2];
 
 #[derive(Clone, Debug)]
 struct Files {
@@ -31,24 +33,20 @@ struct Files {
 impl Certificate {
     pub(super) fn load(cert: PathBuf, key: PathBuf, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let files = Files { cert, key };
-        // Looked at before they are read: what is written meanwhile is read again.
-        let seen = RwLock::new(files.stamps());
+        let last = Mutex::new(LastRead::new(files.stamps()));
         let current = RwLock::new(files.read(&provider)?);
-        Ok(Certificate { files, provider, seen, current })
+        Ok(Certificate { files, provider, last, current })
     }
 
     /// Takes over what is new. A pair that cannot be used changes nothing.
     pub(super) fn look(&self) {
-        let stamps = self.files.stamps();
-        if std::mem::replace(&mut *self.seen.write(), stamps) == stamps {
-            return;
-        }
-        match self.files.read(&self.provider) {
-            Ok(certificate) => {
+        match self.last.lock().again(self.files.stamps(), || self.files.read(&self.provider)) {
+            None => {}
+            Some(Ok(certificate)) => {
                 *self.current.write() = certificate;
                 tracing::info!(cert = %self.files.cert.display(), "the certificate was read again");
             }
-            Err(error) => tracing::warn!(%error, "the new certificate cannot be used, the old one stays"),
+            Some(Err(error)) => tracing::warn!(%error, "the new certificate cannot be used, the old one stays"),
         }
     }
 }
@@ -60,8 +58,8 @@ impl ResolvesServerCert for Certificate {
 }
 
 impl Files {
-    fn stamps(&self) -> (Stamp, Stamp) {
-        (file::stamp(&self.cert), file::stamp(&self.key))
+    fn stamps(&self) -> Stamps {
+        [&self.cert, &self.key].map(|path| Stamp::at(path))
     }
 
     fn read(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, Error> {
@@ -122,6 +120,21 @@ mod tests {
         std::fs::remove_file(directory.path().join("cert.pem")).expect("removed");
         certificate.look();
         assert_eq!(current(&certificate), second, "there is no certificate");
+    }
+
+    #[test]
+    fn a_pair_that_could_not_be_read_is_read_as_soon_as_it_can_be() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let certificate = load(write_pair(directory.path())).expect("a pair");
+        let first = current(&certificate);
+        // Written while the limit of open files was reached, say: from then on the files stay as they are.
+        write_pair(directory.path());
+        let stamps = certificate.files.stamps();
+        let failed = || Err(Error { setting: "tls.cert", path: PathBuf::new(), problem: "too many files".to_owned() });
+        let told = certificate.last.lock().again(stamps, failed as fn() -> Result<(), Error>);
+        assert!(told.is_some_and(|told| told.is_err()));
+        certificate.look();
+        assert_ne!(current(&certificate), first);
     }
 
     #[test]

@@ -1,14 +1,10 @@
 //! The files of TLS.
 
 use std::fmt;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-
-/// Tells two versions of a file apart: when and how it was written, its size, and which it is.
-pub(super) type Stamp = Option<(i64, i64, u64, u64)>;
 
 /// A file that cannot be used, and the setting that names it.
 #[derive(Debug)]
@@ -25,12 +21,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// What tells that a file has changed.
-pub(super) fn stamp(path: &Path) -> Stamp {
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.mtime(), file.mtime_nsec(), file.size(), file.ino()))
-}
 
 /// The certificates in a file, one at least.
 pub(super) fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
