@@ -27,6 +27,7 @@ pub(super) async fn lock(State(mut locks): State<Locks>, caller: Caller, body: U
     let call = Call::new("Acquire", caller, TIMEOUT);
     match call.run(locks.client.acquire(call.request(request.into()))).await {
         Ok(response) => decided(&response).ok_or_else(|| call.unexpected("status is none of an enqueueing acquire")),
+        Err(failure) if failure.is_denied() => Ok(refused("获取锁失败：没有权限")),
         Err(failure) => match failure.reason().and_then(refusal) {
             Some(message) => Ok(refused(message)),
             None => Err(failure.report()),

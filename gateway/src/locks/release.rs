@@ -36,6 +36,7 @@ pub(super) async fn unlock(
         Err(failure) if failure.reason().is_some_and(is_refusal) => {
             Ok(answer::json(StatusCode::FORBIDDEN, &UnlockAnswer::REFUSED))
         }
+        Err(failure) if failure.is_denied() => Ok(answer::json(StatusCode::FORBIDDEN, &UnlockAnswer::DENIED)),
         Err(failure) => Err(failure.report()),
     }
 }
@@ -67,6 +68,7 @@ struct UnlockAnswer {
 impl UnlockAnswer {
     const RELEASED: Self = Self { message: "成功释放锁", released: true };
     const REFUSED: Self = Self { message: "释放锁失败：锁不存在或不是锁的持有者", released: false };
+    const DENIED: Self = Self { message: "释放锁失败：没有权限", released: false };
 }
 
 fn is_refusal(reason: Reason) -> bool {
