@@ -3,6 +3,7 @@
 mod access_log;
 mod advice;
 mod artifacts;
+mod browsers;
 mod data_dir;
 mod farm;
 mod grpc;
@@ -10,6 +11,7 @@ mod http;
 mod listen;
 mod methods;
 mod open_files;
+mod operators;
 mod options;
 mod readiness;
 mod repositories;
@@ -20,6 +22,6 @@ mod timeout;
 mod upstream;
 mod volumes;
 
-pub use self::http::MetricsAccess;
+pub use self::operators::MetricsAccess;
 pub use self::rest_server::{RestServerOptions, rest_server};
 pub use self::running::{gateway, serve};

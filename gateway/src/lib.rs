@@ -46,7 +46,7 @@ mod volumes;
 use axum::body::HttpBody;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderName, Method};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::client::GrpcService;
@@ -98,6 +98,13 @@ where
 {
     let user_header = options.user_header.clone();
     with_user_header(restic::router(upstream::erase(upstream), options, shutdown), user_header)
+}
+
+/// Whether a request may change something. That of volumes does so by any method, and so does a cluster that is tried.
+pub fn may_change(method: &Method, path: &str) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || volumes::is_service(path)
+        || path == "/replication/api/cluster/tryConnect"
 }
 
 /// Calls pass this header on.

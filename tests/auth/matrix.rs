@@ -24,7 +24,7 @@ use crate::users::htpasswd;
 const RIGHTS: &str = "alice * * admin\ncarol lock other read\ncarol restic other read\ncarol volume /other read\n";
 
 /// Routes of the older APIs, of the operators, and of images: a method, a path and a body.
-const ROUTES: [(&str, &str, &str); 38] = [
+const ROUTES: [(&str, &str, &str); 39] = [
     ("POST", "/lock", r#"{"type":"pull","resource_id":"sha256:a","node_id":"n"}"#),
     ("POST", "/unlock", r#"{"type":"pull","resource_id":"sha256:a","node_id":"n"}"#),
     ("POST", "/lock/status", r#"{"type":"pull","resource_id":"sha256:a","node_id":"n"}"#),
@@ -60,6 +60,7 @@ const ROUTES: [(&str, &str, &str); 38] = [
     ("GET", "/SnapshotCloneService?Action=GetCloneTasks&Version=0.0.6&User=alice&Limit=1&Offset=0", ""),
     ("GET", "/SnapshotCloneService?Action=DeleteSnapshot&Version=0.0.6&User=alice&UUID=u&File=/f", ""),
     ("GET", "/metrics", ""),
+    ("GET", "/vars/curve_version", ""),
     ("GET", "/replication/api/cluster/list", ""),
     ("GET", "/replication/api/remote/distribution/info/p/r", ""),
     ("DELETE", "/replication/api/remote/distribution/delete/p/r/t", ""),
