@@ -34,6 +34,7 @@ use parking_lot::Mutex;
 use steward_proto::audit::v1::{AuditEntry, EntryKind};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tonic_types::StatusExt as _;
 
 pub use self::exports::AuditedExports;
 use self::files::{Files, Limits};
@@ -42,6 +43,7 @@ use self::refusals::Refusals;
 pub use self::service::AuditServer;
 use self::writer::Writer;
 use self::written::Written;
+use crate::auth::Trail;
 use crate::clock::Clock;
 use crate::config::{self, OnFailure};
 use crate::error::{Category, Failure};
@@ -106,15 +108,20 @@ impl Audit {
         self.record(AuditEntry { resource: about.to_owned(), ..entry::of_server(method) });
     }
 
-    /// Notes a login that failed elsewhere than in a call.
-    pub fn failed_login(&self, method: &str, address: Option<std::net::IpAddr>) {
+    /// Notes that somebody was not let read something of the operators' that is no call.
+    pub fn refused_read(&self, method: &str, trail: &Trail, status: &tonic::Status) {
+        let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
         self.refuse(AuditEntry {
             kind: EntryKind::Call.into(),
+            user: entry::cut(trail.user()),
+            proof: trail.proof().to_owned(),
+            address: entry::address(trail.address()),
             method: method.to_owned(),
             area: "admin".to_owned(),
             right: "read".to_owned(),
-            address: entry::address(address),
-            outcome: entry::code_name(tonic::Code::Unauthenticated).to_owned(),
+            resource: "metrics".to_owned(),
+            outcome: entry::code_name(status.code()).to_owned(),
+            reason: entry::cut(reason),
             ..AuditEntry::default()
         });
     }

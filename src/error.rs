@@ -142,7 +142,7 @@ impl From<store::Error> for Failure {
 impl From<Failure> for tonic::Status {
     fn from(failure: Failure) -> Self {
         if failure.category == Category::Internal {
-            tracing::error!(message = %failure.message, "a request failed for an internal reason");
+            tracing::error!(problem = failure.message, "a request failed for an internal reason");
             let details = ErrorDetails::with_error_info(failure.reason, DOMAIN, HashMap::new());
             return tonic::Status::with_error_details(tonic::Code::Internal, "internal error", details);
         }

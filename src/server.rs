@@ -3,6 +3,7 @@
 mod access_log;
 mod advice;
 mod artifacts;
+mod browsers;
 mod data_dir;
 mod farm;
 mod grpc;
@@ -11,6 +12,7 @@ mod listen;
 mod methods;
 mod open_files;
 mod open_upstream;
+mod operators;
 mod options;
 mod readiness;
 mod repositories;
@@ -21,6 +23,6 @@ mod timeout;
 mod upstream;
 mod volumes;
 
-pub use self::http::MetricsAccess;
+pub use self::operators::MetricsAccess;
 pub use self::rest_server::{RestServerOptions, rest_server};
 pub use self::running::{gateway, serve};

@@ -113,9 +113,15 @@ impl MakeRequestId for NewRequestId {
 /// The longest request id of a caller that is taken over.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Drops a request id that is too long or not printable, so that a new one is made.
+/// Whether a request id can stand in a line of a log without being taken for more than an id.
+fn is_plain_id(id: &HeaderValue) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:/+=@-".contains(byte);
+    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.as_bytes().iter().all(is_plain)
+}
+
+/// Drops a request id that is too long or has odd characters, so that a new one is made.
 pub fn drop_odd_request_id<B>(mut request: http::Request<B>) -> http::Request<B> {
-    let is_odd = |id: &HeaderValue| id.is_empty() || id.len() > MAX_REQUEST_ID_BYTES || id.to_str().is_err();
+    let is_odd = |id: &HeaderValue| !is_plain_id(id);
     if request.headers().get(REQUEST_ID).is_some_and(is_odd) {
         request.headers_mut().remove(REQUEST_ID);
     }
@@ -146,5 +152,28 @@ fn method_label(method: &http::Method) -> &'static str {
         "PATCH" => "PATCH",
         "OPTIONS" => "OPTIONS",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_that_cannot_be_taken_for_more_are_taken_over() {
+        for (id, is_kept) in [
+            ("pull-77", true),
+            ("aZ09._:/+=@-", true),
+            (&"a".repeat(128), true),
+            (&"a".repeat(129), false),
+            ("", false),
+            ("a user=root", false),
+            ("a\tb", false),
+            ("a\"b", false),
+            ("a,b", false),
+        ] {
+            let request = http::Request::builder().header(REQUEST_ID, id).body(()).expect("a request");
+            assert_eq!(drop_odd_request_id(request).headers().contains_key(REQUEST_ID), is_kept, "{id:?}");
+        }
     }
 }

@@ -72,8 +72,8 @@ impl Content {
                 return Ok(None);
             }
             let chunk = content.next().await.inspect_err(|status| {
-                let (request_id, code, message) = (content.caller.request_id(), status.code(), status.message());
-                warn!(%request_id, ?code, message, "a download broke off; its client is cut off too");
+                let (request_id, code, problem) = (content.caller.request_id(), status.code(), status.message());
+                warn!(%request_id, ?code, problem, "a download broke off; its client is cut off too");
             })?;
             Ok(Some((chunk, content)))
         })

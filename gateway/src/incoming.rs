@@ -51,6 +51,11 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     pub(crate) fn new(body: Body, head: &Parts, options: &Options) -> Self {
+        Self::bounded(body, head, options.body_idle_timeout, options.max_upload_bytes)
+    }
+
+    /// One that may bring nothing for a time, and of which only so many bytes are thrown away.
+    pub(crate) fn bounded(body: Body, head: &Parts, idle_timeout: Duration, linger_limit: u64) -> Self {
         let is_held_back =
             head.headers.get(EXPECT).is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         Self {
@@ -60,8 +65,8 @@ impl Incoming {
             is_stream: head.version == Version::HTTP_2,
             waited: Duration::ZERO,
             came: 0,
-            idle_timeout: options.body_idle_timeout,
-            linger_limit: options.max_upload_bytes,
+            idle_timeout,
+            linger_limit,
         }
     }
 
@@ -155,8 +160,13 @@ impl Incoming {
         self.linger(shutdown);
     }
 
-    fn interrupted(&mut self, interruption: Interruption) -> Interruption {
+    /// Reads no more of it.
+    pub(crate) fn give_up(&mut self) {
         self.is_over = true;
+    }
+
+    fn interrupted(&mut self, interruption: Interruption) -> Interruption {
+        self.give_up();
         interruption
     }
 }

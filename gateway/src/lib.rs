@@ -46,7 +46,7 @@ mod volumes;
 use axum::body::HttpBody;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderName, Method};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::client::GrpcService;
@@ -70,7 +70,7 @@ where
     C::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
     <C::ResponseBody as HttpBody>::Error: Into<tonic::codegen::StdError> + Send,
 {
-    let channel = upstream::erase(upstream);
+    let (channel, room) = (upstream::erase(upstream), body::Room::new(options.whole_body_bytes));
     let inferring = locks::router(channel.clone(), AbsentSuccess::Infer, shutdown.clone());
     let router = Router::new()
         .merge(locks::router(channel.clone(), options.absent_success, shutdown.clone()))
@@ -83,7 +83,7 @@ where
         .merge(replication::router(channel.clone(), &options, shutdown.clone()))
         // It has the fallback too: what looks like one of its paths can only be told from a typing error there.
         .merge(restic::shared_router(channel, options.clone(), shutdown));
-    with_user_header(router, options.user_header)
+    with_user_header(router.layer(Extension(room)), options.user_header)
 }
 
 /// Serves backup repositories alone by calls over `upstream`: every path is a repository or something in one.
@@ -98,6 +98,13 @@ where
 {
     let user_header = options.user_header.clone();
     with_user_header(restic::router(upstream::erase(upstream), options, shutdown), user_header)
+}
+
+/// Whether a request may change something. That of volumes does so by any method, and so does a cluster that is tried.
+pub fn may_change(method: &Method, path: &str) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || volumes::is_service(path)
+        || path == "/replication/api/cluster/tryConnect"
 }
 
 /// Calls pass this header on.

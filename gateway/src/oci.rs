@@ -35,6 +35,7 @@ use tonic::Code;
 
 use self::path::Target;
 use self::refusal::Refusal;
+use crate::body::Unread;
 use crate::incoming::Incoming;
 use crate::options::Options;
 use crate::upstream::{Call, Caller, Channel};
@@ -44,7 +45,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// For an answer once all bytes of an upload are there: they may have to be read again to know their digest.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long a manifest may be, in bytes.
-const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 /// The longest message that is read: a manifest and what is around it.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 
@@ -109,6 +110,12 @@ impl Asked {
         self.parts.uri.query().unwrap_or_default()
     }
 
+    /// Whether the caller has said a name and a password: then a failure is one of logging in.
+    fn has_password(&self) -> bool {
+        let scheme = self.header(AUTHORIZATION).and_then(|said| said.split(' ').next());
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+    }
+
     /// A header that is there once and is text.
     fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
         self.parts.headers.get(name)?.to_str().ok()
@@ -135,8 +142,7 @@ async fn serve(State(registry): State<Registry>, caller: Caller, request: Reques
     response
 }
 
-async fn serve_token(State(registry): State<Registry>, caller: Caller, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+async fn serve_token(State(registry): State<Registry>, caller: Caller, parts: Parts, body: Unread) -> Response {
     token::issue(Asked { registry, caller, parts }, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 

@@ -14,6 +14,8 @@ pub struct Options {
     pub max_upload_bytes: u64,
     /// How long an upload may bring no bytes before it is given up.
     pub body_idle_timeout: Duration,
+    /// How many bytes the bodies may have together that are read whole before a call is made: JSON and manifests.
+    pub whole_body_bytes: u64,
     /// Whether long lists of objects are compressed for clients that offer it. It costs more than it saves unless the
     /// network is slow.
     pub compress_lists: bool,
@@ -33,6 +35,7 @@ impl Default for Options {
             absent_success: AbsentSuccess::default(),
             max_upload_bytes: 1024 * 1024 * 1024,
             body_idle_timeout: Duration::from_mins(1),
+            whole_body_bytes: 256 * 1024 * 1024,
             compress_lists: false,
             user_header: None,
             transcode: TranscodeOptions::default(),

@@ -8,7 +8,8 @@
 //! Quirk: empty segments of the path are skipped and what follows the name of the service is ignored, so
 //! `//SnapshotCloneService/x` is the service too. Escapes in the path are not read.
 //! Quirk: `Code` is a number written as a text. The status is 200 for `"0"`, 400 for `"-5"`, and 500 for all others;
-//! but 429 for a caller who asks too much, whose code is `"-20"`, as where there are too many tasks.
+//! but 429 for a caller who asks too much, or logs in too often, whose code is `"-20"`, as where there are too many
+//! tasks.
 //! Quirk: an error has `"UUID" : ""` in it, whatever it is about.
 //! Quirk: the content type of the request is the content type of the answer.
 //! Quirk: what is to be deleted and is not there was deleted: that is a success.
@@ -131,7 +132,7 @@ async fn serve(State(storage): State<Storage>, caller: Caller, request: Request)
 }
 
 /// Tells whether a path is the service: its first segment that is not empty has to be one of the names.
-fn is_service(path: &str) -> bool {
+pub(crate) fn is_service(path: &str) -> bool {
     path.split('/').find(|segment| !segment.is_empty()).is_some_and(|segment| NAMES.contains(&segment))
 }
 

@@ -185,9 +185,13 @@ impl Authenticator {
         }
     }
 
-    /// Who the caller of an HTTP request is; or why that is not known.
-    pub async fn identify(&self, request: Request<()>) -> Result<Identity, Failure> {
-        self.check(self.read(&request)).await
+    /// Who the caller of an HTTP request is; or why that is not known. What is learnt on the way is left on the trail.
+    pub async fn identify(&self, request: &Request<()>, trail: &Trail) -> Result<Identity, Failure> {
+        let claim = self.read(request);
+        claim.leave(trail);
+        let identity = self.check(claim).await?;
+        trail.write_user(identity.user.as_deref());
+        Ok(identity)
     }
 
     /// What a caller may do.

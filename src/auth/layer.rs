@@ -10,7 +10,7 @@ use tower::{Layer, Service};
 
 use super::rights::Grants;
 use super::vouch::VOUCHED_IDENTITY;
-use super::{Authenticator, Trail, refusal};
+use super::{Authenticator, Trail};
 
 /// Lets only those calls through whose caller is known or need not be. Whether the caller may make them is asked by the
 /// [gate](super::GateLayer) behind it.
@@ -71,7 +71,7 @@ where
         Box::pin(async move {
             let identity = match authenticator.check(claim).await {
                 Ok(identity) => identity,
-                Err(failure) => return Ok(refusal::status(failure).into_http()),
+                Err(failure) => return Ok(tonic::Status::from(failure).into_http()),
             };
             note.write_user(identity.user.clone());
             trail.write_user(identity.user.as_deref());

@@ -6,6 +6,10 @@ use steward_gateway::{ArtifactOptions, Options, TranscodeOptions, VolumeMessages
 
 use crate::config::{AbsentSuccess, Config, ListShape, Messages, PathStyle, Port, Transcode, Volumes};
 
+/// What bodies that are read whole may have together at most, and at least.
+const MOST_WHOLE_BODY_BYTES: u64 = 256 << 20;
+const LEAST_WHOLE_BODY_BYTES: u64 = 16 << 20;
+
 /// As the gateway takes them.
 pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) -> Options {
     Options {
@@ -15,12 +19,18 @@ pub(super) fn gateway_options(config: &Config, user_header: Option<HeaderName>) 
         },
         max_upload_bytes: config.restic.max_object_bytes,
         body_idle_timeout: config.gateway.body_idle_timeout,
+        whole_body_bytes: whole_body_bytes(config.limits.memory),
         compress_lists: config.gateway.compress_lists,
         user_header,
         transcode: transcode_options(&config.transcode),
         volumes: volume_options(&config.volumes),
         artifacts: artifact_options(config),
     }
+}
+
+/// A part of the memory that requests may have, however little that is: a few manifests at a time always pass.
+fn whole_body_bytes(memory: u64) -> u64 {
+    if memory == 0 { MOST_WHOLE_BODY_BYTES } else { (memory / 4).clamp(LEAST_WHOLE_BODY_BYTES, MOST_WHOLE_BODY_BYTES) }
 }
 
 fn artifact_options(config: &Config) -> ArtifactOptions {
@@ -84,10 +94,13 @@ mod tests {
         config.replication.time_zone = "UTC".to_owned();
         assert_eq!(gateway_options(&config, None), Options::default());
         config.restic.max_object_bytes = 1 << 40;
+        config.limits.memory = 100 << 20;
         config.gateway.body_idle_timeout = Duration::from_secs(7);
         config.gateway.compress_lists = true;
         let options = gateway_options(&config, None);
         assert_eq!((options.max_upload_bytes, options.compress_lists), (1 << 40, true));
         assert_eq!(options.body_idle_timeout, Duration::from_secs(7));
+        assert_eq!(options.whole_body_bytes, 25 << 20);
+        assert_eq!((whole_body_bytes(0), whole_body_bytes(1)), (256 << 20, 16 << 20));
     }
 }

@@ -5,8 +5,9 @@ use std::fs::File;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
-use super::http::MetricsAccess;
+use super::browsers::Browsers;
 use super::listen::{self, Socket};
+use super::operators::{MetricsAccess, Operators};
 use super::options::gateway_options;
 use super::running::{BoxError, Servers, bind, share, until_stopped};
 use super::{advice, grpc, http, open_files, repositories, stop};
@@ -49,7 +50,9 @@ pub async fn rest_server(config: Config, options: RestServerOptions) -> Result<(
     let in_process = grpc::around(services.prepare(), timeout, authenticator.clone(), Audit::off(), limits);
     let choices = gateway_options(&config, authenticator.user_header());
     let routes = steward_gateway::restic_router(in_process, choices, shutdown.clone());
-    let router = http::restic_router(routes, metrics, options.metrics, Some(authenticator));
+    let operators = Operators::new(options.metrics, Some(authenticator), Audit::off());
+    let metrics = (options.metrics != MetricsAccess::Off).then_some((metrics, operators));
+    let router = http::restic_router(routes, metrics, Browsers::from_config(&config));
     let address = socket.address();
     let mut servers = Servers::new();
     servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));

@@ -12,10 +12,11 @@ use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 use tower::ServiceExt as _;
 
+use super::browsers::Browsers;
 use super::data_dir::{DataDir, Purpose};
-use super::http::MetricsAccess;
 use super::listen::{self, Socket};
 use super::open_upstream::OpenUpstream;
+use super::operators::{MetricsAccess, Operators};
 use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, upstream, volumes};
 use crate::audit::{Audit, AuditServer};
@@ -96,13 +97,12 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     let is_closed = config.asks_for_users() && !config.server.open_metrics;
     let access = if is_closed { MetricsAccess::Readers } else { MetricsAccess::Anyone };
     let operations = http::Operations {
-        metrics: metrics.clone(),
-        access,
-        authenticator: Some(authenticator.clone()),
-        audit: audit.clone(),
+        metrics,
+        operators: Operators::new(access, Some(authenticator.clone()), audit.clone()),
         readiness: readiness::of_store(&store, &shutdown),
     };
-    let router = http::router(gateway, operations);
+    let browsers = Browsers::from_config(&config);
+    let router = http::router(gateway, operations, browsers.clone());
 
     let mut servers = Servers::new();
     let services = serving_services(areas, &shutdown, &tasks).await?;
@@ -110,7 +110,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
     servers.spawn(listen::serve(Port::Grpc, grpc_socket, grpc::router(services), common.clone()));
     servers.spawn(listen::serve(Port::Http, http_socket, router, common.clone()));
     if let Some(socket) = restic_socket {
-        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
+        let router = http::restic_router(restic_routes, None, browsers);
         servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     }
     audit.server("Server/Start", concat!("version ", env!("CARGO_PKG_VERSION")));
@@ -161,15 +161,14 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let gateway = steward_gateway::router(cleaned, options, shutdown.clone());
     // Only the upstream knows the users.
     let access = if config.server.open_metrics { MetricsAccess::Anyone } else { MetricsAccess::Local };
-    let authenticator = None;
-    let readiness = readiness::of_upstream(channel);
-    let audit = Audit::off();
-    let operations = http::Operations { metrics: metrics.clone(), access, authenticator, audit, readiness };
-    let router = http::router(gateway, operations);
+    let operators = Operators::new(access, None, Audit::off());
+    let operations = http::Operations { metrics, operators, readiness: readiness::of_upstream(channel) };
+    let browsers = Browsers::of_gateway(&config);
+    let router = http::router(gateway, operations, browsers.clone());
     let mut servers = Servers::new();
     servers.spawn(listen::serve(Port::Http, socket, router, common.clone()));
     if let Some(socket) = restic_socket {
-        let router = http::restic_router(restic_routes, metrics, MetricsAccess::Off, None);
+        let router = http::restic_router(restic_routes, None, browsers);
         servers.spawn(listen::serve(Port::Restic, socket, router, common.clone()));
     }
     announce(&ports)?;

@@ -167,9 +167,21 @@ async fn failed_logins_are_entries_and_many_of_one_second_are_few() {
     };
     let refused = eventually("all attempts are counted", refused).await;
     assert!(refused.iter().all(|entry| entry.user == "alice" && entry.address == "127.0.0.1"), "{refused:?}");
-    let metrics = server.http().get("/metrics").await;
-    assert_eq!(metrics.status, 401);
-    entry(&server, "the metrics were refused", |entry| entry.method == "Http/Metrics").await;
+}
+
+#[tokio::test]
+async fn who_is_not_let_read_the_metrics_is_an_entry_with_name_and_address() {
+    let server = start("trusted_proxies = ['127.0.0.1']\nrights = 'alice admin audit read'").await;
+    for (password, status, outcome) in [(WRONG, 401, "UNAUTHENTICATED"), (PASSWORD, 403, "PERMISSION_DENIED")] {
+        let authorization = basic("alice", password);
+        let headers = [("Authorization", authorization.as_str()), ("X-Forwarded-For", "192.0.2.7")];
+        let metrics = server.http().request("GET", "/metrics", &headers, b"").await;
+        assert_eq!(metrics.status, status);
+        assert_eq!(metrics.header("www-authenticate").is_some(), status == 401);
+        let is_it = |entry: &api::AuditEntry| entry.method == "Http/Metrics" && entry.outcome == outcome;
+        let refused = entry(&server, "the metrics were refused", is_it).await;
+        assert_eq!((refused.user.as_str(), refused.address.as_str()), ("alice", "192.0.2.7"), "{refused:?}");
+    }
 }
 
 #[tokio::test]

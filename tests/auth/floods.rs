@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 
 use crate::authority::Authority;
 use crate::client::{Client, is_healthy};
-use crate::common::http::HttpPort;
+use crate::common::http::{Connection, HttpPort, head};
 use crate::common::server::{Server, Setup};
-use crate::common::wait::within;
+use crate::common::temporary;
+use crate::common::wait::{eventually, within};
 use crate::http2::{Attacker, field};
 
 const MIB: u64 = 1024 * 1024;
@@ -171,4 +172,67 @@ async fn heads_that_are_too_long_are_refused() {
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
     others_are_served(&server).await;
     assert!(server.resident_bytes() < before + MEMORY_OF_A_FLOOD, "memory is bounded");
+}
+
+const MANIFEST: &str = "/v2/p/r/i/manifests/1";
+const MANIFEST_BYTES: usize = 4 << 20;
+
+/// Sends all of a manifest but its last byte.
+async fn begin_manifest(server: &Server, headers: &[(&str, &str)]) -> Connection {
+    let mut connection = server.http().connect().await;
+    let length = MANIFEST_BYTES.to_string();
+    let headers = [headers, &[("Content-Length", length.as_str())]].concat();
+    connection.send_bytes(head("PUT", MANIFEST, &headers).as_bytes()).await.expect("the head can be sent");
+    // Where it is refused, the server may hang up.
+    let _ = connection.send_bytes(&vec![b' '; MANIFEST_BYTES - 1]).await;
+    connection
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_do_not_end_take_only_so_much_memory() {
+    let server = Setup::default().config("[limits]\nmemory = 67108864").start().await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(begin_manifest(&server, &[]).await);
+    }
+    let is_full = || async {
+        let answer = server.http().request("PUT", MANIFEST, &[], &[b' '; 1 << 10]).await;
+        (answer.status == 503).then_some(answer)
+    };
+    let refused = eventually("the room is taken", is_full).await;
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(refused.text().contains("UNAVAILABLE"), "{}", refused.text());
+    others_are_served(&server).await;
+    drop(held);
+    let has_room = || async {
+        let answer = server.http().request("PUT", MANIFEST, &[], b"{}").await;
+        (answer.status != 503).then_some(())
+    };
+    eventually("there is room again", has_room).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_of_strangers_are_refused_before_they_have_come() {
+    let home = temporary::directory();
+    let users = home.path().join("users");
+    std::fs::write(&users, "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").expect("written");
+    let config = format!("[auth]\nhtpasswd = {:?}\nrights = 'alice lock * read'", users.to_str().expect("UTF-8"));
+    let server = Setup::default().config(&config).start_in(home).await;
+    let (wrong, right) = ("Basic YWxpY2U6d3Jvbmc=", "Basic YWxpY2U6c2VjcmV0");
+    for (headers, status) in [(&[][..], 401), (&[("Authorization", wrong)], 401), (&[("Authorization", right)], 403)] {
+        let mut connection = begin_manifest(&server, headers).await;
+        let answer = within("an answer before the last byte", connection.read_head()).await;
+        assert_eq!(answer.status, status, "{headers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_given_up() {
+    let server = Server::start().await;
+    let mut connection = server.http().connect().await;
+    let request = head("POST", "/lock", &[("Content-Length", "5")]);
+    connection.send_bytes(request.as_bytes()).await.expect("the head can be sent");
+    let answer = within("the server gives up", connection.answer("POST")).await;
+    assert_eq!(answer.parts(), (408, "请求体接收超时\n"));
+    within("the connection is closed", connection.read_to_end()).await;
 }

@@ -6,6 +6,7 @@ mod common;
 
 mod audit;
 mod authority;
+mod browsers;
 mod cli;
 mod client;
 mod floods;

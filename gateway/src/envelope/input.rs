@@ -5,6 +5,8 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::Response;
+use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::code::Code;
 use super::refusal::Refusal;
 use super::{Asked, LocalTimes};
-use crate::body;
+use crate::body::{ReadError, Unread};
 
 /// How long a body may be, in bytes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -89,9 +91,24 @@ pub(crate) struct Body(Result<bytes::Bytes, Refusal>);
 impl<S: Sync> FromRequest<S> for Body {
     type Rejection = Infallible;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
-        let read = body::read(request.into_body(), MAX_BODY_BYTES).await;
-        Ok(Body(read.map_err(|_| Refusal::plain(&Code::REQUEST_CONTENT_INVALID))))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        let body = Unread::from_request(request, state).await?;
+        Ok(Body(body.read(MAX_BODY_BYTES).await.map_err(Refusal::from)))
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooLong | ReadError::Broken => Refusal::plain(&Code::REQUEST_CONTENT_INVALID),
+            ReadError::TooLate => {
+                Refusal::plain(&Code::REQUEST_CONTENT_INVALID).with_status(StatusCode::REQUEST_TIMEOUT)
+            }
+            ReadError::NoRoom => {
+                let refusal = Refusal::plain(&Code::SYSTEM_ERROR).with_status(StatusCode::SERVICE_UNAVAILABLE);
+                refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -15,18 +14,20 @@ use steward_proto::lock::v1::{AcquireRequest, AcquireResponse, AcquireStatus, Gr
 use super::request::{self, LockRequest};
 use super::{Locks, time};
 use crate::answer::{self, PlainError, add_header};
+use crate::body::Unread;
 use crate::upstream::{Call, Caller, Reason};
 
 /// The API promises an answer within a second.
 const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Handles `POST /lock`.
-pub(super) async fn lock(State(mut locks): State<Locks>, caller: Caller, body: Body) -> Result<Response, PlainError> {
+pub(super) async fn lock(State(mut locks): State<Locks>, caller: Caller, body: Unread) -> Result<Response, PlainError> {
     let request: LockRequest = request::read(body).await?;
     request.subject.require_lock_and_node()?;
     let call = Call::new("Acquire", caller, TIMEOUT);
     match call.run(locks.client.acquire(call.request(request.into()))).await {
         Ok(response) => decided(&response).ok_or_else(|| call.unexpected("status is none of an enqueueing acquire")),
+        Err(failure) if failure.is_denied() => Ok(refused("获取锁失败：没有权限")),
         Err(failure) => match failure.reason().and_then(refusal) {
             Some(message) => Ok(refused(message)),
             None => Err(failure.report()),

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -16,13 +15,18 @@ use steward_proto::lock::v1::{Outcome, ReleaseRequest};
 use super::Locks;
 use super::request::{self, UnlockRequest};
 use crate::answer::{self, PlainError};
+use crate::body::Unread;
 use crate::options::AbsentSuccess;
 use crate::upstream::{Call, Caller, Reason};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Handles `POST /unlock`.
-pub(super) async fn unlock(State(mut locks): State<Locks>, caller: Caller, body: Body) -> Result<Response, PlainError> {
+pub(super) async fn unlock(
+    State(mut locks): State<Locks>,
+    caller: Caller,
+    body: Unread,
+) -> Result<Response, PlainError> {
     let request: UnlockRequest = request::read(body).await?;
     request.subject.require_lock_and_node()?;
     let call = Call::new("Release", caller, TIMEOUT);
@@ -32,6 +36,7 @@ pub(super) async fn unlock(State(mut locks): State<Locks>, caller: Caller, body:
         Err(failure) if failure.reason().is_some_and(is_refusal) => {
             Ok(answer::json(StatusCode::FORBIDDEN, &UnlockAnswer::REFUSED))
         }
+        Err(failure) if failure.is_denied() => Ok(answer::json(StatusCode::FORBIDDEN, &UnlockAnswer::DENIED)),
         Err(failure) => Err(failure.report()),
     }
 }
@@ -63,6 +68,7 @@ struct UnlockAnswer {
 impl UnlockAnswer {
     const RELEASED: Self = Self { message: "成功释放锁", released: true };
     const REFUSED: Self = Self { message: "释放锁失败：锁不存在或不是锁的持有者", released: false };
+    const DENIED: Self = Self { message: "释放锁失败：没有权限", released: false };
 }
 
 fn is_refusal(reason: Reason) -> bool {

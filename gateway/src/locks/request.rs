@@ -7,13 +7,12 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use http::StatusCode;
 use serde::de::{Error, MapAccess};
 use steward_proto::lock::v1::LockKey;
 
 use crate::answer::PlainError;
-use crate::body::{self, ReadError};
+use crate::body::{ReadError, Unread};
 use crate::go;
 use crate::go::json::{Fields, read_into, skip};
 
@@ -23,6 +22,9 @@ const MAX_TTL: Duration = Duration::from_hours(30 * 24);
 const MALFORMED: PlainError = PlainError::new(StatusCode::BAD_REQUEST, "无效的请求格式");
 const INCOMPLETE: PlainError = PlainError::new(StatusCode::BAD_REQUEST, "缺少必要参数");
 const TOO_LONG: PlainError = PlainError::new(StatusCode::PAYLOAD_TOO_LARGE, "请求体过大，最多 64 KiB");
+const TOO_LATE: PlainError = PlainError::new(StatusCode::REQUEST_TIMEOUT, "请求体接收超时");
+const NO_ROOM: PlainError =
+    PlainError::new(StatusCode::SERVICE_UNAVAILABLE, "服务暂时不可用，请稍后重试").retry_after(1);
 
 /// Which lock a request is about, and who sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,10 +50,12 @@ pub(super) struct UnlockRequest {
 }
 
 /// Reads a request from a body of at most 64 KiB.
-pub(super) async fn read<T: Fields>(body: Body) -> Result<T, PlainError> {
-    let bytes = body::read(body, BODY_LIMIT).await.map_err(|error| match error {
+pub(super) async fn read<T: Fields>(body: Unread) -> Result<T, PlainError> {
+    let bytes = body.read(BODY_LIMIT).await.map_err(|error| match error {
         ReadError::TooLong => TOO_LONG,
         ReadError::Broken => MALFORMED,
+        ReadError::TooLate => TOO_LATE,
+        ReadError::NoRoom => NO_ROOM,
     })?;
     go::json::decode(&bytes).map_err(|_| MALFORMED)
 }

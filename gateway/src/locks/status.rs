@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -16,6 +15,7 @@ use steward_proto::lock::v1::{GetRequest, Lock};
 use super::Locks;
 use super::request::{self, Subject};
 use crate::answer::{self, PlainError};
+use crate::body::Unread;
 use crate::upstream::{Call, Caller, Reason};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub(super) async fn by_query(
 }
 
 /// Handles `POST /lock/status`.
-pub(super) async fn by_body(State(locks): State<Locks>, caller: Caller, body: Body) -> Result<Response, PlainError> {
+pub(super) async fn by_body(State(locks): State<Locks>, caller: Caller, body: Unread) -> Result<Response, PlainError> {
     status(locks, caller, request::read(body).await?).await
 }
 

@@ -81,8 +81,8 @@ impl Subscription {
         let response = update
             .and_then(|response| response.ok_or_else(|| Status::unavailable("the watch ended")))
             .inspect_err(|status| {
-                let (request_id, code, message) = (&self.request_id, status.code(), status.message());
-                warn!(%request_id, ?code, message, "a watch broke off; its subscriber is cut off too");
+                let (request_id, code, problem) = (&self.request_id, status.code(), status.message());
+                warn!(%request_id, ?code, problem, "a watch broke off; its subscriber is cut off too");
             })?;
         let event = response.update.and_then(|update| self.feed.apply(&update));
         Ok(event.map(|event| event.frame()))

@@ -1,14 +1,20 @@
 //! Manifests, by tag and by digest.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use steward_proto::artifact::v1::{DeleteManifestRequest, GetManifestRequest, ImageName, Manifest, PutManifestRequest};
+use steward_proto::auth::v1::rights_service_client::RightsServiceClient;
+use steward_proto::auth::v1::{Area, CheckRightRequest, Right};
+use tonic::Code;
 
 use super::path::{self, Reference};
 use super::refusal::Refusal;
 use super::{Asked, DIGEST, MAX_MANIFEST_BYTES, blob, value};
+use crate::body::{self, Room};
 use crate::feed::{Fault, Whole};
 use crate::go::query;
 use crate::incoming::Incoming;
@@ -18,6 +24,8 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// How many tags a manifest can be given at once, beside the one that it is pushed by.
 const MAX_TAGS: usize = 100;
+/// How long a manifest may take to come.
+const TIME: Duration = Duration::from_mins(2);
 
 /// Reads a manifest as it was pushed.
 pub(super) async fn get(asked: &Asked, name: ImageName, reference: Reference) -> Result<Response, Refusal> {
@@ -61,7 +69,9 @@ pub(super) async fn put(
         let message = format!("a manifest is given {MAX_TAGS} tags at most by one request");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", message));
     }
-    let content = read_body(asked, incoming).await?;
+    let whole = Whole::announced(&asked.parts.headers, MAX_MANIFEST_BYTES as u64)?;
+    admit(asked, &name, &reference).await?;
+    let content = read_body(asked, whole, incoming).await?;
     let media_type = asked.header(CONTENT_TYPE).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
     let call = asked.call("PutManifest");
@@ -132,17 +142,44 @@ fn describing(manifest: &Manifest) -> HeaderMap {
     headers
 }
 
-async fn read_body(asked: &Asked, incoming: &mut Incoming) -> Result<Bytes, Refusal> {
-    let whole = Whole::announced(&asked.parts.headers, MAX_MANIFEST_BYTES)?;
-    let mut content = BytesMut::new();
-    while let Some(bytes) = incoming.next().await.map_err(Fault::from)? {
-        if (content.len() + bytes.len()) as u64 > whole.limit {
-            return Err(Fault::TooLong.into());
-        }
-        content.extend_from_slice(&bytes);
+/// Refuses who may not push, before bytes of theirs are taken into memory.
+async fn admit(asked: &Asked, name: &ImageName, reference: &Reference) -> Result<(), Refusal> {
+    if !asked.registry.options.artifacts.asks_for_users {
+        return Ok(());
     }
+    let call = asked.call("CheckRight");
+    let question = CheckRightRequest {
+        area: Area::Artifact.into(),
+        right: Right::Write.into(),
+        resource: format!("{}/{}/{}", name.project, name.repository, name.image),
+        ..CheckRightRequest::default()
+    };
+    let mut rights = RightsServiceClient::new(asked.registry.channel.clone());
+    match call.run(rights.check_right(call.request(question))).await {
+        Ok(answer) if answer.allowed => return Ok(()),
+        Ok(_) => {}
+        // Who has no name cannot ask, and may push all the same where strangers may.
+        Err(failure) if failure.status().code() == Code::Unauthenticated && !asked.has_password() => {}
+        Err(failure) => return Err(failure.into()),
+    }
+    // Without its bytes, the call itself is refused in its own words, and noted.
+    let call = asked.call("PutManifest");
+    let request = PutManifestRequest {
+        name: Some(name.clone()),
+        reference: reference.as_str().to_owned(),
+        ..PutManifestRequest::default()
+    };
+    match call.run(asked.client().put_manifest(call.request(request))).await {
+        Err(failure) if failure.status().code() != Code::InvalidArgument => Err(failure.into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+async fn read_body(asked: &Asked, whole: Whole, incoming: &mut Incoming) -> Result<Bytes, Refusal> {
+    let place = Room::place_of(&asked.parts.extensions);
+    let content = body::gather_within(TIME, incoming, place, MAX_MANIFEST_BYTES).await?;
     if whole.announced.is_some_and(|announced| announced != content.len() as u64) {
         return Err(Fault::WrongLength.into());
     }
-    Ok(content.freeze())
+    Ok(content)
 }

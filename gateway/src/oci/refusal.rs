@@ -14,6 +14,7 @@ use tonic_types::StatusExt;
 
 use super::path;
 use crate::answer::{CHALLENGE, INTERNAL, in_general};
+use crate::body::ReadError;
 use crate::feed::{self, Fault};
 use crate::incoming::Interruption;
 use crate::upstream::{Call, Failure};
@@ -51,6 +52,12 @@ impl Refusal {
     /// Whether it asks somebody who has not said it who that is.
     pub(super) fn is_of_unknown(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// There are too many bodies in memory already.
+    pub(super) fn no_room() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "UNAVAILABLE", in_general(status)).with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// Reports an answer that the contract of the service rules out.
@@ -191,6 +198,17 @@ impl From<Fault> for Refusal {
             }
             Fault::TooLong => refusal(StatusCode::PAYLOAD_TOO_LARGE, "body is longer than this server takes"),
             Fault::WrongLength => refusal(StatusCode::BAD_REQUEST, "body is not as long as announced").closing(),
+        }
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooLong => Fault::TooLong.into(),
+            ReadError::Broken => Fault::Interrupted(Interruption::Broken).into(),
+            ReadError::TooLate => Fault::Interrupted(Interruption::Idle).into(),
+            ReadError::NoRoom => Self::no_room(),
         }
     }
 }

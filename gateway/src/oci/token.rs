@@ -13,7 +13,7 @@ use steward_proto::auth::v1::{IssueRegistryTokenRequest, RegistryScope};
 use super::path::{self, Target};
 use super::refusal::Refusal;
 use super::{Asked, json};
-use crate::body::{self, ReadError};
+use crate::body::{ReadError, Unread};
 use crate::go::query;
 
 /// The path under which tokens are given.
@@ -30,7 +30,7 @@ struct Answer {
 }
 
 /// Answers a token.
-pub(super) async fn issue(mut asked: Asked, body: axum::body::Body) -> Result<Response, Refusal> {
+pub(super) async fn issue(mut asked: Asked, body: Unread) -> Result<Response, Refusal> {
     let parameters = match asked.parts.method {
         Method::GET => asked.query().to_owned(),
         Method::POST => {
@@ -60,11 +60,13 @@ pub(super) async fn issue(mut asked: Asked, body: axum::body::Body) -> Result<Re
     Ok(response)
 }
 
-async fn form(body: axum::body::Body) -> Result<String, Refusal> {
+async fn form(body: Unread) -> Result<String, Refusal> {
     let refusal = |status, message| Refusal::new(status, "UNSUPPORTED", message);
-    let form = body::read(body, MAX_FORM_BYTES).await.map_err(|error| match error {
+    let form = body.read(MAX_FORM_BYTES).await.map_err(|error| match error {
         ReadError::TooLong => refusal(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long"),
         ReadError::Broken => refusal(StatusCode::BAD_REQUEST, "the body broke off"),
+        ReadError::TooLate => refusal(StatusCode::REQUEST_TIMEOUT, "the form did not come in time"),
+        ReadError::NoRoom => Refusal::no_room(),
     })?;
     String::from_utf8(form.to_vec()).map_err(|_| refusal(StatusCode::BAD_REQUEST, "the form is no text"))
 }

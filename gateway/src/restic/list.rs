@@ -65,8 +65,8 @@ fn frames(listing: Listing, caller: Caller) -> impl Stream<Item = Result<Bytes, 
     try_unfold((Some(listing), caller), |(listing, caller)| async move {
         let Some(mut listing) = listing else { return Ok(None) };
         let frame = listing.next_frame().await.inspect_err(|status| {
-            let (request_id, code, message) = (caller.request_id(), status.code(), status.message());
-            warn!(%request_id, ?code, message, "a list broke off; its client is cut off too");
+            let (request_id, code, problem) = (caller.request_id(), status.code(), status.message());
+            warn!(%request_id, ?code, problem, "a list broke off; its client is cut off too");
         })?;
         Ok(Some(match frame {
             Frame::More(json) => (json, (Some(listing), caller)),

@@ -6,20 +6,22 @@
 
 use std::ops::RangeInclusive;
 
-use axum::body::Body;
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value};
 
 use super::literal::replace_no_numbers;
 use super::number;
 use super::refusal::Refusal;
-use crate::body::{self, ReadError};
+use crate::body::{ReadError, Unread};
 use crate::go::json::replace_lone_surrogates;
 
 const BODY_LIMIT: usize = 1024 * 1024;
 
 const MALFORMED: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "请求体不是有效的JSON");
 const TOO_LONG: Refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "请求体过大，最多 1 MiB");
+const TOO_LATE: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "请求体接收超时");
+const NO_ROOM: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "服务暂时不可用，请稍后重试");
 
 /// How many characters a name may have.
 pub(super) const MAX_NAME_CHARS: usize = 255;
@@ -31,21 +33,24 @@ const MAX_TEXT_CHARS: usize = 1023;
 pub(super) struct Object(Map<String, Value>);
 
 /// Reads an object from a body of at most 1 MiB.
-pub(super) async fn read(body: Body) -> Result<Object, Refusal> {
-    let bytes = body::read(body, BODY_LIMIT).await.map_err(|error| match error {
-        ReadError::TooLong => TOO_LONG,
-        ReadError::Broken => MALFORMED,
-    })?;
-    decode(&bytes)
+pub(super) async fn read(body: Unread) -> Result<Object, Refusal> {
+    decode(&body.read(BODY_LIMIT).await?)
 }
 
 /// The same, where no body at all is as good as an empty object.
-pub(super) async fn read_optional(body: Body) -> Result<Object, Refusal> {
-    match body::read(body, BODY_LIMIT).await {
-        Ok(bytes) if bytes.is_empty() => Ok(Object::default()),
-        Ok(bytes) => decode(&bytes),
-        Err(ReadError::TooLong) => Err(TOO_LONG),
-        Err(ReadError::Broken) => Err(MALFORMED),
+pub(super) async fn read_optional(body: Unread) -> Result<Object, Refusal> {
+    let bytes = body.read(BODY_LIMIT).await?;
+    if bytes.is_empty() { Ok(Object::default()) } else { decode(&bytes) }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooLong => TOO_LONG,
+            ReadError::Broken => MALFORMED,
+            ReadError::TooLate => TOO_LATE,
+            ReadError::NoRoom => NO_ROOM.with(RETRY_AFTER, HeaderValue::from_static("1")),
+        }
     }
 }
 

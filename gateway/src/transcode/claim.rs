@@ -4,7 +4,6 @@
 //! Quirk: nothing to do is 404, and the worker asks again a second later.
 //! Quirk: what counts is what the worker says of itself now, not what it registered with.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -17,6 +16,7 @@ use super::refusal::Refusal;
 use super::row::{offline_action, video_path};
 use super::workers::{worker_id, worker_type};
 use super::{Farm, TIMEOUT, answer, body};
+use crate::body::Unread;
 use crate::upstream::{Call, Caller};
 
 const NO_WORK: Refusal = Refusal::new(StatusCode::NOT_FOUND, "没有待转码的视频");
@@ -33,7 +33,7 @@ struct Command {
 }
 
 /// Handles `POST /tasks`.
-pub(super) async fn claim(State(mut farm): State<Farm>, caller: Caller, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn claim(State(mut farm): State<Farm>, caller: Caller, body: Unread) -> Result<Response, Refusal> {
     let message = request(&body::read(body).await?)?;
     let call = Call::new("ClaimTask", caller, TIMEOUT);
     let claimed = call.run(farm.tasks.claim_task(call.request(message))).await?;

@@ -4,7 +4,6 @@
 //! Quirk: the level of a new entry may be a number or a boolean, but no text.
 //! Quirk: a new entry names its task by the UUID, an entry in a list by the number.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -17,6 +16,7 @@ use super::query::{Query, states};
 use super::refusal::Refusal;
 use super::row::{LogRow, NewLogRow};
 use super::{Farm, TIMEOUT, answer, body, log_time, number, path};
+use crate::body::Unread;
 use crate::options::ListShape;
 use crate::upstream::{Call, Caller};
 
@@ -68,7 +68,7 @@ fn time(query: &Query, field: &'static str) -> Result<Option<prost_types::Timest
 }
 
 /// Handles `POST /logs`.
-pub(super) async fn create(State(mut farm): State<Farm>, caller: Caller, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn create(State(mut farm): State<Farm>, caller: Caller, body: Unread) -> Result<Response, Refusal> {
     let (message, task_id) = request(&body::read(body).await?)?;
     let call = Call::new("CreateLog", caller, TIMEOUT);
     let created = call.run(farm.logs.create_log(call.request(message))).await?;

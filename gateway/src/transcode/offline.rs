@@ -3,7 +3,6 @@
 //! Quirk: a wrong action is refused before anybody asks whether there is such a worker.
 //! Quirk: there need not be anything to take back.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -13,6 +12,7 @@ use steward_proto::transcode::v1::{CancelWorkerOfflineRequest, OfflineAction, Se
 use super::path::Number;
 use super::refusal::Refusal;
 use super::{Farm, TIMEOUT, answer, body};
+use crate::body::Unread;
 use crate::upstream::{Call, Caller};
 
 const WRONG_ACTION: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "无效的下线动作");
@@ -22,7 +22,7 @@ pub(super) async fn set(
     State(mut farm): State<Farm>,
     caller: Caller,
     id: Number,
-    body: Body,
+    body: Unread,
 ) -> Result<Response, Refusal> {
     let object = body::read(body).await?;
     let action = match object.get("action").and_then(Value::as_str) {

@@ -9,7 +9,6 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -21,6 +20,7 @@ use super::body::Object;
 use super::path::TaskId;
 use super::refusal::Refusal;
 use super::{Farm, TIMEOUT, answer, body, number};
+use crate::body::Unread;
 use crate::upstream::{Call, Caller, Failure};
 
 /// How often the last report on a task is tried: a real worker that is refused waits for ever.
@@ -38,7 +38,7 @@ pub(super) async fn report(
     State(mut farm): State<Farm>,
     caller: Caller,
     id: TaskId,
-    body: Body,
+    body: Unread,
 ) -> Result<Response, Refusal> {
     let message = UpdateTaskRequest { task_id: id.uuid().unwrap_or_default(), ..request(&body::read(body).await?)? };
     id.uuid()?;

@@ -122,8 +122,8 @@ impl Content {
     fn into_chunks(self) -> impl Stream<Item = Result<Bytes, Status>> + Send {
         try_unfold(self, |mut content| async move {
             let chunk = content.next().await.inspect_err(|status| {
-                let (request_id, code, message) = (content.caller.request_id(), status.code(), status.message());
-                warn!(%request_id, ?code, message, "a source broke off; its worker is cut off too");
+                let (request_id, code, problem) = (content.caller.request_id(), status.code(), status.message());
+                warn!(%request_id, ?code, problem, "a source broke off; its worker is cut off too");
             })?;
             Ok(chunk.map(|chunk| (chunk, content)))
         })

@@ -2,7 +2,6 @@
 //!
 //! Quirk: 3 asks for cancelled tasks too, which are written as failed ones.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -17,6 +16,7 @@ use super::query::{Query, states};
 use super::refusal::Refusal;
 use super::row::TaskRow;
 use super::{Farm, TIMEOUT, answer, body};
+use crate::body::Unread;
 use crate::upstream::{Call, Caller};
 
 const COLUMNS: [&str; 6] = ["start_time", "progress", "status", "worker_name", "elapsed_time", "video_path"];
@@ -70,7 +70,7 @@ pub(super) async fn cancel(
     State(mut farm): State<Farm>,
     caller: Caller,
     id: TaskId,
-    body: Body,
+    body: Unread,
 ) -> Result<Response, Refusal> {
     let object = body::read_optional(body).await?;
     let message = CancelTaskRequest {
@@ -98,7 +98,7 @@ pub(super) async fn retry(
     State(mut farm): State<Farm>,
     caller: Caller,
     id: TaskId,
-    body: Body,
+    body: Unread,
 ) -> Result<Response, Refusal> {
     let object = body::read_optional(body).await?;
     let message = RetryTaskRequest { priority: object.within("priority", -1000..=1000)?, task_id: id.uuid()? };

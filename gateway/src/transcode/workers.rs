@@ -5,7 +5,6 @@
 //! Quirk: a change of a worker that is not there is 404 before anything else is looked at.
 //! Quirk: a heartbeat whose name is not that of its id is from nobody (404), and so is one whose id is a word.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -23,6 +22,7 @@ use super::query::Query;
 use super::refusal::Refusal;
 use super::row::{ListedWorker, WorkerRow};
 use super::{Farm, TIMEOUT, answer, body, number};
+use crate::body::Unread;
 use crate::upstream::{Call, Caller};
 
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ struct Registered {
 }
 
 /// Handles `POST /workers`.
-pub(super) async fn register(State(mut farm): State<Farm>, caller: Caller, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn register(State(mut farm): State<Farm>, caller: Caller, body: Unread) -> Result<Response, Refusal> {
     let message = registration(&body::read(body).await?)?;
     let name = message.worker_name.clone();
     let call = Call::new("RegisterWorker", caller, TIMEOUT);
@@ -91,7 +91,7 @@ pub(super) async fn update(
     State(mut farm): State<Farm>,
     caller: Caller,
     id: Number,
-    body: Body,
+    body: Unread,
 ) -> Result<Response, Refusal> {
     let object = body::read(body).await?;
     let worker_id = id.or(Refusal::no_worker())?;
@@ -134,7 +134,7 @@ pub(super) async fn delete(State(mut farm): State<Farm>, caller: Caller, id: Num
 }
 
 /// Handles `POST /workers/heartbeat`.
-pub(super) async fn heartbeat(State(mut farm): State<Farm>, caller: Caller, body: Body) -> Result<Response, Refusal> {
+pub(super) async fn heartbeat(State(mut farm): State<Farm>, caller: Caller, body: Unread) -> Result<Response, Refusal> {
     let object = body::read(body).await?;
     object.require_truthy("worker_id")?;
     object.require_truthy("worker_name")?;

@@ -106,7 +106,7 @@ impl Failure {
 
     fn retry_seconds(&self) -> u64 {
         let delay = self.status.get_details_retry_info().and_then(|info| info.retry_delay);
-        let default = if self.has_reason(&[LOGIN_LIMIT]) { RETRY_SECONDS_OF_LOGIN } else { RETRY_SECONDS };
+        let default = if self.is_login_limit() { RETRY_SECONDS_OF_LOGIN } else { RETRY_SECONDS };
         // Rounded up: who comes early is refused again.
         let seconds = delay.map_or(default, |delay| delay.as_secs() + u64::from(delay.subsec_nanos() > 0));
         seconds.max(RETRY_SECONDS)
@@ -115,6 +115,16 @@ impl Failure {
     /// Tells whether the caller asks too much at a time: the same call will do later.
     pub(crate) fn is_limit(&self) -> bool {
         self.status.code() == Code::ResourceExhausted && self.has_reason(&LIMITS)
+    }
+
+    /// Tells whether the caller has tried to log in too often.
+    pub(crate) fn is_login_limit(&self) -> bool {
+        self.has_reason(&[LOGIN_LIMIT])
+    }
+
+    /// Tells whether the caller is known and may not do it.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.status.code() == Code::PermissionDenied
     }
 
     /// Tells whether the call was ended because it took too long.
@@ -131,7 +141,7 @@ impl Failure {
         let Self { rpc, request_id, status } = self;
         match status.code() {
             Code::Unavailable => {
-                warn!(%request_id, rpc, message = status.message(), "upstream is unavailable");
+                warn!(%request_id, rpc, problem = status.message(), "upstream is unavailable");
                 UNAVAILABLE
             }
             _ if self.is_timeout() => self.report_timeout(),
@@ -139,11 +149,11 @@ impl Failure {
             Code::Unauthenticated => UNAUTHORIZED,
             Code::PermissionDenied => FORBIDDEN,
             // It counts these itself.
-            Code::ResourceExhausted if self.is_limit() || self.has_reason(&[LOGIN_LIMIT]) => {
+            Code::ResourceExhausted if self.is_limit() || self.is_login_limit() => {
                 TOO_MANY.retry_after(self.retry_seconds())
             }
             code => {
-                error!(%request_id, rpc, ?code, message = status.message(), "upstream failed");
+                error!(%request_id, rpc, ?code, problem = status.message(), "upstream failed");
                 INTERNAL
             }
         }
@@ -155,7 +165,7 @@ impl Failure {
 
     fn report_timeout(&self) -> PlainError {
         let Self { rpc, request_id, status } = self;
-        warn!(%request_id, rpc, message = status.message(), "upstream did not answer in time");
+        warn!(%request_id, rpc, problem = status.message(), "upstream did not answer in time");
         TIMED_OUT
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use uuid::Uuid;
 
 use super::code::Code;
 use super::refusal::Refusal;
 use super::styled::{self, Object, Value};
+use crate::answer::CHALLENGE;
 use crate::options::VolumeMessages;
 
 /// Names the parameter that is wrong.
@@ -22,12 +23,13 @@ pub(super) struct Answer {
     fields: Object,
     wrong_field: Option<HeaderValue>,
     retry_after: Option<HeaderValue>,
+    is_challenge: bool,
 }
 
 impl Answer {
     /// It was done.
     pub(super) fn done() -> Self {
-        Self { code: Code::Done, fields: BTreeMap::new(), wrong_field: None, retry_after: None }
+        Self { code: Code::Done, fields: BTreeMap::new(), wrong_field: None, retry_after: None, is_challenge: false }
     }
 
     pub(super) fn with(mut self, key: &'static str, value: Value) -> Self {
@@ -44,6 +46,9 @@ impl Answer {
         let mut response = (status, styled::write(&answer.fields)).into_response();
         response.headers_mut().extend(answer.wrong_field.map(|field| (ERROR_FIELD, field)));
         response.headers_mut().extend(answer.retry_after.map(|seconds| (RETRY_AFTER, seconds)));
+        if answer.is_challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        }
         response
     }
 }
@@ -51,6 +56,7 @@ impl Answer {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let fields = Object::from([("UUID", Value::from(""))]);
-        Self { code: refusal.code, fields, wrong_field: refusal.field, retry_after: refusal.retry_after }
+        let Refusal { code, field: wrong_field, retry_after, is_unknown: is_challenge } = refusal;
+        Self { code, fields, wrong_field, retry_after, is_challenge }
     }
 }

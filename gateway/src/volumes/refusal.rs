@@ -15,23 +15,30 @@ pub(super) struct Refusal {
     pub(super) field: Option<HeaderValue>,
     /// When to try again, in seconds, where that is all that is wrong.
     pub(super) retry_after: Option<HeaderValue>,
+    /// It has not been said who asks, or not proved.
+    pub(super) is_unknown: bool,
 }
 
 impl Refusal {
     /// A parameter is missing, or is not what it should be.
     pub(super) const fn malformed(parameter: &'static str) -> Self {
-        Self { code: Code::Malformed, field: Some(HeaderValue::from_static(parameter)), retry_after: None }
+        Self::about(Code::Malformed, parameter)
     }
 
     /// The value of a parameter makes no sense.
     pub(super) const fn invalid(parameter: &'static str) -> Self {
-        Self { code: Code::InvalidArgument, field: Some(HeaderValue::from_static(parameter)), retry_after: None }
+        Self::about(Code::InvalidArgument, parameter)
+    }
+
+    const fn about(code: Code, parameter: &'static str) -> Self {
+        let field = Some(HeaderValue::from_static(parameter));
+        Self { code, field, retry_after: None, is_unknown: false }
     }
 
     /// Says what the failure of a call means that was made for `action`; logs it when the client is told nothing of it.
     pub(super) fn of(failure: &Failure, action: Action) -> Self {
-        if failure.is_limit() {
-            return Self { code: Code::TaskLimit, field: None, retry_after: Some(failure.retry_after()) };
+        if failure.is_limit() || failure.is_login_limit() {
+            return Self { retry_after: Some(failure.retry_after()), ..Code::TaskLimit.into() };
         }
         let info = failure.info();
         let told = info.as_ref().and_then(|info| told(&info.reason, action));
@@ -39,7 +46,8 @@ impl Refusal {
             failure.report();
             in_general(failure.status().code())
         });
-        Self { code, field: wrong_field(failure), retry_after: None }
+        let is_unknown = failure.status().code() == Rpc::Unauthenticated;
+        Self { field: wrong_field(failure), is_unknown, ..code.into() }
     }
 
     /// Reports an answer that the contract of the service rules out.
@@ -51,7 +59,7 @@ impl Refusal {
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self { code, field: None, retry_after: None }
+        Self { code, field: None, retry_after: None, is_unknown: false }
     }
 }
 
@@ -61,7 +69,7 @@ fn told(reason: &str, action: Action) -> Option<Code> {
     Some(match reason {
         "IS_DIRECTORY" if action == Action::CreateSnapshot => Code::Unsupported,
         "INVALID_ARGUMENT" | "INVALID_PATH" | "IS_DIRECTORY" => Code::InvalidArgument,
-        "INVALID_USER" | "PERMISSION_DENIED" | "UNAUTHENTICATED" | "TOO_MANY_ATTEMPTS" => Code::WrongUser,
+        "INVALID_USER" | "PERMISSION_DENIED" | "UNAUTHENTICATED" => Code::WrongUser,
         "NOT_FOUND" if action == Action::CancelSnapshot => Code::NotCancellable,
         "NOT_FOUND" => Code::NotFound,
         "ALREADY_EXISTS" => Code::Exists,

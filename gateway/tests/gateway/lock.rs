@@ -109,6 +109,7 @@ async fn refusal_with_a_reason_is_json_with_the_reason_in_words() {
         (Code::FailedPrecondition, "CAPACITY_MISMATCH", "获取锁失败：锁的容量与当前使用者不一致"),
         (Code::FailedPrecondition, "REQUEST_ENDED", "获取锁失败：该请求获得的锁已结束"),
         (Code::NotFound, "LEASE_EXPIRED", "获取锁失败：租约已过期"),
+        (Code::PermissionDenied, "PERMISSION_DENIED", "获取锁失败：没有权限"),
     ] {
         let body = format!(r#"{{"acquired":false,"error":"{message}","message":"{message}","skip":false}}"#);
         let router = answering(Err(refusal(code, reason))).router();

@@ -20,3 +20,4 @@ mod subscribe;
 mod transcode;
 mod unlock;
 mod volumes;
+mod whole_bodies;

@@ -39,6 +39,15 @@ async fn refused_release_is_json_with_one_text() {
 }
 
 #[tokio::test]
+async fn who_has_no_right_is_told_so_in_the_same_form() {
+    let router = answering(Err(refusal(Code::PermissionDenied, "PERMISSION_DENIED"))).router();
+    assert_eq!(
+        post(&router, "/unlock", BODY).await,
+        json(403, r#"{"message":"释放锁失败：没有权限","released":false}"#)
+    );
+}
+
+#[tokio::test]
 async fn failures_of_the_server_are_plain() {
     for (status, expected) in [
         (refusal(Code::Unavailable, "BUSY"), plain(503, "服务暂时不可用，请稍后重试")),

@@ -1,5 +1,6 @@
 //! What a line says: never a secret, and never a byte that a terminal or a parser would obey.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -40,9 +41,9 @@ impl Line {
             client,
             user: None,
             method: request.method().clone(),
-            path: cut(request.uri().path_and_query().map_or("*", |path| path.as_str())).to_owned(),
+            path: cut(&without_secrets(request.uri().path_and_query().map_or("*", |path| path.as_str()))).to_owned(),
             version: request.version(),
-            referer: header(request.headers(), &header::REFERER).filter(|url| !url.as_bytes().contains(&b'@')),
+            referer: header(request.headers(), &header::REFERER).and_then(|url| harmless(&url)),
             agent: header(request.headers(), &header::USER_AGENT),
             status: CLIENT_GONE,
             bytes: 0,
@@ -96,6 +97,33 @@ impl Line {
         })
         .to_string()
     }
+}
+
+/// A path and a query, without the values that prove something: a worker sends the token of its lease so.
+fn without_secrets(target: &str) -> Cow<'_, str> {
+    let Some((path, query)) = target.split_once('?') else { return Cow::Borrowed(target) };
+    let blank = |parameter: &str| {
+        let (name, value) = parameter.split_once('=')?;
+        (!value.is_empty() && is_secret(name)).then(|| format!("{name}=***"))
+    };
+    if query.split('&').all(|parameter| blank(parameter).is_none()) {
+        return Cow::Borrowed(target);
+    }
+    let query: Vec<Cow<'_, str>> =
+        query.split('&').map(|parameter| blank(parameter).map_or(Cow::Borrowed(parameter), Cow::Owned)).collect();
+    Cow::Owned(format!("{path}?{}", query.join("&")))
+}
+
+/// Whether the value of a parameter may prove something. No name of ours is escaped, so who knows what such a one is.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains('%') || ["token", "password", "secret"].iter().any(|word| name.contains(word))
+}
+
+/// The URL of a page, if there are no credentials in it.
+fn harmless(url: &HeaderValue) -> Option<HeaderValue> {
+    let text = std::str::from_utf8(url.as_bytes()).ok().filter(|text| !text.contains('@'))?;
+    HeaderValue::try_from(without_secrets(text).as_ref()).ok()
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
@@ -155,6 +183,24 @@ mod tests {
             line().combined(),
             r#"192.0.2.7 - al\x20ice\x0a [01/Jan/1970:00:00:01 +0000] "GET /a/data/?x=1 HTTP/1.1" 200 12 "-" "go\"http\xff\x09x\\""#
         );
+    }
+
+    #[test]
+    fn what_a_query_proves_is_blanked() {
+        for (target, expected) in [
+            ("/a", "/a"),
+            ("/a?", "/a?"),
+            ("/a?x=1&&y", "/a?x=1&&y"),
+            ("/a?lease_token=abc", "/a?lease_token=***"),
+            ("/a?x=1&lease_token=a=b&y=2", "/a?x=1&lease_token=***&y=2"),
+            ("/a?lease%5Ftoken=abc&Access_Token=d&password=e", "/a?lease%5Ftoken=***&Access_Token=***&password=***"),
+            ("/a?token=&token", "/a?token=&token"),
+        ] {
+            assert_eq!(without_secrets(target), expected);
+        }
+        let request = http::Request::get("/a?lease_token=abc").header("referer", "https://host/?lease_token=abc");
+        let line = Line::of(&request.body(()).expect("a request"), None, Timestamp::from_nanos(0)).combined();
+        assert!(!line.contains("abc") && line.contains("https://host/?lease_token=***"), "{line}");
     }
 
     #[test]

@@ -55,8 +55,8 @@ impl Watches {
             },
         };
         updated.and_then(|update| update.ok_or_else(|| Status::unavailable("the watch ended"))).inspect_err(|status| {
-            let (request_id, code, message) = (self.caller.request_id(), status.code(), status.message());
-            warn!(%request_id, ?code, message, "a watch broke off; its subscriber is cut off too");
+            let (request_id, code, problem) = (self.caller.request_id(), status.code(), status.message());
+            warn!(%request_id, ?code, problem, "a watch broke off; its subscriber is cut off too");
         })
     }
 

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::fake::Fake;
-use super::{ask, coded, refusal};
+use super::{ask, coded, read, refusal, send};
 
 /// A request of every action.
 pub(super) const ACTIONS: [&str; 15] = [
@@ -51,7 +51,6 @@ async fn every_failure_has_its_code_everywhere() {
         (Status::unimplemented("secret"), -21),
         (refusal("NOT_SUPPORTED"), -21),
         (refusal("INVALID_USER"), -7),
-        (refusal("TOO_MANY_ATTEMPTS"), -7),
         (Status::unauthenticated("secret"), -7),
         (Status::permission_denied("secret"), -7),
         (refusal("DATA_DAMAGED"), -1),
@@ -63,6 +62,24 @@ async fn every_failure_has_its_code_everywhere() {
     ] {
         fake.refuse(Some(status.clone()));
         assert_everywhere(&router, &coded(code), &format!("{status:?}")).await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_told_how_to_sign_in_and_who_tries_too_often_when_to_come_again() {
+    let info = |reason| tonic_types::ErrorDetails::with_error_info(reason, "steward", []);
+    let too_often = info("TOO_MANY_ATTEMPTS").set_retry_info(Some(Duration::from_secs(10))).clone();
+    for (status, http, code, header, value) in [
+        (Status::unauthenticated("no"), 500, "-7", "www-authenticate", "Basic realm=\"steward\", charset=\"UTF-8\""),
+        (Status::with_error_details(Code::ResourceExhausted, "no", too_often), 429, "-20", "retry-after", "10"),
+    ] {
+        let fake = Fake::default();
+        fake.refuse(Some(status));
+        let path = "/SnapshotCloneService?Version=1.5&Action=ListFile&User=u&Dir=/";
+        let response = send(&fake.router(), "GET", path, &[], "").await;
+        assert_eq!(response.headers()[header], value);
+        assert_eq!(response.status(), http);
+        assert!(read(response).await.contains(&format!("\"Code\" : \"{code}\"")));
     }
 }
 
