@@ -209,7 +209,7 @@ fn of_many_files_only_the_newest_is_kept_open() {
         let open = std::fs::read_dir("/proc/self/fd").unwrap();
         let open = open.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
         let open: Vec<_> = open.filter(|path| path.starts_with(directory.path())).collect();
-        assert_eq!(open, [newest.clone()]);
+        assert_eq!(open, std::slice::from_ref(&newest));
     };
     only_the_newest_is_open(&files);
     drop(files);

@@ -144,9 +144,6 @@ fn describing(manifest: &Manifest) -> HeaderMap {
 
 /// Refuses who may not push, before bytes of theirs are taken into memory.
 async fn admit(asked: &Asked, name: &ImageName, reference: &Reference) -> Result<(), Refusal> {
-    if !asked.registry.options.artifacts.asks_for_users {
-        return Ok(());
-    }
     let call = asked.call("CheckRight");
     let question = CheckRightRequest {
         area: Area::Artifact.into(),
