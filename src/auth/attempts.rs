@@ -155,6 +155,12 @@ impl Attempts {
         }
     }
 
+    /// Whether who makes this attempt logged in from there a while ago.
+    pub(super) fn is_known(&self, attempt: &Attempt, now: Instant) -> bool {
+        let known = self.known.get(&(attempt.client, attempt.user));
+        known.is_some_and(|known| now < known.login_time + KNOWN_TIME)
+    }
+
     #[cfg(test)]
     pub(super) fn count(&self, address: Option<IpAddr>) -> usize {
         self.clients.get(&Client::of(address)).map_or(0, |record| record.failures.len())

@@ -63,9 +63,21 @@ impl Cache {
         self.proofs.insert(credentials.user.clone(), proof);
     }
 
+    /// What stands for these credentials, and for what they are compared with, among the logins of one moment.
+    pub(super) fn guess(&self, credentials: &Credentials, hash: Option<&Hash>) -> [u8; 32] {
+        match hash {
+            Some(hash) => self.digest(credentials, hash),
+            None => self.digest_of(credentials, b""),
+        }
+    }
+
     fn digest(&self, credentials: &Credentials, hash: &Hash) -> [u8; 32] {
+        self.digest_of(credentials, hash.as_bytes())
+    }
+
+    fn digest_of(&self, credentials: &Credentials, hash: &[u8]) -> [u8; 32] {
         let mut digest = Sha256::new_with_prefix(self.key);
-        for part in [credentials.user.as_bytes(), credentials.password.as_bytes(), hash.as_bytes()] {
+        for part in [credentials.user.as_bytes(), credentials.password.as_bytes(), hash] {
             // With their lengths, so that no two triples are one text.
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);

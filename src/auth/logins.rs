@@ -88,7 +88,8 @@ impl Logins {
         address: Option<IpAddr>,
     ) -> Result<Outcome, Overloaded> {
         let credentials = Arc::new(credentials);
-        let verified = self.verifier.verify(&users, &credentials).await;
+        let is_known = self.attempts.lock().is_known(&booked, Instant::now());
+        let verified = self.verifier.verify(&users, &credentials, is_known).await;
         let (mut attempts, now) = (self.attempts.lock(), Instant::now());
         let is_right = verified.inspect_err(|Overloaded| attempts.abandon(booked))?;
         if is_right {

@@ -1,10 +1,11 @@
 //! Compares passwords: off the threads that serve requests, and only so many at a time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::Error;
 use super::cache::Cache;
@@ -12,7 +13,12 @@ use super::credentials::Credentials;
 use super::htpasswd::{Hash, Users};
 
 /// How many logins may wait for their comparison, or be in it.
-const MAX_LOGINS: usize = 256;
+const MAX_LOGINS: usize = 192;
+/// How many more of those who logged in a while ago: strangers who guess leave them these places.
+const RESERVE: usize = 64;
+
+/// Logins with the same name and the same password at one moment, of which one comparison tells all.
+type Group = OnceCell<bool>;
 
 /// As many logins wait as may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +27,8 @@ pub(super) struct Overloaded;
 /// Compares passwords and remembers which were right.
 pub(super) struct Verifier {
     logins: Semaphore,
+    reserve: Semaphore,
+    groups: Mutex<HashMap<[u8; 32], Weak<Group>>>,
     cores: Arc<Semaphore>,
     cache: Mutex<Cache>,
 }
@@ -31,6 +39,8 @@ impl Verifier {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
         Ok(Verifier {
             logins: Semaphore::new(MAX_LOGINS),
+            reserve: Semaphore::new(RESERVE),
+            groups: Mutex::default(),
             cores: Arc::new(Semaphore::new(cores)),
             cache: Mutex::new(Cache::new()?),
         })
@@ -41,9 +51,43 @@ impl Verifier {
         users.find(&credentials.user).is_some_and(|hash| self.cache.lock().knows(credentials, hash, now))
     }
 
-    /// Whether the credentials are right. An unknown user takes as long as a wrong password.
-    pub(super) async fn verify(&self, users: &Arc<Users>, credentials: &Arc<Credentials>) -> Result<bool, Overloaded> {
-        let _login = self.logins.try_acquire().map_err(|_| Overloaded)?;
+    /// Whether the credentials are right. An unknown user takes as long as a wrong password. Who `is_known` logged in a
+    /// while ago.
+    pub(super) async fn verify(
+        &self,
+        users: &Arc<Users>,
+        credentials: &Arc<Credentials>,
+        is_known: bool,
+    ) -> Result<bool, Overloaded> {
+        let guess = self.cache.lock().guess(credentials, users.find(&credentials.user).map(|hash| &**hash));
+        let group = self.join(guess);
+        let is_right = group.get_or_try_init(|| self.compare(users, credentials, is_known)).await.copied();
+        drop(group);
+        self.groups.lock().retain(|_, group| group.strong_count() > 0);
+        is_right
+    }
+
+    /// The group of a guess that is being looked at, or a new one.
+    fn join(&self, guess: [u8; 32]) -> Arc<Group> {
+        let mut groups = self.groups.lock();
+        if let Some(group) = groups.get(&guess).and_then(Weak::upgrade) {
+            return group;
+        }
+        let group = Arc::default();
+        groups.insert(guess, Arc::downgrade(&group));
+        group
+    }
+
+    async fn compare(
+        &self,
+        users: &Arc<Users>,
+        credentials: &Arc<Credentials>,
+        is_known: bool,
+    ) -> Result<bool, Overloaded> {
+        let place = self.logins.try_acquire();
+        let _place = place
+            .or_else(|full| if is_known { self.reserve.try_acquire() } else { Err(full) })
+            .map_err(|_| Overloaded)?;
         let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| Overloaded)?;
         // Requests come in groups; the first of them has done it for all.
         if self.recall(users, credentials, Instant::now()) {
@@ -98,7 +142,7 @@ mod tests {
         ] {
             let credentials = Arc::new(Credentials::new(user, password));
             assert!(!verifier.recall(&known, &credentials, now), "{user}");
-            assert_eq!(verifier.verify(&known, &credentials).await, Ok(is_right), "{user}");
+            assert_eq!(verifier.verify(&known, &credentials, false).await, Ok(is_right), "{user}");
             assert_eq!(verifier.recall(&known, &credentials, now), is_right, "{user}");
         }
         let right = Credentials::new("a", "secret");
@@ -133,20 +177,32 @@ mod tests {
         let verifier = Verifier::new().unwrap();
         let _all = verifier.logins.acquire_many(u32::try_from(MAX_LOGINS).unwrap()).await.unwrap();
         let credentials = Arc::new(Credentials::new("a", "secret"));
-        assert_eq!(verifier.verify(&users(""), &credentials).await, Err(Overloaded));
+        assert_eq!(verifier.verify(&users(""), &credentials, false).await, Err(Overloaded));
+        assert_eq!(verifier.verify(&users(""), &credentials, true).await, Ok(false), "who is known has places left");
     }
 
     #[tokio::test]
-    async fn a_group_of_equal_logins_costs_one_comparison() {
-        let (verifier, now) = (Verifier::new().unwrap(), Instant::now());
-        let (known, credentials) = (users(&format!("a:{BCRYPT}")), Arc::new(Credentials::new("a", "would be wrong")));
+    async fn a_group_of_equal_logins_costs_one_comparison_and_takes_one_place() {
+        let verifier = Verifier::new().unwrap();
+        let known = users(&format!("a:{BCRYPT}"));
         let cores = verifier.cores.available_permits();
         let busy = Arc::clone(&verifier.cores).acquire_many_owned(u32::try_from(cores).unwrap()).await.unwrap();
-        let mut second = Box::pin(verifier.verify(&known, &credentials));
-        assert!(futures::poll!(&mut second).is_pending());
-        // As if the first of the group had just been found right.
-        verifier.cache.lock().learn(&credentials, known.find("a").unwrap(), now);
+        for (password, is_right) in [("secret", true), ("wrong", false)] {
+            let credentials = Arc::new(Credentials::new("a", password));
+            let mut waiting: Vec<_> = std::iter::repeat_with(|| Box::pin(verifier.verify(&known, &credentials, false)))
+                .take(2 * MAX_LOGINS)
+                .collect();
+            for login in &mut waiting {
+                assert!(futures::poll!(login).is_pending());
+            }
+            assert_eq!(verifier.logins.available_permits(), MAX_LOGINS - 1);
+            // Were each compared by itself, the second would wait for a core again.
+            verifier.cores.add_permits(1);
+            let outcomes = futures::future::join_all(waiting).await;
+            assert!(outcomes.iter().all(|outcome| *outcome == Ok(is_right)), "{password}");
+            verifier.cores.acquire().await.unwrap().forget();
+            assert!(verifier.groups.lock().is_empty());
+        }
         drop(busy);
-        assert_eq!(second.await, Ok(true));
     }
 }

@@ -154,6 +154,8 @@ async fn certificates_that_are_replaced_under_load_drop_no_request() {
     let server = start(&authority, "clients = 'required'", "").await;
     let ports = [server.grpc_address(), server.http().0];
     let alice = authority.client("alice");
+    // It knows the authority as it is now: the file has others in it soon.
+    let visitor = Client::http(&authority, Some(&alice));
     let (stop, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut load = JoinSet::new();
     for _ in 0..4 {
@@ -168,7 +170,7 @@ async fn certificates_that_are_replaced_under_load_drop_no_request() {
     bob.ask(ports[1], "GET", "/healthz").await.expect_err("nobody knows who signed it");
     for round in 0..ROUNDS {
         let [first, knows_bob] = [round % 4 < 2, round % 2 == 0];
-        let before = server_certificate(&authority, &alice, ports[1]).await;
+        let before = server_certificate(&visitor, ports[1]).await;
         authority.renew_server();
         let others = if knows_bob { other.pem() } else { String::new() };
         let authorities = if first { others + &authority.pem() } else { authority.pem() + &others };
@@ -177,7 +179,7 @@ async fn certificates_that_are_replaced_under_load_drop_no_request() {
         let is_known = async || bob.ask(ports[1], "GET", "/healthz").await.is_ok();
         eventually("bob is known or not", async || (is_known().await == knows_bob).then_some(())).await;
         let renewed = async || {
-            let now = server_certificate(&authority, &alice, ports[1]).await;
+            let now = server_certificate(&visitor, ports[1]).await;
             (now != before).then_some(())
         };
         eventually("the new certificate is served", renewed).await;
@@ -227,8 +229,8 @@ fn copy_identity(authority: &Authority, from: &Identity, to: &str) {
     fs::write(format!("{to}/ca-cert.pem"), authority.pem()).expect("a file can be written");
 }
 
-async fn server_certificate(authority: &Authority, identity: &Identity, port: SocketAddr) -> Vec<u8> {
-    let stream = Client::http(authority, Some(identity)).shake(port).await.expect("a handshake");
+async fn server_certificate(client: &Client, port: SocketAddr) -> Vec<u8> {
+    let stream = client.shake(port).await.expect("a handshake");
     stream.get_ref().1.peer_certificates().expect("it shows one")[0].to_vec()
 }
 

@@ -23,6 +23,7 @@ bob volume bob read,write
 carol volume alice read as alice
 dave volume bob admin
 erin volume alice write as alice
+erin volume erin read
 ";
 
 /// A server with the directories of two tenants. The password of everybody is the name.

@@ -199,13 +199,10 @@ pub(super) const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "//SnapshotCloneService?Version=1.5&Action=ListFile&User=<user>&Dir=/", ""),
     // The operators.
     ("GET", "/metrics", ""),
+    ("GET", "/vars/snapshotcloneserver_status", ""),
+    ("GET", "/vars/curve_version", ""),
+    ("GET", "/vars/snapshot_clone_server_config_server_address", ""),
 ];
 
 /// Paths that answer everybody alike, and how.
-pub(super) const OPEN: &[(&str, u16)] = &[
-    ("/vars/snapshotcloneserver_status", 200),
-    ("/vars/curve_version", 200),
-    ("/vars/snapshot_clone_server_config_server_address", 200),
-    ("/restic", 400),
-    ("/restic/", 405),
-];
+pub(super) const OPEN: &[(&str, u16)] = &[("/restic", 400), ("/restic/", 405)];
