@@ -1,7 +1,6 @@
 //! Objects of a backup repository over raw HTTP.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::BoxError;
@@ -9,7 +8,7 @@ use crate::objects::{MIB, Object, head, upload_head};
 use crate::sides::Side;
 use crate::steward::Steward;
 use crate::table::{Rounds, Turn};
-use crate::wire::Connection;
+use crate::wire::{self, Connection};
 
 /// How many objects are sent in a turn, and how many MiB each has: about what restic sends.
 const OBJECTS: u64 = 32;
@@ -94,25 +93,8 @@ async fn send_all(
     requests: Vec<Vec<u8>>,
     bodies: &Arc<Vec<Object>>,
 ) -> Result<Turn, BoxError> {
-    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
     let (before, start) = (server.peer.cpu()?, Instant::now());
-    let mut clients = Vec::new();
-    for _ in 0..connections {
-        let mut connection = Connection::open(server.http).await?;
-        let (requests, next, bodies) = (requests.clone(), next.clone(), bodies.clone());
-        clients.push(tokio::spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(request) = requests.get(number) else { return Ok::<_, BoxError>(()) };
-                let body = bodies.get(number).into_iter().flat_map(Object::pieces);
-                connection.send(request, body).await?;
-                connection.receive().await?;
-            }
-        }));
-    }
-    for client in clients {
-        client.await??;
-    }
+    wire::send_all(server.http, connections, requests, bodies).await?;
     let elapsed = start.elapsed().as_secs_f64();
     let used = server.peer.cpu()?.saturating_sub(before);
     Ok(Turn { rate: f64::from(MIBS) / elapsed, cpu: used / MIBS })

@@ -1,14 +1,13 @@
 //! What is measured over raw HTTP.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::objects::{MIB, Object, head, upload_head};
 use crate::server::Server;
 use crate::table::{Better, Table};
 use crate::wire::Connection;
-use crate::{BoxError, tree};
+use crate::{BoxError, tree, wire};
 
 const OBJECTS: u64 = 64;
 const OBJECT_MIB: usize = 16;
@@ -230,28 +229,7 @@ async fn send_all(
     requests: Vec<Vec<u8>>,
     bodies: &Arc<Vec<Object>>,
 ) -> Result<Seen, BoxError> {
-    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
-    watched(server, async {
-        let mut clients = Vec::new();
-        for _ in 0..connections {
-            let mut connection = Connection::open(server.address).await?;
-            let (requests, next, bodies) = (requests.clone(), next.clone(), bodies.clone());
-            clients.push(tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(request) = requests.get(number) else { return Ok::<_, BoxError>(()) };
-                    let body = bodies.get(number).into_iter().flat_map(Object::pieces);
-                    connection.send(request, body).await?;
-                    connection.receive().await?;
-                }
-            }));
-        }
-        for client in clients {
-            client.await??;
-        }
-        Ok(())
-    })
-    .await
+    watched(server, wire::send_all(server.address, connections, requests, bodies)).await
 }
 
 async fn list_once(server: &Server, request: &[u8], count: u32) -> Result<(Seen, Duration), BoxError> {

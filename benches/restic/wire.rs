@@ -1,12 +1,15 @@
 //! As much HTTP/1.1 as the load needs, as cheap as can be: kept connections, one buffer, bodies thrown away.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::BoxError;
+use crate::objects::Object;
 
 const BUFFER: usize = 256 * 1024;
 
@@ -111,4 +114,32 @@ impl Connection {
             return Ok((filled - end - 4, length));
         }
     }
+}
+
+/// Sends each request once, over so many connections; with the bodies of the objects, if there are any.
+pub(crate) async fn send_all(
+    address: SocketAddr,
+    connections: usize,
+    requests: Vec<Vec<u8>>,
+    bodies: &Arc<Vec<Object>>,
+) -> Result<(), BoxError> {
+    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
+    let mut clients = Vec::new();
+    for _ in 0..connections {
+        let mut connection = Connection::open(address).await?;
+        let (requests, next, bodies) = (requests.clone(), next.clone(), bodies.clone());
+        clients.push(tokio::spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(request) = requests.get(number) else { return Ok::<_, BoxError>(()) };
+                let body = bodies.get(number).into_iter().flat_map(Object::pieces);
+                connection.send(request, body).await?;
+                connection.receive().await?;
+            }
+        }));
+    }
+    for client in clients {
+        client.await??;
+    }
+    Ok(())
 }

@@ -23,7 +23,7 @@ bob volume bob read,write
 carol volume alice read as alice
 dave volume bob admin
 erin volume alice write as alice
-erin volume erin read
+erin volume erin read,write as alice
 ";
 
 /// A server with the directories of two tenants. The password of everybody is the name.
@@ -171,6 +171,8 @@ async fn who_writes_to_a_device_or_clones_a_volume_may_read_it() {
     };
     assert_eq!(refused(volumes.snapshots().clone_snapshot(by("erin", clone.clone())).await), not_found());
     done(volumes.snapshots().clone_snapshot(by("alice", clone))).await;
+    let rename = RenameVolumeRequest { user: user(), volume: named("/alice/v"), new_path: "/erin/v".to_owned() };
+    assert_eq!(refused(volumes.volumes().rename_volume(by("erin", rename)).await), not_found());
 }
 
 #[tokio::test]

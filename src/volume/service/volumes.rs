@@ -123,6 +123,10 @@ impl VolumeServer {
         let to = fields::path("new_path", &request.new_path)?;
         self.require(&asker, Right::Write, &which).await?;
         asker.require_at(Right::Write, &to)?;
+        if asker.require_at(Right::Read, &to).is_ok() {
+            // What somebody may not read does not come to be where they may.
+            self.require(&asker, Right::Read, &which).await?;
+        }
         let volume = self.catalog.rename_volume(&asker.user, &which, &to).await?;
         Ok(api::RenameVolumeResponse { volume: Some(convert::volume(volume)) })
     }

@@ -289,6 +289,8 @@ impl RightsService for Fake {
     }
 
     async fn check_right(&self, request: Request<CheckRightRequest>) -> Result<Response<CheckRightResponse>, Status> {
-        self.unary("check_right", request)
+        // Who is not refused by name may do everything.
+        self.called("check_right", request.into_inner())?;
+        Ok(Response::new(CheckRightResponse { allowed: true, explanation: String::new() }))
     }
 }
