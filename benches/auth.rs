@@ -2,8 +2,8 @@
 //! rights and the audit, in one run. Start it with `scripts/bench auth`.
 //!
 //! The servers run all the time and take turns of a second or two, in an order that goes round, so that each turn of one
-//! has a turn of the other beside it. Two of them are the same, both without users: how much those differ is what the
-//! machine does by itself. Everything is in memory unless `--directory` says otherwise: the slower the disk, the less
+//! has a turn of the other beside it. Two of them are the same, both without users: each side is compared with the two
+//! together, and how much one of those differs from both is what the machine does by itself. Everything is in memory unless `--directory` says otherwise: the slower the disk, the less
 //! of the time is the layer's.
 
 #[path = "locks/http.rs"]
@@ -59,6 +59,9 @@ struct Args {
     /// What to measure.
     #[arg(long, value_delimiter = ',', default_value = "locks,transfers")]
     measures: Vec<Measure>,
+    /// Which take turns, by words of their names: `password`, `token`, `audit`; those without users always do.
+    #[arg(long, value_delimiter = ',')]
+    sides: Vec<String>,
     /// Where the servers keep their data. It is emptied.
     #[arg(long, default_value = "/dev/shm/bench-auth")]
     directory: PathBuf,
@@ -87,7 +90,7 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn measure(args: &Args) -> Result<(), BoxError> {
-    let sides = Sides::start(&args.directory).await?;
+    let sides = Sides::start(&args.directory, &args.sides).await?;
     let rounds = Rounds { count: args.rounds, sides: &sides };
     let turn = Duration::from_secs_f64(args.seconds);
     println!("{}", sides.version());
