@@ -33,6 +33,8 @@ pub(super) struct Kind {
     pub(super) wait: Duration,
     pub(super) calls: Gauge,
     pub(super) bytes: Gauge,
+    /// How much of the memory for all one of them may take: whoever takes the rest, it is not this one. Zero: all.
+    pub(super) share: u64,
 }
 
 /// One caller.
@@ -42,19 +44,24 @@ pub(super) struct Account {
     concurrent: u32,
     calls: AtomicU32,
     budget: Option<Budget>,
+    share: Option<Budget>,
+    is_limited: bool,
 }
 
 impl Account {
     pub(super) fn new(kind: &Kind, allowance: Allowance) -> Self {
         let Allowance { requests_per_second, burst, concurrent, bytes } = allowance;
         let burst = if burst == 0 { requests_per_second } else { burst };
-        let budget = (bytes > 0).then(|| Budget::new(bytes, kind.wait, kind.bytes.clone()));
+        let budget = |size, gauge| (size > 0).then(|| Budget::new(size, kind.wait, gauge));
         Account {
             kind: kind.clone(),
             rate: (requests_per_second > 0).then(|| Rate::new(requests_per_second, burst)),
             concurrent,
             calls: AtomicU32::new(0),
-            budget,
+            budget: budget(bytes, kind.bytes.clone()),
+            // It is part of what is told of the server.
+            share: budget(kind.share, Gauge::noop()),
+            is_limited: !allowance.is_unlimited(),
         }
     }
 
@@ -67,8 +74,21 @@ impl Account {
         self.budget.as_ref()
     }
 
+    /// The bytes that it may have in memory, if these are limited.
+    pub(super) fn share(&self) -> Option<&Budget> {
+        self.share.as_ref()
+    }
+
+    /// Whether its calls are counted.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
     /// Takes one more call, which has to be [left](Self::leave) at its end.
     pub(super) fn enter(&self, now: u64) -> Result<(), Refusal> {
+        if !self.is_limited {
+            return Ok(());
+        }
         // Who asks too often has asked, whatever becomes of it.
         if let Some(rate) = &self.rate {
             rate.admit(now).map_err(|wait| Refusal::new(Limit::Requests, self.scope(), Some(wait)))?;
@@ -82,8 +102,10 @@ impl Account {
 
     /// A call is over.
     pub(super) fn leave(&self) {
-        self.calls.fetch_sub(1, Ordering::Relaxed);
-        self.kind.calls.decrement(1);
+        if self.is_limited {
+            self.calls.fetch_sub(1, Ordering::Relaxed);
+            self.kind.calls.decrement(1);
+        }
     }
 
     /// Whether a new one would be just like it, if nobody else has it.
@@ -97,7 +119,7 @@ mod tests {
     use super::*;
 
     fn kind() -> Kind {
-        Kind { scope: Scope::User, wait: Duration::ZERO, calls: Gauge::noop(), bytes: Gauge::noop() }
+        Kind { scope: Scope::User, wait: Duration::ZERO, calls: Gauge::noop(), bytes: Gauge::noop(), share: 0 }
     }
 
     #[test]

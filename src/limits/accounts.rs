@@ -88,7 +88,8 @@ mod tests {
     const ALL: usize = SHARDS * MAX_ACCOUNTS;
 
     fn accounts() -> Accounts<Box<str>> {
-        let kind = Kind { scope: Scope::User, wait: Duration::ZERO, calls: Gauge::noop(), bytes: Gauge::noop() };
+        let kind =
+            Kind { scope: Scope::User, wait: Duration::ZERO, calls: Gauge::noop(), bytes: Gauge::noop(), share: 0 };
         Accounts::new(kind, ONCE)
     }
 

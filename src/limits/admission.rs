@@ -13,6 +13,9 @@ use super::refusal::{Limit, Refusal, Scope};
 use crate::auth::Identity;
 use crate::config;
 
+/// Of the memory for all, one caller has such a part at most.
+const SHARES: u64 = 4;
+
 /// The limits of a server. Clones count together.
 #[derive(Clone, Default)]
 pub struct Limits(Option<Arc<State>>);
@@ -66,6 +69,7 @@ impl Limits {
             wait: limits.wait,
             calls: metrics::gauge!("steward_limits_calls", "scope" => scope.label()),
             bytes: gauge_of_bytes(scope),
+            share: limits.memory.div_ceil(SHARES),
         };
         let memory =
             (limits.memory > 0).then(|| Budget::new(limits.memory, limits.wait, gauge_of_bytes(Scope::Server)));
@@ -96,14 +100,15 @@ impl Limits {
 }
 
 impl State {
-    /// The account that a call counts for, if its caller is limited.
+    /// The account that a call counts for, if its caller is limited, in what it asks or in its share of the memory.
     fn account(&self, identity: &Identity, now: u64) -> Option<Arc<Account>> {
+        let is_counted = |allowance: &Allowance| self.memory.is_some() || !allowance.is_unlimited();
         if let Some(user) = &identity.user {
             let allowance = self.of_some.get(user).copied().unwrap_or(self.of_users);
-            return (!allowance.is_unlimited()).then(|| self.users.of(user.as_str(), allowance, now));
+            return is_counted(&allowance).then(|| self.users.of(user.as_str(), allowance, now));
         }
         // Who has none, or one of this machine, is a process of this machine; it may be a proxy of many.
-        let address = identity.address.filter(|address| !address.is_loopback() && !self.of_addresses.is_unlimited())?;
+        let address = identity.address.filter(|address| !address.is_loopback() && is_counted(&self.of_addresses))?;
         Some(self.addresses.of(&network(address), self.of_addresses, now))
     }
 }
@@ -134,7 +139,7 @@ fn gauge_of_bytes(scope: Scope) -> metrics::Gauge {
 /// Whoever reads the metrics sees a first refusal as one more, and not as a new line.
 fn count_from_zero() {
     let scopes = |limit| match limit {
-        Limit::Requests | Limit::Calls | Limit::Bytes => &[Scope::User, Scope::Address][..],
+        Limit::Requests | Limit::Calls | Limit::Bytes | Limit::Share => &[Scope::User, Scope::Address][..],
         Limit::Memory => &[Scope::Server],
     };
     for limit in Limit::ALL {

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::account::Account;
 use super::purse::{Budget, Purse};
+use super::purses::Purses;
 use super::refusal::{Limit, Refusal};
 
 /// A call. It is over when the last who has it drops it: the one who answers it, or either direction of its bytes.
@@ -16,17 +17,17 @@ pub(super) struct Call {
     last_message: Mutex<LastMessage>,
 }
 
-/// What the last message of a request takes up.
-enum LastMessage {
-    /// Until the call is answered.
-    Kept(Vec<Purse>),
-    Answered,
+/// What the last message of a request takes up until the call is answered.
+#[derive(Default)]
+struct LastMessage {
+    purses: Purses,
+    is_answered: bool,
 }
 
 impl Call {
     /// Of a caller that has been let in.
     pub(super) fn new(account: Option<Arc<Account>>, memory: Option<Budget>) -> Self {
-        Call { account, memory, refusal: OnceLock::new(), last_message: Mutex::new(LastMessage::Kept(Vec::new())) }
+        Call { account, memory, refusal: OnceLock::new(), last_message: Mutex::default() }
     }
 
     /// What its caller has taken of the bytes that it may have under way; `None` when these are not limited.
@@ -34,21 +35,29 @@ impl Call {
         self.account.as_ref()?.budget().map(Purse::of)
     }
 
-    /// What it has taken of the memory for all; `None` when that is not limited.
-    pub(super) fn memory_purse(&self) -> Option<Purse> {
-        self.memory.as_ref().map(Purse::of)
+    /// What it has taken of its caller's share of the memory, and of the memory for all.
+    pub(super) fn memory_purses(&self) -> Purses {
+        let share = self.account.as_ref().and_then(|account| account.share());
+        let of_caller = share.map(|share| (Limit::Share, Purse::of(share)));
+        let of_all = self.memory.as_ref().map(|memory| (Limit::Memory, Purse::of(memory)));
+        Purses::new([None, of_caller, of_all])
     }
 
-    /// Whether somebody counts how many calls the caller has.
-    pub(super) fn has_account(&self) -> bool {
-        self.account.is_some()
+    /// What its messages have taken of all budgets that they count for.
+    pub(super) fn purses(&self) -> Purses {
+        self.memory_purses().and(self.purse().map(|own| (Limit::Bytes, own)))
+    }
+
+    /// Whether somebody counts how many calls the caller has, and what they have under way.
+    pub(super) fn is_limited(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.is_limited())
     }
 
     /// Gives it up because there was no room for its bytes.
     pub(super) fn refuse(&self, limit: Limit) -> Refusal {
         *self.refusal.get_or_init(|| {
             let scope = match (limit, &self.account) {
-                (Limit::Requests | Limit::Calls | Limit::Bytes, Some(account)) => account.scope(),
+                (Limit::Requests | Limit::Calls | Limit::Bytes | Limit::Share, Some(account)) => account.scope(),
                 (Limit::Memory, _) | (_, None) => super::refusal::Scope::Server,
             };
             Refusal::new(limit, scope, None)
@@ -61,15 +70,17 @@ impl Call {
     }
 
     /// Keeps what the last message takes up until the call is answered.
-    pub(super) fn keep(&self, purses: impl IntoIterator<Item = Purse>) {
-        if let LastMessage::Kept(kept) = &mut *self.last_message.lock() {
-            kept.extend(purses);
+    pub(super) fn keep(&self, purses: Purses) {
+        let mut last_message = self.last_message.lock();
+        if !last_message.is_answered {
+            last_message.purses = purses;
         }
     }
 
     /// It is answered, or has begun to be.
     pub(super) fn answered(&self) {
-        let kept = std::mem::replace(&mut *self.last_message.lock(), LastMessage::Answered);
+        let answered = LastMessage { purses: Purses::default(), is_answered: true };
+        let kept = std::mem::replace(&mut *self.last_message.lock(), answered);
         drop(kept);
     }
 }

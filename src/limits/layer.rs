@@ -12,7 +12,7 @@ use super::admission::Limits;
 use super::answer::{self, Answer};
 use super::call::Call;
 use super::upload::{self, Counting, Upload};
-use crate::auth::Identity;
+use crate::auth::Grants;
 
 /// Puts limits on calls.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        match self.limits.admit(request.extensions().get::<Identity>()) {
+        match self.limits.admit(request.extensions().get().map(Grants::caller)) {
             Ok(None) => Either::Left(self.inner.call(request)),
             Ok(Some(call)) => Either::Right(Box::pin(counted(&mut self.inner, request, call))),
             Err(refusal) => Either::Right(Box::pin(async move { Ok(refusal.status().into_http()) })),
@@ -82,7 +82,7 @@ where
         direct.leave(upload::direct(chunks, &call));
         counting = Counting::Nothing;
     }
-    let download = request.extensions().get::<Direct<Pieces>>().filter(|_| call.has_account()).cloned();
+    let download = request.extensions().get::<Direct<Pieces>>().filter(|_| call.is_limited()).cloned();
     let answering = inner.call(request.map(|body| Body::new(Upload::of(body, &call, counting))));
     async move {
         let response = answering.await?;
@@ -95,7 +95,7 @@ where
         {
             direct.leave(answer::direct(pieces, Arc::clone(&call)));
         }
-        Ok(if call.has_account() { response.map(|body| Body::new(Answer::of(body, call))) } else { response })
+        Ok(if call.is_limited() { response.map(|body| Body::new(Answer::of(body, call))) } else { response })
     }
 }
 

@@ -15,7 +15,7 @@ use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 use super::{LimitLayer, Limits};
-use crate::auth::Identity;
+use crate::auth::{Grants, Identity};
 use crate::config;
 
 const MIB: usize = 1024 * 1024;
@@ -49,7 +49,8 @@ fn whole(bytes: Bytes) -> Body {
 
 fn request(user: &str, body: Body) -> http::Request<Body> {
     let mut request = http::Request::new(body);
-    request.extensions_mut().insert(Identity { user: Some(user.to_owned()), ..Identity::default() });
+    let caller = Identity { user: Some(user.to_owned()), ..Identity::default() };
+    request.extensions_mut().insert(Grants::everything_for(caller));
     request
 }
 
@@ -213,6 +214,45 @@ async fn an_upload_over_http_takes_room_in_memory_as_long_as_bytes_come() {
     let (third, third_request) = upload("bob");
     drop(third);
     assert_eq!(outcome(&call(&service, third_request).await), Ok(()));
+}
+
+#[tokio::test]
+async fn one_caller_has_a_quarter_of_the_memory_at_most_and_the_rest_is_for_others() {
+    let limits = limits(|config| config.memory = 8 * MIB as u64);
+    let service = LimitLayer::new(limits).layer(service_fn(read));
+    let begun: Vec<_> = (0..2)
+        .map(|_| {
+            let (sender, body) = body();
+            sender.send(message(MIB).slice(..MIB)).expect("sent");
+            (sender, Box::pin(call(&service, request("alice", body))))
+        })
+        .collect();
+    let (senders, mut calls): (Vec<_>, Vec<_>) = begun.into_iter().unzip();
+    for call in &mut calls {
+        assert!(futures::poll!(call).is_pending(), "its end has not come");
+    }
+    let third = call(&service, request("alice", whole(message(10)))).await;
+    assert_eq!(outcome(&third), refused("TOO_MANY_BYTES of user"));
+    assert_eq!(outcome(&call(&service, request("bob", whole(message(MIB)))).await), Ok(()));
+    drop(senders);
+    futures::future::join_all(calls).await;
+    assert_eq!(outcome(&call(&service, request("alice", whole(message(10)))).await), Ok(()));
+}
+
+#[tokio::test]
+async fn uploads_over_http_of_one_caller_leave_memory_for_those_of_others() {
+    let limits = limits(|config| config.memory = 5 * MIB as u64);
+    let service = LimitLayer::new(limits).layer(service_fn(take_chunks));
+    let (first, first_request) = upload("alice");
+    let mut first_call = Box::pin(call(&service, first_request));
+    assert!(futures::poll!(&mut first_call).is_pending());
+    let (_second, second_request) = upload("alice");
+    assert_eq!(outcome(&call(&service, second_request).await), refused("TOO_MANY_BYTES of user"));
+    let (third, third_request) = upload("bob");
+    drop(third);
+    assert_eq!(outcome(&call(&service, third_request).await), Ok(()));
+    drop(first);
+    assert_eq!(outcome(&first_call.await), Ok(()));
 }
 
 #[tokio::test]

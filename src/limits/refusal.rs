@@ -13,6 +13,8 @@ pub(super) enum Limit {
     Requests,
     Calls,
     Bytes,
+    /// One caller's part of the memory for all.
+    Share,
     Memory,
 }
 
@@ -47,6 +49,7 @@ impl Refusal {
             Limit::Requests => ("TOO_MANY_REQUESTS", "too many requests a second"),
             Limit::Calls => ("TOO_MANY_CALLS", "too many calls at a time"),
             Limit::Bytes => ("TOO_MANY_BYTES", "too many bytes under way"),
+            Limit::Share => ("TOO_MANY_BYTES", "too many bytes of requests in memory"),
             Limit::Memory => ("TOO_MANY_BYTES", "the server has too many bytes of requests in memory"),
         };
         let message = match scope {
@@ -60,13 +63,14 @@ impl Refusal {
 }
 
 impl Limit {
-    pub(super) const ALL: [Self; 4] = [Self::Requests, Self::Calls, Self::Bytes, Self::Memory];
+    pub(super) const ALL: [Self; 5] = [Self::Requests, Self::Calls, Self::Bytes, Self::Share, Self::Memory];
 
     pub(super) fn label(self) -> &'static str {
         match self {
             Limit::Requests => "requests",
             Limit::Calls => "calls",
             Limit::Bytes => "bytes",
+            Limit::Share => "share",
             Limit::Memory => "memory",
         }
     }

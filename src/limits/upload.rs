@@ -16,6 +16,7 @@ use tonic::body::Body;
 use super::call::Call;
 use super::framing::Framing;
 use super::purse::Purse;
+use super::purses::Purses;
 use super::refusal::Limit;
 
 /// How many bytes of an upload over HTTP may be between its connection and its service: what the gateway reads ahead,
@@ -42,24 +43,17 @@ pub(super) struct Upload {
     /// When the message that is coming has to be there.
     deadline: Option<Pin<Box<Sleep>>>,
     patience: Duration,
-    own: Option<Purse>,
-    memory: Option<Purse>,
-    next: Option<Next>,
-}
-
-/// Bytes that have come and for which there is no room yet, and how much of each they still need.
-struct Next {
-    frame: Frame<Bytes>,
-    own: u64,
-    memory: u64,
+    purses: Purses,
+    /// Bytes that have come and for which there is no room yet.
+    next: Option<Frame<Bytes>>,
 }
 
 impl Upload {
     /// Counts what comes of this body.
     pub(super) fn of(body: Body, call: &Arc<Call>, counting: Counting) -> Self {
-        let (own, memory) = match counting {
-            Counting::Messages => (call.purse(), call.memory_purse()),
-            Counting::Nothing => (None, None),
+        let purses = match counting {
+            Counting::Messages => call.purses(),
+            Counting::Nothing => Purses::default(),
         };
         Upload {
             body,
@@ -67,17 +61,13 @@ impl Upload {
             framing: Framing::default(),
             deadline: None,
             patience: PATIENCE,
-            own,
-            memory,
+            purses,
             next: None,
         }
     }
 
     fn shrink(&mut self) {
-        let open = self.framing.open();
-        for purse in [&mut self.own, &mut self.memory].into_iter().flatten() {
-            purse.shrink_to(open);
-        }
+        self.purses.shrink_to(self.framing.open());
     }
 
     /// Follows what has come.
@@ -123,22 +113,16 @@ impl http_body::Body for Upload {
                     if let Some(bytes) = frame.data_ref() {
                         this.accept(bytes);
                     }
-                    this.next = Some(Next { frame, own: more, memory: more });
+                    this.purses.want(more);
+                    this.next = Some(frame);
                 }
                 Poll::Ready(ended) => return Poll::Ready(ended),
             }
         }
-        let Some(next) = &mut this.next else { return Poll::Pending };
-        let own = (&mut this.own, &mut next.own, Limit::Bytes);
-        for (purse, more, limit) in [own, (&mut this.memory, &mut next.memory, Limit::Memory)] {
-            let Some(purse) = purse else { continue };
-            if ready!(purse.poll_grow(cx, *more)).is_err() {
-                return Poll::Ready(Some(Err(this.call.refuse(limit).status())));
-            }
-            // It may be asked again before there is room in the other one.
-            *more = 0;
+        if let Err(limit) = ready!(this.purses.poll_take(cx)) {
+            return Poll::Ready(Some(Err(this.call.refuse(limit).status())));
         }
-        Poll::Ready(this.next.take().map(|next| Ok(next.frame)))
+        Poll::Ready(this.next.take().map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -153,7 +137,7 @@ impl http_body::Body for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.call.keep(self.own.take().into_iter().chain(self.memory.take()));
+        self.call.keep(std::mem::take(&mut self.purses));
     }
 }
 
@@ -162,16 +146,16 @@ struct DirectUpload {
     chunks: Chunks,
     call: Arc<Call>,
     own: Option<Purse>,
-    memory: Option<Purse>,
-    /// There is room for what is read ahead.
-    is_admitted: bool,
+    /// For what is read ahead.
+    memory: Purses,
     next: Option<Bytes>,
 }
 
 /// Counts each chunk until the service asks for the next one, and all that is read ahead as long as chunks come.
 pub(super) fn direct(chunks: Chunks, call: &Arc<Call>) -> BoxStream<'static, Bytes> {
-    let (own, memory) = (call.purse(), call.memory_purse());
-    DirectUpload { chunks, call: Arc::clone(call), own, memory, is_admitted: false, next: None }.boxed()
+    let (own, mut memory) = (call.purse(), call.memory_purses());
+    memory.want(READ_AHEAD_BYTES);
+    DirectUpload { chunks, call: Arc::clone(call), own, memory, next: None }.boxed()
 }
 
 impl Stream for DirectUpload {
@@ -183,12 +167,9 @@ impl Stream for DirectUpload {
         if this.call.refusal().is_some() {
             return Poll::Ready(None);
         }
-        if let (Some(memory), false) = (&mut this.memory, this.is_admitted) {
-            if ready!(memory.poll_grow(cx, READ_AHEAD_BYTES)).is_err() {
-                this.call.refuse(Limit::Memory);
-                return Poll::Ready(None);
-            }
-            this.is_admitted = true;
+        if let Err(limit) = ready!(this.memory.poll_take(cx)) {
+            this.call.refuse(limit);
+            return Poll::Ready(None);
         }
         let Some(own) = &mut this.own else { return this.chunks.poll_next_unpin(cx) };
         if this.next.is_none() {
