@@ -1,7 +1,7 @@
 //! The audit: who changed what, from where, and who was not let; only ever added to.
 //!
 //! - `layer` is around every call, outside of the question who the caller is, so that it sees refusals too; `streams`
-//!   is what it does with calls that go on, and `peek` reads what they are about.
+//!   is what it does with calls that go on.
 //! - `exports` does the same for volumes over NBD.
 //! - `refusals` makes one entry of many, so that nobody fills the log by being refused.
 //! - `writer` is the thread that writes, in groups; `written` is how an answer waits for its entry.
@@ -14,7 +14,6 @@ mod files;
 mod filter;
 mod frame;
 mod layer;
-mod peek;
 mod refusals;
 mod search;
 mod segment;

@@ -71,7 +71,7 @@ impl Files {
 
     /// Numbers the entries and adds them: after this they survive the end of the process.
     pub(super) fn append(&self, entries: &mut [AuditEntry]) -> io::Result<()> {
-        if self.newest().size()? >= self.segment_bytes() {
+        if self.newest().end() >= self.segment_bytes() {
             self.roll()?;
         }
         let newest = self.newest();
@@ -91,18 +91,27 @@ impl Files {
         self.newest().sync()
     }
 
-    /// Removes what need not be kept any more.
-    pub(super) fn trim(&self, now: Timestamp) -> io::Result<()> {
+    /// Removes what need not be kept any more. Returns how many entries are gone that are younger than they should have
+    /// become, because there were too many.
+    pub(super) fn trim(&self, now: Timestamp) -> io::Result<u64> {
         let newest = self.newest();
         let oldest_entry = newest.times()?.map(|(earliest, _)| earliest);
         if oldest_entry.is_some_and(|earliest| now.since(earliest) > self.limits.retention / PARTS) {
             self.roll()?;
         }
+        let mut early = 0;
         while let Some(segment) = self.superfluous(now)? {
+            if self.is_young(&segment, now)? {
+                early += segment.next()? - segment.first;
+            }
             segment.remove()?;
             self.segments.write().pop_front();
         }
-        Ok(())
+        Ok(early)
+    }
+
+    fn is_young(&self, segment: &Segment, now: Timestamp) -> io::Result<bool> {
+        Ok(segment.latest()?.is_some_and(|latest| now.since(latest) <= self.limits.retention))
     }
 
     /// Some entries from `number` on in a direction; none when there are no more.
@@ -168,10 +177,7 @@ impl Files {
             bytes += segment.size()?;
         }
         let Some(oldest) = segments.front() else { return Ok(None) };
-        let is_old = match oldest.latest()? {
-            Some(latest) => now.since(latest) > self.limits.retention,
-            None => true,
-        };
+        let is_old = !self.is_young(oldest, now)?;
         Ok((is_old || bytes > self.limits.max_bytes).then(|| Arc::clone(oldest)))
     }
 }

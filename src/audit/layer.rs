@@ -4,14 +4,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use steward_proto::access::Part;
 use steward_proto::audit::v1::{AuditEntry, EntryKind};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
-use super::peek::{Beginning, Peeked};
 use super::streams::Followed;
 use super::{Audit, entry};
 use crate::auth::Trail;
@@ -26,8 +24,6 @@ pub struct Subject {
     pub area: &'static str,
     /// The right that it needs: `write`.
     pub right: &'static str,
-    /// What it is about.
-    pub resource: &'static [Part],
     /// When it has entries.
     pub style: Style,
 }
@@ -96,14 +92,16 @@ where
         let audit = &self.layer.audit;
         let subject = (self.layer.find)(request.uri().path()).filter(|_| audit.is_on());
         let Some(subject) = subject else { return Box::pin(self.inner.call(request)) };
-        if subject.style != Style::Read
-            && let Err(failure) = audit.admit_change()
-        {
-            return Box::pin(async move { Ok(Status::from(failure).into_http()) });
-        }
-        let call = Call::begin(audit.clone(), subject, &mut request);
-        let beginning = call.beginning.clone();
-        let answer = self.inner.call(request.map(|body| Body::new(Peeked::new(body, beginning))));
+        let call = match audit.admit_change() {
+            Ok(()) => Call::begin(audit.clone(), subject, &mut request),
+            Err(why) if subject.style == Style::Read => {
+                let call = Call::begin(audit.clone(), subject, &mut request);
+                call.trail.refuse_changes(why);
+                call
+            }
+            Err(why) => return Box::pin(async move { Ok(Status::from(why).into_http()) }),
+        };
+        let answer = self.inner.call(request);
         Box::pin(async move {
             // Dropped before its end, the call is one that its caller gave up; what it began may go on.
             let call = call;
@@ -119,7 +117,6 @@ pub(super) struct Call {
     audit: Audit,
     subject: Subject,
     trail: Trail,
-    beginning: Beginning,
     request_id: String,
     begin: Instant,
     /// A session whose beginning is told has an end to tell.
@@ -129,12 +126,11 @@ pub(super) struct Call {
 
 impl Call {
     fn begin(audit: Audit, subject: Subject, request: &mut http::Request<Body>) -> Self {
-        let trail = Trail::default();
+        let trail = Trail::kept();
         request.extensions_mut().insert(trail.clone());
         let request_id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-        let (beginning, request_id) = (Beginning::default(), request_id.to_owned());
-        let begin = Instant::now();
-        Call { audit, subject, trail, beginning, request_id, begin, is_open: false, is_over: false }
+        let (request_id, begin) = (request_id.to_owned(), Instant::now());
+        Call { audit, subject, trail, request_id, begin, is_open: false, is_over: false }
     }
 
     /// Makes the entries that an answer asks for, and lets it go once they are written.
@@ -185,23 +181,20 @@ impl Call {
         // What has not come as far as its service can be repeated by anybody, as fast as the wire is.
         if is_refusal || !self.trail.is_admitted() {
             self.audit.refuse(self.end(status.code(), &reason));
-        } else if self.subject.style != Style::Read {
+        } else if self.is_change() {
             self.audit.record(self.end(status.code(), &reason));
         }
+    }
+
+    /// Whether it changes something, or may.
+    fn is_change(&self) -> bool {
+        self.subject.style != Style::Read || self.trail.is_change()
     }
 
     /// The last entry.
     fn end(&self, code: Code, reason: &str) -> AuditEntry {
         let kind = if self.is_open { EntryKind::Closed } else { EntryKind::Call };
         self.entry(kind, code, reason)
-    }
-
-    /// What the service has looked up, or what the request names.
-    fn resource(&self) -> String {
-        match self.trail.resource() {
-            "" => self.beginning.text(self.subject.resource),
-            resource => resource.to_owned(),
-        }
     }
 
     fn entry(&self, kind: EntryKind, code: Code, reason: &str) -> AuditEntry {
@@ -213,7 +206,7 @@ impl Call {
             method: self.subject.method.to_owned(),
             area: self.subject.area.to_owned(),
             right: self.subject.right.to_owned(),
-            resource: entry::cut(self.resource()),
+            resource: entry::cut(self.trail.resource()),
             outcome: entry::code_name(code).to_owned(),
             reason: entry::cut(reason),
             request_id: self.request_id.clone(),
@@ -226,7 +219,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         // Before it is let through, nothing has begun that could go on.
-        if !self.is_over && self.subject.style != Style::Read && self.trail.is_admitted() {
+        if !self.is_over && self.is_change() && self.trail.is_admitted() {
             self.audit.record(self.end(Code::Cancelled, ""));
         }
     }

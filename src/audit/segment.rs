@@ -160,6 +160,11 @@ impl Segment {
         self.file()?.sync_data()
     }
 
+    /// Where the entries end, of the file that is written to.
+    pub(super) fn end(&self) -> u64 {
+        self.known.lock().end
+    }
+
     /// How many bytes it has.
     pub(super) fn size(&self) -> io::Result<u64> {
         match &*self.file.lock() {

@@ -65,6 +65,8 @@ struct State {
 struct Unsynced {
     is_dirty: bool,
     is_closed: bool,
+    /// The thread has nothing to do. Otherwise it sees by itself what has come, and is not woken for it.
+    is_idle: bool,
 }
 
 /// What is written at once.
@@ -91,7 +93,7 @@ impl Writer {
             trim_interval: (settings.retention / 16).clamp(SHORTEST_TRIM_INTERVAL, LONGEST_TRIM_INTERVAL),
             has_ended: watch::Sender::new(false),
         });
-        for counter in ["entries", "lost", "failures", "late"] {
+        for counter in ["entries", "lost", "early", "failures", "late"] {
             metrics::counter!(format!("steward_audit_{counter}_total")).increment(0);
         }
         let ours = Arc::clone(&shared);
@@ -178,8 +180,10 @@ impl Shared {
             let is_trim_due = trimmed.is_none_or(|trimmed| trimmed.elapsed() >= self.trim_interval);
             if is_trim_due || self.files.count() > count {
                 trimmed = Some(Instant::now());
-                if let Err(error) = self.files.trim(self.clock.now()) {
-                    tracing::warn!(%error, "old entries of the audit log cannot be removed");
+                match self.files.trim(self.clock.now()) {
+                    Ok(0) => {}
+                    Ok(early) => group.entries.push(self.gone_early(early)),
+                    Err(error) => tracing::warn!(%error, "old entries of the audit log cannot be removed"),
                 }
                 count = self.files.count();
             }
@@ -192,6 +196,23 @@ impl Shared {
         self.has_ended.send_replace(true);
     }
 
+    /// What is to be read where entries are missing that somebody may look for.
+    fn gone_early(&self, entries: u64) -> AuditEntry {
+        metrics::counter!("steward_audit_early_total").increment(entries);
+        tracing::warn!(
+            entries,
+            "entries of the audit log are gone before audit.retention: audit.max_bytes is too small"
+        );
+        self.about_itself("Audit/Trimmed", i64::try_from(entries).unwrap_or(i64::MAX))
+    }
+
+    /// An entry that stands for `count` others, which are not there.
+    fn about_itself(&self, method: &str, count: i64) -> AuditEntry {
+        let time = Some(entry::to_proto(self.clock.now()));
+        let outcome = entry::code_name(tonic::Code::DataLoss).to_owned();
+        AuditEntry { time, outcome, count, ..entry::of_server(method) }
+    }
+
     /// Waits for entries, for a while, unless the disk is to be asked again. Returns whether to go on.
     fn fill(&self, group: &mut Group) -> bool {
         let mut state = self.state.lock();
@@ -199,10 +220,7 @@ impl Shared {
             self.wake.wait_for(&mut state, self.trim_interval);
         }
         if state.lost > 0 {
-            let time = Some(entry::to_proto(self.clock.now()));
-            let outcome = entry::code_name(tonic::Code::DataLoss).to_owned();
-            let count = std::mem::take(&mut state.lost);
-            group.entries.push(AuditEntry { time, outcome, count, ..entry::of_server("Audit/Lost") });
+            group.entries.push(self.about_itself("Audit/Lost", std::mem::take(&mut state.lost)));
         }
         let count = state.waiting.len().min(MAX_GROUP);
         for (entry, answer) in state.waiting.drain(..count) {
@@ -249,8 +267,11 @@ impl Shared {
             let _ = answer.send(is_written);
         }
         if !self.waits_for_sync {
-            self.unsynced.lock().is_dirty = true;
-            self.sync.notify_one();
+            let mut unsynced = self.unsynced.lock();
+            unsynced.is_dirty = true;
+            if unsynced.is_idle {
+                self.sync.notify_one();
+            }
         }
         is_written
     }
@@ -281,7 +302,9 @@ impl Shared {
         let mut unsynced = self.unsynced.lock();
         while !unsynced.is_closed {
             if !unsynced.is_dirty {
+                unsynced.is_idle = true;
                 self.sync.wait(&mut unsynced);
+                unsynced.is_idle = false;
                 continue;
             }
             unsynced.is_dirty = false;

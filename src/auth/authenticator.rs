@@ -196,10 +196,12 @@ impl Authenticator {
 
     /// What a caller may do.
     pub async fn grants(&self, caller: Identity) -> Grants {
-        match self.rights.table().await {
-            Some(table) => Grants::new(caller, table),
-            None => Grants::everything_for(caller),
-        }
+        self.grants_noting(caller, Trail::default()).await
+    }
+
+    /// The same, of one whose call is recorded.
+    pub(super) async fn grants_noting(&self, caller: Identity, trail: Trail) -> Grants {
+        Grants::by(caller, self.rights.table().await, trail)
     }
 
     /// What the request says of its caller.
@@ -282,7 +284,7 @@ impl Authenticator {
     }
 
     async fn bearer(&self, token: &str) -> Option<Result<Proven, Failure>> {
-        for kind in &self.ways.tokens {
+        for kind in self.ways.tokens.iter().filter(|kind| kind.may_know(token)) {
             if let Some(outcome) = kind.check(token).await {
                 return Some(outcome);
             }

@@ -32,6 +32,9 @@ impl Proven {
 /// Knows the tokens of one kind.
 #[async_trait]
 pub trait Bearers: fmt::Debug + Send + Sync {
+    /// Whether a token could be of this kind, by its looks alone. Asked of every password, which may be a token.
+    fn may_know(&self, token: &str) -> bool;
+
     /// Whose token it is; `None` when it is none of this kind, a refusal when it is not good any more.
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>>;
 }

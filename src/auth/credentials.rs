@@ -42,13 +42,14 @@ pub(super) struct Credentials {
     pub(super) password: Password,
 }
 
-/// A token of its bearer. It is never shown.
+/// A token of its bearer, as the header has it. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Token(String);
+pub(super) struct Token(HeaderValue);
 
 impl Token {
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        // Only of a value that can be parted is a token made.
+        parted(&self.0).map_or("", |(_, token)| token)
     }
 }
 
@@ -86,14 +87,14 @@ impl Proof {
         if value.len() > MAX_HEADER_BYTES {
             return None;
         }
-        let (scheme, rest) = value.to_str().ok()?.trim().split_once(' ')?;
+        let (scheme, rest) = parted(value)?;
         if scheme.eq_ignore_ascii_case("bearer") {
-            return Some(Proof::Token(Token(rest.trim().to_owned())));
+            return Some(Proof::Token(Token(value.clone())));
         }
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
         }
-        let decoded = BASE64.decode(rest.trim()).ok()?;
+        let decoded = BASE64.decode(rest).ok()?;
         if decoded == b":" {
             return Some(Proof::Nothing);
         }
@@ -105,6 +106,12 @@ impl Proof {
         let user = std::str::from_utf8(user).ok()?.to_owned();
         Some(Proof::Password(Credentials { user, password: Password(password.to_vec()) }))
     }
+}
+
+/// The scheme of a header, and what is behind it.
+fn parted(value: &HeaderValue) -> Option<(&str, &str)> {
+    let (scheme, rest) = value.to_str().ok()?.trim().split_once(' ')?;
+    Some((scheme, rest.trim()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Texts of a message that nobody has decoded yet.
 
+use std::borrow::Cow;
+
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// A message is damaged, or has a field twice that may be there once: which of both counts would be a matter of opinion.
@@ -16,27 +18,47 @@ pub(super) fn text<'a>(message: &'a [u8], numbers: &[u32]) -> Result<&'a str, Ma
     std::str::from_utf8(part).map_err(|_| Malformed)
 }
 
+/// The same of the beginning of a message, as far as that has come: what is cut off is not there, and of several the last
+/// counts, as everywhere.
+pub(super) fn text_of_beginning<'a>(beginning: &'a [u8], numbers: &[u32]) -> Cow<'a, str> {
+    let mut part = beginning;
+    for number in numbers {
+        part = last(part, *number);
+    }
+    String::from_utf8_lossy(part)
+}
+
 /// The bytes of the only field of a number; nothing when it is not there. All of the message is looked at.
 fn only(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
     let mut rest = message;
     let mut found = None;
     while !rest.is_empty() {
-        let (tag, wire_type) = decode_key(&mut rest).map_err(|_| Malformed)?;
-        if tag != number {
-            skip_field(wire_type, tag, &mut rest, DecodeContext::default()).map_err(|_| Malformed)?;
-            continue;
-        }
-        if wire_type != WireType::LengthDelimited {
-            return Err(Malformed);
-        }
-        let length = decode_varint(&mut rest).ok().and_then(|length| usize::try_from(length).ok()).ok_or(Malformed)?;
-        let (value, after) = rest.split_at_checked(length).ok_or(Malformed)?;
-        rest = after;
-        if found.replace(value).is_some() {
+        let (tag, value) = next(&mut rest)?;
+        if tag == number && found.replace(value.ok_or(Malformed)?).is_some() {
             return Err(Malformed);
         }
     }
     Ok(found.unwrap_or_default())
+}
+
+/// The bytes of the last whole field of a number.
+fn last(beginning: &[u8], number: u32) -> &[u8] {
+    let mut rest = beginning;
+    let fields = std::iter::from_fn(|| next(&mut rest).ok());
+    fields.filter_map(|(tag, value)| value.filter(|_| tag == number)).last().unwrap_or_default()
+}
+
+/// The next field: its number, and its bytes if it has any.
+fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), Malformed> {
+    let (tag, wire_type) = decode_key(rest).map_err(|_| Malformed)?;
+    if wire_type != WireType::LengthDelimited {
+        skip_field(wire_type, tag, rest, DecodeContext::default()).map_err(|_| Malformed)?;
+        return Ok((tag, None));
+    }
+    let length = decode_varint(rest).ok().and_then(|length| usize::try_from(length).ok()).ok_or(Malformed)?;
+    let (value, behind) = rest.split_at_checked(length).ok_or(Malformed)?;
+    *rest = behind;
+    Ok((tag, Some(value)))
 }
 
 #[cfg(test)]
@@ -72,7 +94,23 @@ mod tests {
         assert_eq!(text(&[0x0a, 0x01, 0xff], &[1]), Err(Malformed), "not UTF-8");
     }
 
+    #[test]
+    fn of_a_beginning_only_what_has_come_as_a_whole_is_found() {
+        let message = request("pull", "sha256:a", "node").encode_to_vec();
+        assert_eq!(text_of_beginning(&message, &[1, 2]), "sha256:a");
+        let end_of_key = AcquireRequest { permits: 0, ..request("pull", "sha256:a", "") }.encoded_len();
+        assert_eq!(text_of_beginning(&message[..end_of_key], &[1, 2]), "sha256:a");
+        assert_eq!(text_of_beginning(&message[..end_of_key - 1], &[1, 2]), "", "half of a name is another name");
+        assert_eq!(text_of_beginning(&message[..end_of_key + 4], &[2]), "");
+    }
+
     proptest! {
+        #[test]
+        fn garbage_does_no_harm(garbage: Vec<u8>, numbers in prop::collection::vec(1..20_u32, 0..4)) {
+            let _ = text(&garbage, &numbers);
+            let _ = text_of_beginning(&garbage, &numbers);
+        }
+
         #[test]
         fn what_it_finds_is_what_the_service_decodes(
             name in ".{0,12}", id in ".{0,12}", owner in ".{0,12}", at in 0_usize..64, byte: u8,

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tonic::Status;
@@ -15,45 +15,71 @@ const PREFIX_BYTES: usize = 5;
 /// How long the first message may take to come.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Reads the first message of a body, of so many bytes at most. Returns it, and a body that begins with it again.
-pub(super) async fn read(body: Body, max_bytes: usize) -> Result<(Bytes, Body), Status> {
+/// A body of which the first message has been read.
+#[derive(Debug)]
+pub(super) struct Begun {
+    read: Bytes,
+    length: usize,
+    rest: Body,
+}
+
+impl Begun {
+    /// The first message.
+    pub(super) fn message(&self) -> &[u8] {
+        &self.read[PREFIX_BYTES..PREFIX_BYTES + self.length]
+    }
+
+    /// A body that begins with it again.
+    pub(super) fn into_body(self) -> Body {
+        Body::new(Replayed { read: self.read, rest: self.rest })
+    }
+}
+
+/// Reads the first message of a body, of so many bytes at most.
+pub(super) async fn read(body: Body, max_bytes: usize) -> Result<Begun, Status> {
     let reading = tokio::time::timeout(PATIENCE, gather(body, max_bytes)).await;
     reading.unwrap_or_else(|_| Err(Status::deadline_exceeded("the message of the call did not come in time")))
 }
 
-async fn gather(mut body: Body, max_bytes: usize) -> Result<(Bytes, Body), Status> {
-    let mut read = BytesMut::new();
-    let mut length = None;
+async fn gather(mut body: Body, max_bytes: usize) -> Result<Begun, Status> {
+    // Mostly all of it comes in one piece, which is left as it is.
+    let first = next(&mut body).await?;
+    if let Some(length) = length_of_whole(&first, max_bytes)? {
+        return Ok(Begun { read: first, length, rest: body });
+    }
+    let mut read = BytesMut::from(first);
     loop {
-        if length.is_none() && read.len() >= PREFIX_BYTES {
-            length = Some(length_of(&read[..PREFIX_BYTES], max_bytes)?);
+        read.extend_from_slice(&next(&mut body).await?);
+        if let Some(length) = length_of_whole(&read, max_bytes)? {
+            return Ok(Begun { read: read.freeze(), length, rest: body });
         }
-        if let Some(length) = length.filter(|length| read.len() >= PREFIX_BYTES + length) {
-            let read = read.freeze();
-            let message = read.slice(PREFIX_BYTES..PREFIX_BYTES + length);
-            return Ok((message, Body::new(Replayed { read, rest: body })));
-        }
+    }
+}
+
+/// The next bytes of a body.
+async fn next(body: &mut Body) -> Result<Bytes, Status> {
+    loop {
         let Some(frame) = body.frame().await else {
             return Err(Status::invalid_argument("the call has no message"));
         };
         if let Ok(data) = frame?.into_data() {
-            // Mostly all of it comes in one piece, which need not be copied.
-            read = if read.is_empty() { BytesMut::from(data) } else { joined(read, &data) };
+            return Ok(data);
         }
     }
 }
 
-fn joined(mut read: BytesMut, data: &[u8]) -> BytesMut {
-    read.extend_from_slice(data);
-    read
+/// How long the first message is; `None` while it has not come as a whole.
+fn length_of_whole(read: &[u8], max_bytes: usize) -> Result<Option<usize>, Status> {
+    let Some(prefix) = read.first_chunk() else { return Ok(None) };
+    let length = length_of(*prefix, max_bytes)?;
+    Ok((read.len() - PREFIX_BYTES >= length).then_some(length))
 }
 
-fn length_of(prefix: &[u8], max_bytes: usize) -> Result<usize, Status> {
-    let (flag, mut length) = (prefix[0], &prefix[1..]);
+fn length_of([flag, length @ ..]: [u8; PREFIX_BYTES], max_bytes: usize) -> Result<usize, Status> {
     if flag != 0 {
         return Err(Status::unimplemented("messages cannot be compressed"));
     }
-    let length = usize::try_from(length.get_u32()).unwrap_or(usize::MAX);
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > max_bytes {
         let problem = format!("the message has {length} bytes, and at most {max_bytes} are taken");
         return Err(Status::out_of_range(problem));
@@ -107,9 +133,10 @@ mod tests {
         Body::new(StreamBody::new(stream::iter(frames)))
     }
 
-    async fn read_all(pieces: Vec<Vec<u8>>) -> Result<(Bytes, Bytes), Status> {
-        let (message, body) = read(body(pieces), 1000).await?;
-        Ok((message, body.collect().await?.to_bytes()))
+    async fn read_all(pieces: Vec<Vec<u8>>) -> Result<(Vec<u8>, Bytes), Status> {
+        let begun = read(body(pieces), 1000).await?;
+        let message = begun.message().to_vec();
+        Ok((message, begun.into_body().collect().await?.to_bytes()))
     }
 
     #[tokio::test]
@@ -140,7 +167,7 @@ mod tests {
             let pieces = cuts.windows(2).map(|cut| whole[cut[0]..cut[1]].to_vec()).collect();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let (message, body) = runtime.block_on(read_all(pieces)).unwrap();
-            prop_assert_eq!(&message[..], &first[..]);
+            prop_assert_eq!(message, first);
             prop_assert_eq!(&body[..], &whole[..]);
         }
     }

@@ -1,6 +1,7 @@
 //! Where a call is let through or not: what its method needs is asked of what its caller may do.
 
 mod layer;
+mod peek;
 
 use std::borrow::Cow;
 
@@ -18,17 +19,18 @@ pub use self::layer::{GateLayer, Gated};
 
 /// The longest name of a resource or of somebody to act as, in bytes: no service takes a longer one.
 const MAX_NAME_BYTES: usize = 4096;
+/// How long names mostly are at most: a type of locks and a digest.
+const USUAL_NAME_BYTES: usize = 128;
 /// The longest first message of a method, in bytes: a chunk of 1 MiB and what is around it.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024 + 1024;
 /// In the area of artifacts it may be a manifest of 4 MiB.
 const MAX_ARTIFACT_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 
-/// Lets a request through that its caller may make. Returns what its method needs, too; `None` for one that everybody may
-/// call.
-async fn pass(
-    request: http::Request<Body>,
-    grants: &Grants,
-) -> Result<(http::Request<Body>, Option<&'static Access>), Status> {
+/// A request that its caller may make, and what its method needs; `None` for one that everybody may call.
+type Passed = (http::Request<Body>, Option<&'static Access>);
+
+/// Lets a request through that its caller may make.
+async fn pass(request: http::Request<Body>, grants: &Grants) -> Result<Passed, Status> {
     let path = request.uri().path();
     if is_open(path) {
         return Ok((request, None));
@@ -42,9 +44,9 @@ async fn pass(
         return Ok((request, Some(access)));
     }
     let (parts, body) = request.into_parts();
-    let (message, body) = first_message::read(body, longest_message(access)).await?;
-    check(access, &message, grants)?;
-    Ok((http::Request::from_parts(parts, body), Some(access)))
+    let begun = first_message::read(body, longest_message(access)).await?;
+    check(access, begun.message(), grants)?;
+    Ok((http::Request::from_parts(parts, begun.into_body()), Some(access)))
 }
 
 fn longest_message(access: &Access) -> usize {
@@ -95,7 +97,7 @@ fn text<'a>(parts: &[Part], message: &'a [u8]) -> Result<Cow<'a, str>, Status> {
     let made = match parts {
         [] => Ok(Cow::Borrowed("")),
         [part] => value(part),
-        parts => parts.iter().map(value).collect::<Result<String, Malformed>>().map(Cow::Owned),
+        parts => joined(parts.iter().map(value)).map(Cow::Owned),
     };
     let made = made.map_err(|Malformed| Status::invalid_argument(Malformed.to_string()))?;
     if made.len() > MAX_NAME_BYTES {
@@ -104,6 +106,14 @@ fn text<'a>(parts: &[Part], message: &'a [u8]) -> Result<Cow<'a, str>, Status> {
         return Err(Status::invalid_argument(problem));
     }
     Ok(made)
+}
+
+fn joined<'a>(parts: impl Iterator<Item = Result<Cow<'a, str>, Malformed>>) -> Result<String, Malformed> {
+    let mut joined = String::with_capacity(USUAL_NAME_BYTES);
+    for part in parts {
+        joined.push_str(&part?);
+    }
+    Ok(joined)
 }
 
 /// Holds back the answer of a service that should have asked what its caller may do, and has not.

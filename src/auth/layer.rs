@@ -8,7 +8,6 @@ use steward_gateway::CallerNote;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::rights::Grants;
 use super::vouch::VOUCHED_IDENTITY;
 use super::{Authenticator, Trail};
 
@@ -34,7 +33,7 @@ impl<S> Layer<S> for AuthLayer {
     }
 }
 
-/// A service whose requests have an [`Identity`](super::Identity) and [`Grants`] among their extensions.
+/// A service whose requests have [`Grants`](super::rights::Grants) among their extensions.
 #[derive(Clone, Debug)]
 pub struct Authenticated<S> {
     inner: S,
@@ -59,9 +58,11 @@ where
         // What nobody behind has, nobody behind can tell.
         request.headers_mut().remove(AUTHORIZATION);
         request.headers_mut().remove(VOUCHED_IDENTITY);
-        let note = request.extensions().get::<CallerNote>().cloned().unwrap_or_default();
-        // Known even of those who are refused, so that the log does not name the proxy for them.
-        note.write_address(claim.address());
+        let note = request.extensions().get::<CallerNote>().cloned();
+        if let Some(note) = &note {
+            // Known even of those who are refused, so that the log does not name the proxy for them.
+            note.write_address(claim.address());
+        }
         let trail = request.extensions().get::<Trail>().cloned().unwrap_or_default();
         claim.leave(&trail);
         let authenticator = self.authenticator.clone();
@@ -73,19 +74,15 @@ where
                 Ok(identity) => identity,
                 Err(failure) => return Ok(tonic::Status::from(failure).into_http()),
             };
-            note.write_user(identity.user.clone());
+            if let Some(note) = &note {
+                note.write_user(identity.user.clone());
+            }
             trail.write_user(identity.user.as_deref());
-            let grants = authenticator.grants(identity).await.with_trail(trail);
-            inner.call(with(request, &grants)).await
+            // Services find out who calls, and what the caller may do.
+            request.extensions_mut().insert(authenticator.grants_noting(identity, trail).await);
+            inner.call(request).await
         })
     }
-}
-
-/// Services find out who calls, and what the caller may do.
-fn with(mut request: http::Request<Body>, grants: &Grants) -> http::Request<Body> {
-    request.extensions_mut().insert(grants.caller().clone());
-    request.extensions_mut().insert(grants.clone());
-    request
 }
 
 #[cfg(test)]

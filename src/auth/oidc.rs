@@ -69,8 +69,12 @@ impl Oidc {
 
 #[async_trait]
 impl Bearers for Oidc {
+    fn may_know(&self, token: &str) -> bool {
+        token.len() <= MAX_TOKEN_BYTES && token.bytes().filter(|byte| *byte == b'.').count() == 2
+    }
+
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
-        if token.len() > MAX_TOKEN_BYTES || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        if !self.may_know(token) {
             return None;
         }
         // Nobody has checked it yet: it only tells whose business the token is.

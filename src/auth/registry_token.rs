@@ -94,6 +94,10 @@ impl RegistryTokens {
 
 #[async_trait]
 impl Bearers for RegistryTokens {
+    fn may_know(&self, token: &str) -> bool {
+        token.starts_with(PREFIX)
+    }
+
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
         Some(self.verify(token.strip_prefix(PREFIX)?))
     }

@@ -4,7 +4,7 @@
 
 mod secret;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ use crate::store::{self, Key, KeyRange, Step, Store, Table, update};
 
 /// How many tokens there may be.
 const MAX_TOKENS: usize = 100_000;
-/// How many one user may have.
+/// How many that are good one user may have. Those that have expired make room for new ones.
 const MAX_TOKENS_OF_USER: usize = 1000;
 /// How long a token that has expired is listed.
 const LISTED_TIME: Duration = Duration::from_hours(30 * 24);
@@ -77,14 +77,7 @@ impl Tokens {
     /// Makes a token. Returns what its user is to send, and what is kept.
     pub(super) async fn create(&self, wanted: Wanted) -> Result<(String, Arc<Known>), Failure> {
         Scopes::parse(&wanted.scopes).map_err(|problem| Failure::invalid([("scopes", problem)]))?;
-        let (all, of_user) = {
-            let known = self.known.read();
-            (known.len(), known.values().filter(|token| token.record.user == wanted.user).count())
-        };
-        if all >= MAX_TOKENS || of_user >= MAX_TOKENS_OF_USER {
-            let problem = "there are too many tokens: revoke some first";
-            return Err(Failure::new(Category::ResourceExhausted, "TOO_MANY_TOKENS", problem));
-        }
+        let swept = self.make_room(&wanted.user)?;
         let secret = Secret::new().map_err(|error| Failure::new(Category::Internal, "INTERNAL", error.to_string()))?;
         let now = self.clock.now();
         let record = TokenRecord {
@@ -97,7 +90,6 @@ impl Tokens {
             expire_us: now.plus(wanted.ttl).micros(),
             created_by: wanted.created_by,
         };
-        let swept = self.old_ones(now);
         update(&*self.store, format!("the token {}", record.id), || async {
             let mut tx = Tx::new(&*self.store);
             if tx.bytes(&key(&record.id)).await?.is_some() {
@@ -119,11 +111,28 @@ impl Tokens {
         Ok((secret.reveal(), token))
     }
 
-    /// Some that have expired so long ago that nobody wants to see them any more.
-    fn old_ones(&self, now: Timestamp) -> Vec<String> {
-        let is_old = |token: &Known| token.expire_time().plus(LISTED_TIME) < now;
+    /// Which tokens a new one of `user` takes the places of: some that have expired so long ago that nobody wants to see
+    /// them any more, and where there is no other place, some that have expired at all. Tokens that are good stay.
+    fn make_room(&self, user: &str) -> Result<Vec<String>, Failure> {
+        let now = self.clock.now();
+        let has_expired = |token: &&Arc<Known>| token.expire_time() <= now;
+        let is_old = |token: &&Arc<Known>| token.expire_time().plus(LISTED_TIME) < now;
         let known = self.known.read();
-        known.values().filter(|token| is_old(token)).take(SWEPT).map(|token| token.record.id.clone()).collect()
+        let of_user: Vec<_> = known.values().filter(|token| token.record.user == user).collect();
+        let mut swept: Vec<_> = known.values().filter(is_old).take(SWEPT).collect();
+        if of_user.len() >= MAX_TOKENS_OF_USER {
+            swept.extend(of_user.iter().copied().filter(has_expired).take(SWEPT));
+        }
+        if known.len() >= MAX_TOKENS {
+            swept.extend(known.values().filter(has_expired).take(SWEPT));
+        }
+        let swept: HashSet<String> = swept.into_iter().map(|token| token.record.id.clone()).collect();
+        let good = of_user.iter().filter(|token| !has_expired(token)).count();
+        if good >= MAX_TOKENS_OF_USER || known.len() - swept.len() >= MAX_TOKENS {
+            let problem = "there are too many tokens: revoke some first";
+            return Err(Failure::new(Category::ResourceExhausted, "TOO_MANY_TOKENS", problem));
+        }
+        Ok(swept.into_iter().collect())
     }
 
     /// Revokes tokens. They are refused from now on, whether the store can forget them or not; an error means that they
@@ -201,6 +210,10 @@ impl Known {
 
 #[async_trait]
 impl Bearers for Tokens {
+    fn may_know(&self, token: &str) -> bool {
+        secret::is_like_one(token)
+    }
+
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
         let secret = Secret::parse(token)?;
         let found = self.find(secret.id());

@@ -8,7 +8,7 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
-use crate::auth::{Grants, Identity};
+use crate::auth::Grants;
 
 /// A service in this process, its type forgotten.
 pub type LocalChannel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
@@ -27,7 +27,6 @@ where
     S::Future: Send + 'static,
 {
     let called = services.map_request(|mut request: http::Request<Body>| {
-        request.extensions_mut().insert(Identity::default());
         request.extensions_mut().insert(Grants::everything());
         request
     });

@@ -91,7 +91,7 @@ pub(super) fn find(path: &str) -> Option<&'static Method> {
 
 /// What a path is to the audit: of what nobody is asked for, nothing.
 pub(super) fn subject(path: &str) -> Option<Subject> {
-    const UNKNOWN: Subject = Subject { method: "other", area: "", right: "", resource: &[], style: Style::Read };
+    const UNKNOWN: Subject = Subject { method: "other", area: "", right: "", style: Style::Read };
     match find(path) {
         Some(method) => Some(method.subject),
         None if path.starts_with("/grpc.") => None,
@@ -114,8 +114,7 @@ fn subject_of(path: &str, method: &'static str, (is_upload, is_stream): (bool, b
         (false, true) => Style::Stream,
         (_, false) => Style::Change,
     };
-    let resource = need.map_or(&[][..], |need| need.resource);
-    Subject { method, area: word(area.as_str_name()), right: word(right.as_str_name()), resource, style }
+    Subject { method, area: word(area.as_str_name()), right: word(right.as_str_name()), style }
 }
 
 /// `AREA_LOCK` is `lock`, and `RIGHT_WRITE` is `write`.

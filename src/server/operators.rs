@@ -70,7 +70,7 @@ impl Operators {
 
     async fn admit_user(&self, method: &str, head: &Head) -> Result<(), Response> {
         let Some(authenticator) = &self.0.authenticator else { return Err(unauthorized()) };
-        let trail = Trail::default();
+        let trail = Trail::kept();
         let may_read = self.may_read(authenticator, head, &trail).await;
         may_read.map_err(|failure| {
             let status = Status::from(failure);

@@ -13,9 +13,9 @@ const ACQUIRE: &str = "/steward.lock.v1.LockService/Acquire";
 const LIST: &str = "/steward.lock.v1.LockService/List";
 const MOUNT: &str = "/steward.artifact.v1.ArtifactService/MountBlob";
 
-fn grants(table: &str) -> Grants {
+fn grants(table: &str, trail: Trail) -> Grants {
     let caller = Identity { user: Some("a".to_owned()), ..Identity::default() };
-    Grants::new(caller, Arc::new(Table::parse(table).unwrap()))
+    Grants::by(caller, Some(Arc::new(Table::parse(table).unwrap())), trail)
 }
 
 fn call(path: &str, message: &impl Message) -> http::Request<Body> {
@@ -32,8 +32,8 @@ fn acquire(resource_id: &str, owner: &str) -> http::Request<Body> {
 
 /// The outcome, and the resource that was asked for first.
 async fn passed(table: &str, request: http::Request<Body>) -> (Code, String) {
-    let trail = Trail::default();
-    let outcome = pass(request, &grants(table).with_trail(trail.clone())).await;
+    let trail = Trail::kept();
+    let outcome = pass(request, &grants(table, trail.clone())).await;
     (outcome.map_or_else(|status| status.code(), |_| Code::Ok), trail.resource().to_owned())
 }
 
@@ -52,8 +52,8 @@ async fn a_call_passes_when_its_caller_has_the_right_for_its_resource_and_its_na
         let (outcome, asked_for) = passed(table, acquire(resource, owner)).await;
         assert_eq!(outcome, code, "{table} {resource} {owner}");
         assert_eq!(asked_for, format!("pull/{resource}"));
-        let (message, _) = first_message::read(acquire(resource, owner).into_body(), 1000).await.unwrap();
-        let acting_as = text(access::find(ACQUIRE).unwrap().identity, &message).unwrap();
+        let begun = first_message::read(acquire(resource, owner).into_body(), 1000).await.unwrap();
+        let acting_as = text(access::find(ACQUIRE).unwrap().identity, begun.message()).unwrap();
         assert_eq!(acting_as, owner);
     }
 }
@@ -74,7 +74,7 @@ async fn a_service_that_asks_itself_is_called_for_those_who_have_the_right_for_s
     let list = || call(LIST, &ListRequest::default());
     assert_eq!(passed("a lock pull/x read", list()).await.0, Code::Ok);
     assert_eq!(passed("a lock pull/x append", list()).await.0, Code::PermissionDenied);
-    let grants = grants("a lock pull/x read");
+    let grants = grants("a lock pull/x read", Trail::default());
     let (_, access) = pass(list(), &grants).await.unwrap();
     assert_eq!(hold_back(access, &grants).unwrap_err().code(), Code::Internal, "nobody has asked");
     let mut request = tonic::Request::new(());
@@ -103,6 +103,6 @@ async fn what_is_too_long_is_refused_before_anybody_looks_for_it() {
     assert_eq!(passed(table, acquire("x", &format!("{long}y"))).await.0, Code::InvalidArgument);
     let huge = "x".repeat(MAX_MESSAGE_BYTES);
     assert_eq!(passed(table, acquire(&huge, "a")).await.0, Code::OutOfRange);
-    let refused = pass(acquire(&long[..4000], "a"), &grants("")).await.unwrap_err();
+    let refused = pass(acquire(&long[..4000], "a"), &grants("", Trail::default())).await.unwrap_err();
     assert!(refused.code() == Code::PermissionDenied && refused.message().len() < 400, "{}", refused.message().len());
 }

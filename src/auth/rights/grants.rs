@@ -13,14 +13,17 @@ use crate::error::{Category, Failure};
 /// How much of a name is told again to somebody who is refused: it goes into a header.
 const MAX_SHOWN_BYTES: usize = 256;
 
-/// What the caller of a request may do: an extension of the request.
+/// What the caller of a request may do: an extension of the request. Clones are of one call.
 #[derive(Clone, Debug)]
-pub struct Grants {
+pub struct Grants(Arc<OfCall>);
+
+#[derive(Debug)]
+struct OfCall {
     caller: Identity,
     /// `None`: nobody is asked, and everybody may do everything.
     table: Option<Arc<Table>>,
     /// Whether the service has looked at them.
-    taken: Arc<AtomicBool>,
+    taken: AtomicBool,
     /// Where it is noted what the call is about.
     trail: Trail,
 }
@@ -42,18 +45,17 @@ impl Grants {
 
     /// Everything, for a caller where there is no table; of one with a token, what that is for.
     pub fn everything_for(caller: Identity) -> Self {
-        Grants { caller, table: None, taken: Arc::default(), trail: Trail::default() }
+        Self::by(caller, None, Trail::default())
     }
 
     /// Those of a caller, by a table.
     pub fn new(caller: Identity, table: Arc<Table>) -> Self {
-        Grants { caller, table: Some(table), taken: Arc::default(), trail: Trail::default() }
+        Self::by(caller, Some(table), Trail::default())
     }
 
-    /// The same, which note the first resource that is asked for.
-    #[must_use]
-    pub(in crate::auth) fn with_trail(self, trail: Trail) -> Self {
-        Grants { trail, ..self }
+    /// Those of a caller, by a table if there is one. The first resource that is asked for is noted.
+    pub(in crate::auth) fn by(caller: Identity, table: Option<Arc<Table>>, trail: Trail) -> Self {
+        Grants(Arc::new(OfCall { caller, table, taken: AtomicBool::new(false), trail }))
     }
 
     /// Those of the caller of a request. A service that declares that it asks by itself has to take them from here:
@@ -64,23 +66,23 @@ impl Grants {
             let problem = "a call has not passed the check of rights";
             return Err(Failure::new(Category::Internal, "INTERNAL", problem).into());
         };
-        grants.taken.store(true, Ordering::Relaxed);
+        grants.0.taken.store(true, Ordering::Relaxed);
         Ok(grants.clone())
     }
 
     /// Whether a service has taken them.
     pub(in crate::auth) fn are_taken(&self) -> bool {
-        self.are_everything() || self.taken.load(Ordering::Relaxed)
+        self.are_everything() || self.0.taken.load(Ordering::Relaxed)
     }
 
     /// Who the caller is.
     pub fn caller(&self) -> &Identity {
-        &self.caller
+        &self.0.caller
     }
 
     /// Whether nothing has to be asked, so that a list need not be looked through.
     pub fn are_everything(&self) -> bool {
-        self.table.is_none() && self.caller.scopes.is_none()
+        self.0.table.is_none() && self.0.caller.scopes.is_none()
     }
 
     /// Whether the caller has a right for a resource.
@@ -101,16 +103,17 @@ impl Grants {
     /// Whether the caller has a right for what belongs to `owner` and to no resource: it may act as the owner, or
     /// administer the area as a whole.
     pub fn allow_owner(&self, area: Area, right: Right, owner: &str) -> bool {
-        let Some(table) = &self.table else { return self.allow_any(area, right, owner) };
+        let Some(table) = &self.0.table else { return self.allow_any(area, right, owner) };
         let in_scope = self.is_in_scope(Question { area, right, resource: None, acting_as: Some(owner) });
-        (in_scope && table.gives_owner(&self.caller, area, right, owner)) || self.allow(area, Right::Admin, "")
+        (in_scope && table.gives_owner(&self.0.caller, area, right, owner)) || self.allow(area, Right::Admin, "")
     }
 
     /// Whether the caller has a right for a resource, or for something below it.
     pub fn allow_within(&self, area: Area, right: Right, resource: &str) -> bool {
-        let (resource, user) = (resource.trim_matches('/'), self.caller.user.as_deref());
-        let in_table = self.table.as_ref().is_none_or(|table| table.reaches_into(&self.caller, area, right, resource));
-        let scopes = self.caller.scopes.as_ref();
+        let (resource, user) = (resource.trim_matches('/'), self.0.caller.user.as_deref());
+        let in_table =
+            self.0.table.as_ref().is_none_or(|table| table.reaches_into(&self.0.caller, area, right, resource));
+        let scopes = self.0.caller.scopes.as_ref();
         in_table && scopes.is_none_or(|scopes| scopes.give_within(area, right, resource, user))
     }
 
@@ -131,7 +134,7 @@ impl Grants {
 
     /// Says to the caller that it may not do something. It says the same whether there is such a resource or not.
     pub fn refusal(&self, area: Area, right: Right, resource: &str, name: &str) -> Failure {
-        let Some(user) = &self.caller.user else {
+        let Some(user) = &self.0.caller.user else {
             return Failure::new(Category::Unauthenticated, "UNAUTHENTICATED", "a user name and a password are needed");
         };
         let (area, right) = (area_name(area), right_name(right));
@@ -142,40 +145,46 @@ impl Grants {
         Failure::new(Category::PermissionDenied, "PERMISSION_DENIED", message).with("area", area).with("right", right)
     }
 
-    /// Notes that the call changes something, though its method need not: that is an entry of the audit then.
-    pub fn note_change(&self) {
-        self.trail.write_change();
+    /// Where it is noted what the call is about.
+    pub(in crate::auth) fn trail(&self) -> &Trail {
+        &self.0.trail
+    }
+
+    /// Notes that the call changes something, though its method need not: that is an entry of the audit then. To be asked
+    /// before, because where entries cannot be written it may be refused.
+    pub fn note_change(&self) -> Result<(), Failure> {
+        self.0.trail.write_change()
     }
 
     /// Notes that the call has come as far as its service.
     pub(in crate::auth) fn note_admission(&self) {
-        self.trail.write_admission();
+        self.0.trail.write_admission();
     }
 
     fn decide(&self, question: Question<'_>) -> bool {
-        self.trail.write_resource(question.resource.unwrap_or_default());
-        let is_allowed = match &self.table {
+        self.0.trail.write_resource(question.resource.unwrap_or_default());
+        let is_allowed = match &self.0.table {
             None => true,
-            Some(_) if question.right == Right::SignedIn => self.caller.user.is_some(),
-            Some(table) => table.rule(&self.caller, question).is_some(),
+            Some(_) if question.right == Right::SignedIn => self.0.caller.user.is_some(),
+            Some(table) => table.rule(&self.0.caller, question).is_some(),
         };
         is_allowed && self.is_in_scope(question)
     }
 
     fn is_in_scope(&self, question: Question<'_>) -> bool {
         let Question { area, right, resource, .. } = question;
-        let user = self.caller.user.as_deref();
+        let user = self.0.caller.user.as_deref();
         right == Right::SignedIn
-            || self.caller.scopes.as_ref().is_none_or(|scopes| scopes.give(area, right, resource, user))
+            || self.0.caller.scopes.as_ref().is_none_or(|scopes| scopes.give(area, right, resource, user))
     }
 
     /// Why the caller has a right for a resource, or has not.
     pub fn explain(&self, area: Area, right: Right, resource: &str, name: &str) -> Explanation {
         let resource = resource.trim_matches('/');
         let question = Question { area, right, resource: Some(resource), acting_as: Some(name) };
-        let rule = match &self.table {
+        let rule = match &self.0.table {
             None => Some("allowed because there is no table of rights".to_owned()),
-            Some(table) => table.rule(&self.caller, question).map(|rule| format!("allowed by {rule}")),
+            Some(table) => table.rule(&self.0.caller, question).map(|rule| format!("allowed by {rule}")),
         };
         match rule {
             Some(text) if self.is_in_scope(question) => Explanation { is_allowed: true, text },
@@ -259,7 +268,7 @@ mod tests {
             (of("ops", Some(&["lock:b/*:write"])), "ops", true),
             (of("a", Some(&["lock:a/*:read"])), "a", false),
         ] {
-            let user = caller.caller.user.as_deref();
+            let user = caller.caller().user.as_deref();
             assert_eq!(caller.allow_owner(Area::Lock, Right::Write, owner), expected, "{user:?} {owner:?}");
         }
         assert!(Grants::everything().allow_owner(Area::Lock, Right::Write, "a"));
@@ -270,7 +279,7 @@ mod tests {
         let token = grants("a", Some(&["lock:pull/x:write", "volume:*:admin"]));
         assert!(token.allow(Area::Lock, Right::Write, "pull/x"));
         assert!(!token.allow(Area::Lock, Right::Write, "pull/y") && !token.allow(Area::Volume, Right::Read, "v"));
-        let identity = Identity { scopes: token.caller.scopes.clone(), ..Identity::default() };
+        let identity = Identity { scopes: token.caller().scopes.clone(), ..Identity::default() };
         assert!(!Grants::everything_for(identity).allow(Area::Restic, Right::Read, "x"), "where there is no table");
         assert!(!grants("a", Some(&[])).allow(Area::Lock, Right::Write, "pull/x"));
         let text = token.explain(Area::Lock, Right::Write, "pull/y", "").text;

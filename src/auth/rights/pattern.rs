@@ -15,6 +15,8 @@ const USER: &str = "{user}";
 pub struct Pattern {
     /// Without slashes at its ends.
     text: String,
+    /// Whether the caller's name is in it.
+    has_user: bool,
 }
 
 impl Pattern {
@@ -32,7 +34,8 @@ impl Pattern {
         if text.replace(USER, "").contains(['{', '}']) {
             return Err(format!("the pattern {text:?} has braces, and only {USER} is known"));
         }
-        Ok(Pattern { text: text.trim_matches('/').to_owned() })
+        let text = text.trim_matches('/').to_owned();
+        Ok(Pattern { has_user: text.contains(USER), text })
     }
 
     /// Whether it covers a resource, which has no slashes at its ends, when `user` asks. Without a user, nothing is
@@ -41,7 +44,7 @@ impl Pattern {
         if self.text.is_empty() {
             return true;
         }
-        if !self.text.contains(USER) {
+        if !self.has_user {
             return covers(self.text.as_bytes(), resource.as_bytes());
         }
         user.is_some_and(|user| covers(self.text.replace(USER, user).as_bytes(), resource.as_bytes()))
@@ -50,10 +53,10 @@ impl Pattern {
     /// Whether it covers a resource or may cover something below it, when `user` asks.
     pub(super) fn reaches_into(&self, resource: &str, user: Option<&str>) -> bool {
         if self.covers(resource, user) || resource.is_empty() {
-            return user.is_some() || !self.text.contains(USER);
+            return user.is_some() || !self.has_user;
         }
         let below = format!("{resource}/");
-        if !self.text.contains(USER) {
+        if !self.has_user {
             return begins(self.text.as_bytes(), below.as_bytes());
         }
         user.is_some_and(|user| begins(self.text.replace(USER, user).as_bytes(), below.as_bytes()))

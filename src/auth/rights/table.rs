@@ -26,7 +26,7 @@ const ANYBODY: &str = "*";
 const ANONYMOUS: &str = "anonymous";
 
 /// Whom a rule is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 enum Who {
     User(String),
     Group(String),
@@ -55,10 +55,31 @@ pub(super) struct Question<'a> {
     pub(super) acting_as: Option<&'a str>,
 }
 
-/// All rules, found by whom they are about, and the groups that users are in.
+/// Rules, found by whom they are about.
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    users: HashMap<String, Vec<Rule>>,
+    groups: HashMap<String, Vec<Rule>>,
+    anybody: Vec<Rule>,
+    anonymous: Vec<Rule>,
+}
+
+impl Rules {
+    fn add(&mut self, rule: Rule) {
+        let rules = match &rule.who {
+            Who::User(name) => self.users.entry(name.clone()).or_default(),
+            Who::Group(name) => self.groups.entry(name.clone()).or_default(),
+            Who::Anybody => &mut self.anybody,
+            Who::Anonymous => &mut self.anonymous,
+        };
+        rules.push(rule);
+    }
+}
+
+/// All rules, and the groups that users are in.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    rules: HashMap<Who, Vec<Rule>>,
+    rules: Rules,
     count: usize,
     groups: HashSet<String>,
     groups_of: HashMap<String, Vec<String>>,
@@ -95,7 +116,7 @@ impl Table {
         let identities = identities.split(',').filter(|pattern| !pattern.is_empty()).map(Pattern::parse);
         let identities = identities.collect::<Result<_, _>>()?;
         let (who, scope) = (Who::parse(who)?, Scope::of(area, resources, rights)?);
-        self.rules.entry(who.clone()).or_default().push(Rule { line: number, who, scope, identities });
+        self.rules.add(Rule { line: number, who, scope, identities });
         self.count += 1;
         Ok(())
     }
@@ -116,12 +137,12 @@ impl Table {
 
     /// Whether anything is allowed to those who have not signed in.
     pub(in crate::auth) fn has_anonymous(&self) -> bool {
-        self.rules.contains_key(&Who::Anonymous)
+        !self.rules.anonymous.is_empty()
     }
 
     /// Whether nobody may do anything.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.count == 0
     }
 
     /// The first rule that allows it.
@@ -130,8 +151,7 @@ impl Table {
             rule.scope.gives(question.area, question.right, question.resource, caller.user.as_deref())
                 && rule.lets_act_as(question.acting_as, caller)
         };
-        let found = self.whos(caller).filter_map(|who| self.rules.get(&who)?.iter().find(allows));
-        found.min_by_key(|rule| rule.line)
+        self.about(caller).filter_map(|rules| rules.iter().find(allows)).min_by_key(|rule| rule.line)
     }
 
     /// Whether a rule gives a right for any resource at all to somebody who is `owner` by itself, or may act as it
@@ -139,24 +159,25 @@ impl Table {
     pub(super) fn gives_owner(&self, caller: &Identity, area: Area, right: Right, owner: &str) -> bool {
         let user = caller.user.as_deref();
         let gives = |rule: &Rule| rule.scope.gives(area, right, None, user) && rule.names(owner, caller);
-        self.whos(caller).any(|who| self.rules.get(&who).is_some_and(|rules| rules.iter().any(gives)))
+        self.about(caller).any(|rules| rules.iter().any(gives))
     }
 
     /// Whether a rule gives a right for a resource or for something below it.
     pub(super) fn reaches_into(&self, caller: &Identity, area: Area, right: Right, resource: &str) -> bool {
         let reaches = |rule: &Rule| rule.scope.gives_within(area, right, resource, caller.user.as_deref());
-        self.whos(caller).any(|who| self.rules.get(&who).is_some_and(|rules| rules.iter().any(reaches)))
+        self.about(caller).any(|rules| rules.iter().any(reaches))
     }
 
-    /// All that rules can call the caller.
-    fn whos<'a>(&'a self, caller: &'a Identity) -> impl Iterator<Item = Who> + use<'a> {
-        let (user, own) = match &caller.user {
-            Some(user) => (Who::User(user.clone()), self.groups_of.get(user).map(Vec::as_slice)),
-            None => (Who::Anonymous, None),
-        };
-        let groups = own.unwrap_or_default().iter().chain(caller.groups.iter().filter(|_| caller.user.is_some()));
-        let anybody = caller.user.is_some().then_some(Who::Anybody);
-        std::iter::once(user).chain(groups.cloned().map(Who::Group)).chain(anybody)
+    /// The rules that are about the caller, by each of the ways to be about somebody.
+    fn about<'a, 'b>(&'a self, caller: &'b Identity) -> impl Iterator<Item = &'a [Rule]> + use<'a, 'b> {
+        let (rules, user) = (&self.rules, caller.user.as_deref());
+        let own = user.and_then(|user| self.groups_of.get(user)).map_or(&[][..], Vec::as_slice);
+        let issued = user.map_or(&[][..], |_| &caller.groups);
+        let of_groups = own.iter().filter_map(|group| rules.groups.get(group));
+        let of_issued = issued.iter().filter_map(|group| rules.groups.get(group));
+        let of_user = user.and_then(|user| rules.users.get(user));
+        let of_all = if user.is_some() { &rules.anybody } else { &rules.anonymous };
+        of_user.into_iter().chain(of_groups).chain(of_issued).chain([of_all]).map(Vec::as_slice)
     }
 }
 

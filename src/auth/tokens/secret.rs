@@ -1,5 +1,6 @@
 //! What a token looks like: `stw_ID_SECRET`.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
@@ -11,27 +12,34 @@ const ID_BYTES: usize = 8;
 /// The random bytes of a secret: nobody tries them all, so a fast digest keeps it.
 const SECRET_BYTES: usize = 32;
 
-/// The text of a token. It is never shown but to who makes it.
+/// The text of a token, of its own or of who brings it. It is never shown but to who makes it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret {
-    id: String,
-    secret: String,
+pub(super) struct Secret<'a> {
+    id: Cow<'a, str>,
+    secret: Cow<'a, str>,
 }
 
-impl Secret {
+/// Whether a text could be a token of this kind.
+pub(super) fn is_like_one(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+impl Secret<'static> {
     /// A new one.
     pub(super) fn new() -> Result<Self, getrandom::Error> {
-        Ok(Secret { id: random::<ID_BYTES>()?, secret: random::<SECRET_BYTES>()? })
+        Ok(Secret { id: random::<ID_BYTES>()?.into(), secret: random::<SECRET_BYTES>()?.into() })
     }
+}
 
+impl<'a> Secret<'a> {
     /// Reads one; `None` when it is no token of this kind.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let is_hex = |part: &str, bytes: usize| {
             part.len() == 2 * bytes && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         };
         (is_hex(id, ID_BYTES) && is_hex(secret, SECRET_BYTES))
-            .then(|| Secret { id: id.to_owned(), secret: secret.to_owned() })
+            .then_some(Secret { id: Cow::Borrowed(id), secret: Cow::Borrowed(secret) })
     }
 
     /// Which token it is.
@@ -50,7 +58,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Secret<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Secret({PREFIX}{}_…)", self.id)
     }
@@ -77,7 +85,7 @@ mod tests {
         assert_eq!(Secret::parse(&secret.reveal()), Some(secret.clone()));
         assert_ne!(Secret::new().unwrap(), secret);
         let shown = format!("{secret:?}");
-        assert!(shown.contains(secret.id()) && !shown.contains(&secret.secret), "{shown}");
+        assert!(shown.contains(secret.id()) && !shown.contains(&*secret.secret), "{shown}");
     }
 
     #[test]

@@ -98,3 +98,20 @@ async fn lists_go_on_where_they_ended_and_old_tokens_leave_them() {
     fixture.create("carol", &[]).await;
     assert_eq!(fixture.tokens.list(None, 9, |_| true).len(), 1, "only the new one");
 }
+
+#[tokio::test]
+async fn a_user_has_only_so_many_tokens_that_are_good_and_those_that_have_expired_make_room() {
+    let fixture = Fixture::new().await;
+    for _ in 0..MAX_TOKENS_OF_USER {
+        fixture.create("ci", &[]).await;
+    }
+    let refused = fixture.tokens.make_room("ci").unwrap_err();
+    assert_eq!(Status::from(refused).code(), tonic::Code::ResourceExhausted);
+    assert!(fixture.tokens.make_room("alice").is_ok(), "others have room");
+    fixture.clock.advance(Duration::from_hours(1));
+    for _ in 0..2 * SWEPT {
+        fixture.create("ci", &[]).await;
+    }
+    let listed = fixture.tokens.list(None, 2 * MAX_TOKENS_OF_USER, |_| true).len();
+    assert!(listed <= MAX_TOKENS_OF_USER, "{listed} are listed");
+}

@@ -165,7 +165,7 @@ impl LockServer {
         let mut view = self.locks.view(&key).await?;
         let assigned = view.holders.iter().find(|grant| grant.is_unclaimed && claimant.as_ref() == Some(&grant.owner));
         if let Some(grant) = assigned {
-            grants.note_change();
+            grants.note_change()?;
             self.claim(&key, grant.owner.clone(), grant.mode, view.head.capacity).await?;
             view = self.locks.view(&key).await?;
         }
