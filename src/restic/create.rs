@@ -13,6 +13,15 @@ use super::repository::Repository;
 use super::settings::RepositorySettings;
 use crate::config::Access;
 
+/// What an upload does where there is no repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// It creates one.
+    Create,
+    /// It is refused: who may add locks alone may not create repositories.
+    Refuse,
+}
+
 impl Repositories {
     /// Creates a repository so that it lasts, or finds it. Returns whether it is new.
     pub(super) async fn create(
@@ -41,15 +50,17 @@ impl Repositories {
         Ok((repository.ok_or_else(|| Error::no_repository(path))?, true))
     }
 
-    /// The repository to add an object to, which is created where it is missing.
+    /// The repository to add an object to.
     pub(super) async fn find_or_create(
         &self,
         user: Option<&str>,
         path: &RepositoryPath,
+        missing: Missing,
     ) -> Result<Arc<Repository>, Error> {
-        match self.find(path).await? {
-            Some(repository) => Ok(repository),
-            None => self.create(user, path).await.map(|(repository, _)| repository),
+        match (self.find(path).await?, missing) {
+            (Some(repository), _) => Ok(repository),
+            (None, Missing::Create) => self.create(user, path).await.map(|(repository, _)| repository),
+            (None, Missing::Refuse) => Err(Error::no_repository(path)),
         }
     }
 

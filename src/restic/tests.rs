@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::create::Missing;
 use super::delete::Which;
 use super::error::Error;
 use super::name::{Kind, ObjectId, ObjectName, RepositoryPath};
@@ -47,7 +48,7 @@ impl Tree {
 
     async fn upload(&self, object: ObjectName, content: &[u8]) -> Result<Stored, Error> {
         let size = content.len() as u64;
-        let mut upload = self.repositories.begin_upload(None, &path(), object, Some(size)).await?;
+        let mut upload = self.repositories.begin_upload(None, &path(), object, Some(size), Missing::Create).await?;
         for chunk in content.chunks(3) {
             upload.accept(Bytes::copy_from_slice(chunk)).await?;
         }
@@ -138,7 +139,11 @@ async fn what_is_not_what_its_name_says_leaves_nothing() {
     assert!(tree.listed(Kind::Data).await.is_empty());
     assert!(!tree.file(object).exists());
 
-    let mut upload = tree.repositories.begin_upload(None, &path(), named(Kind::Data, PACK), Some(15)).await.unwrap();
+    let mut upload = tree
+        .repositories
+        .begin_upload(None, &path(), named(Kind::Data, PACK), Some(15), Missing::Create)
+        .await
+        .unwrap();
     upload.accept(Bytes::from_static(&PACK[..9])).await.unwrap();
     assert!(matches!(upload.finish(9).await, Err(Error::BrokenOff { .. })));
     assert!(tree.listed(Kind::Data).await.is_empty());
@@ -213,17 +218,22 @@ async fn a_tree_is_adopted_with_or_without_its_saved_index() {
 async fn quotas_refuse_before_anything_is_written_and_count_after_a_restart() {
     let tree = Tree::new(|restic| restic.max_bytes = 20).await;
     tree.upload(named(Kind::Data, PACK), PACK).await.unwrap();
-    let more = tree.repositories.begin_upload(None, &path(), named(Kind::Data, b"123456"), Some(6)).await;
+    let more =
+        tree.repositories.begin_upload(None, &path(), named(Kind::Data, b"123456"), Some(6), Missing::Create).await;
     assert!(matches!(more, Err(Error::QuotaExceeded { limit: 20, used: 15, .. })));
     // Without a length the bytes are counted as they come.
-    let mut upload = tree.repositories.begin_upload(None, &path(), named(Kind::Data, b"123456"), None).await.unwrap();
+    let mut upload = tree
+        .repositories
+        .begin_upload(None, &path(), named(Kind::Data, b"123456"), None, Missing::Create)
+        .await
+        .unwrap();
     upload.accept(Bytes::from_static(b"12345")).await.unwrap();
     assert!(matches!(upload.accept(Bytes::from_static(b"6")).await, Err(Error::QuotaExceeded { .. })));
     drop(upload);
     assert_eq!(tree.upload(named(Kind::Data, b"12345"), b"12345").await.unwrap().size, 5);
 
     let tree = Tree::at(tree.home, |restic| restic.max_bytes = 20).await;
-    let more = tree.repositories.begin_upload(None, &path(), named(Kind::Data, b"1"), Some(1)).await;
+    let more = tree.repositories.begin_upload(None, &path(), named(Kind::Data, b"1"), Some(1), Missing::Create).await;
     assert!(matches!(more, Err(Error::QuotaExceeded { used: 20, .. })));
 }
 
@@ -315,7 +325,7 @@ async fn an_object_of_many_pieces_is_read_whole_and_in_part() {
     let content: Vec<u8> = (0..1_000_000_u32).flat_map(|n| n.to_le_bytes()[..3].to_vec()).collect();
     let object = named(Kind::Data, &content);
     let size = content.len() as u64;
-    let mut upload = tree.repositories.begin_upload(None, &path(), object, None).await.unwrap();
+    let mut upload = tree.repositories.begin_upload(None, &path(), object, None, Missing::Create).await.unwrap();
     for chunk in content.chunks(100_000) {
         upload.accept(Bytes::copy_from_slice(chunk)).await.unwrap();
     }

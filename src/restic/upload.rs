@@ -7,6 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
+use super::create::Missing;
 use super::error::Error;
 use super::files::blocking;
 use super::ledger::Reservation;
@@ -54,9 +55,10 @@ impl Repositories {
         path: &RepositoryPath,
         object: ObjectName,
         size: Option<u64>,
+        missing: Missing,
     ) -> Result<Upload, Error> {
         self.require_access(user, path, object.access_to_add())?;
-        let repository = self.find_or_create(user, path).await?;
+        let repository = self.find_or_create(user, path, missing).await?;
         // What the index does not know is tried: the file system says whether the name is taken.
         let may_exist = object == ObjectName::Config || repository.known(object).is_some();
         let existing = if may_exist {

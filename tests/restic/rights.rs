@@ -180,3 +180,27 @@ async fn a_large_upload_that_is_refused_is_told_so_and_not_cut_off() {
     let answer = repo.post(&format!("data/{}", object.name), &object.bytes).await;
     assert_refused(&answer, 401);
 }
+
+#[tokio::test]
+async fn who_may_only_read_takes_locks_and_creates_no_repository() {
+    let home = temporary::directory();
+    let file = htpasswd(home.path(), &USERS);
+    let table = "admin * * admin\nappend restic * read,append\nread restic * read\n";
+    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = {table:?}\n");
+    let server = Setup::default().config(&config).restic_listen().start_in(home).await;
+    let repo = Repo::at(server.restic(), "/a/");
+    let lock = blob("a lock");
+    let path = format!("locks/{}", lock.name);
+    let root = server.data().join("restic");
+
+    assert_refused(&by(&repo, "read").post(&path, &lock.bytes).await, 404);
+    assert!(!root.join("a").exists(), "nothing was made");
+    assert_refused(&by(&repo, "none").post(&path, &lock.bytes).await, 403);
+
+    // Whoever may add makes it, with the lock or without.
+    by(&repo, "append").store("locks", &lock).await;
+    assert!(root.join("a/data/00").exists());
+    let other = blob("another lock");
+    by(&repo, "read").store("locks", &other).await;
+    assert!(by(&repo, "append").has("locks", &other).await);
+}

@@ -12,6 +12,7 @@ use tonic::{Status, Streaming};
 use super::{Answers, ObjectServer, convert, require, status};
 use crate::auth::Grants;
 use crate::config::Access;
+use crate::restic::create::Missing;
 use crate::restic::delete::Which;
 use crate::restic::error::Error;
 use crate::restic::upload::Upload;
@@ -65,7 +66,10 @@ impl ObjectServer {
         let (path, object) = convert::key(start.key).map_err(status)?;
         require(grants, &path, object.access_to_add()).map_err(status)?;
         let size = start.size.map(|size| convert::bytes("start.size", size)).transpose().map_err(status)?;
-        let mut upload = self.repositories.begin_upload(user, &path, object, size).await.map_err(status)?;
+        let may_create = require(grants, &path, Access::Append).is_ok();
+        let missing = if may_create { Missing::Create } else { Missing::Refuse };
+        let begun = self.repositories.begin_upload(user, &path, object, size, missing);
+        let mut upload = begun.await.map_err(status)?;
         if let Some(mut chunks) = direct {
             while let Some(chunk) = chunks.next().await {
                 upload.accept(chunk).await.map_err(status)?;
