@@ -74,6 +74,16 @@ pub enum Error {
         /// What is in use or promised to other uploads, in bytes.
         used: u64,
     },
+    /// The repository has as many locks as may be.
+    #[error(
+        "repository {repository} has {limit} locks, which is the limit: remove those that are left over (`restic unlock`)"
+    )]
+    TooManyLocks {
+        /// Which.
+        repository: RepositoryPath,
+        /// How many it may have.
+        limit: usize,
+    },
     /// The disk has no room for it.
     #[error("the disk of the server is full")]
     DiskFull,
@@ -158,6 +168,7 @@ impl From<Error> for Failure {
             Error::Busy { .. } => (Category::Unavailable, "BUSY"),
             Error::TooLarge { .. } => (Category::ResourceExhausted, "OBJECT_TOO_LARGE"),
             Error::QuotaExceeded { .. } => (Category::ResourceExhausted, "QUOTA_EXCEEDED"),
+            Error::TooManyLocks { .. } => (Category::ResourceExhausted, "TOO_MANY_LOCKS"),
             Error::DiskFull => (Category::ResourceExhausted, "DISK_FULL"),
             Error::Forbidden(_) => (Category::PermissionDenied, "FORBIDDEN"),
             Error::AppendOnly(_) => (Category::PermissionDenied, "APPEND_ONLY"),
@@ -176,9 +187,9 @@ impl From<Error> for Failure {
                 failure.with("limit", limit.to_string()).with("used", used.to_string())
             }
             Error::TooLarge { limit } => failure.with("limit", limit.to_string()),
-            Error::TooManyWatchers { limit } | Error::TooManyVerifications { limit } => {
-                failure.with("limit", limit.to_string())
-            }
+            Error::TooManyLocks { limit, .. }
+            | Error::TooManyWatchers { limit }
+            | Error::TooManyVerifications { limit } => failure.with("limit", limit.to_string()),
             Error::Compacted { floor, .. } => failure.with("floor", floor.to_string()),
             _ => failure,
         }

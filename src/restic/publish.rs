@@ -7,13 +7,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::bucket::BucketId;
 use super::error::Error;
 use super::ledger::{Entry as Booking, Reservation};
-use super::name::{ObjectId, ObjectName};
+use super::name::{Kind, ObjectId, ObjectName};
 use super::repository::{Flight, Repository};
 use super::{damaged, files};
 use crate::blob::{Algorithm, Hasher, Published, Staged};
 use crate::clock::Timestamp;
+
+/// How many locks a repository has at most: each running command has one, and whoever may read may add some.
+pub(super) const MAX_LOCKS: usize = 1000;
 
 /// What an upload came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,21 @@ impl Publication {
         }
     }
 
+    /// Refuses a lock where there are as many as may be.
+    fn check_locks(&self) -> Result<(), Error> {
+        let Publication { repository, object: ObjectName::Blob(Kind::Lock, id), .. } = self else { return Ok(()) };
+        let bucket = BucketId::of(Kind::Lock, *id);
+        let is_full = || repository.index.bucket(bucket).entries().len() >= MAX_LOCKS;
+        if is_full() {
+            // Somebody else may have removed some.
+            repository.refresh(bucket)?;
+        }
+        if is_full() {
+            return Err(Error::TooManyLocks { repository: repository.path.clone(), limit: MAX_LOCKS });
+        }
+        Ok(())
+    }
+
     /// Writes the last bytes, checks all of them, and publishes the object so that it lasts.
     pub(super) fn store(
         &self,
@@ -78,6 +97,7 @@ impl Publication {
         reservation: Option<Reservation>,
     ) -> Result<Stored, Error> {
         let Publication { repository, object, .. } = self;
+        self.check_locks()?;
         let mut staged = staged.map_or_else(|| self.begin(), Ok).map_err(|error| self.failed(error))?;
         staged.write(chunks).map_err(|error| self.failed(error))?;
         let digest = staged.hasher().sha256().map(ObjectId);

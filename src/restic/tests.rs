@@ -15,7 +15,7 @@ use super::create::Missing;
 use super::delete::Which;
 use super::error::Error;
 use super::name::{Kind, ObjectId, ObjectName, RepositoryPath};
-use super::publish::Stored;
+use super::publish::{MAX_LOCKS, Stored};
 use super::range::Range;
 use super::repositories::{Repositories, Settings};
 use super::verify::{Event, Finding, Mode, Problem};
@@ -396,4 +396,24 @@ async fn a_lock_is_small() {
     let tree = Tree::new(|_| {}).await;
     let large = vec![7; 64 * 1024 + 1];
     assert!(matches!(tree.upload(named(Kind::Lock, &large), &large).await, Err(Error::TooLarge { limit: 65_536 })));
+}
+
+#[tokio::test]
+async fn a_repository_has_so_many_locks_and_no_more() {
+    let tree = Tree::new(|_| {}).await;
+    let first = named(Kind::Lock, b"first");
+    tree.upload(first, b"first").await.unwrap();
+    for number in 1..MAX_LOCKS {
+        std::fs::write(tree.file(named(Kind::Lock, number.to_string().as_bytes())), "").unwrap();
+    }
+    assert_eq!(tree.listed(Kind::Lock).await.len(), MAX_LOCKS);
+
+    let refused = tree.upload(named(Kind::Lock, b"more"), b"more").await;
+
+    assert!(matches!(refused, Err(Error::TooManyLocks { limit: MAX_LOCKS, .. })), "{refused:?}");
+    assert!(tree.upload(first, b"first").await.unwrap().already_existed, "it is none more");
+    tree.upload(named(Kind::Data, PACK), PACK).await.unwrap();
+    // Nobody has told of it.
+    std::fs::remove_file(tree.file(first)).unwrap();
+    tree.upload(named(Kind::Lock, b"more"), b"more").await.unwrap();
 }

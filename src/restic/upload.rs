@@ -131,7 +131,7 @@ impl Upload {
     fn refused(&self, error: Error) -> Error {
         let reason = match error {
             Error::TooLarge { .. } => "size",
-            Error::QuotaExceeded { .. } => "quota",
+            Error::QuotaExceeded { .. } | Error::TooManyLocks { .. } => "quota",
             Error::DiskFull => "disk",
             Error::ContentMismatch { .. } | Error::BrokenOff { .. } => "content",
             Error::Exists { .. } => "exists",

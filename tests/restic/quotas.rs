@@ -173,3 +173,21 @@ async fn what_waits_to_be_swept_counts() {
     assert_refused(&repo.post(&path(&sized(2, 600)), &noise(2, 600)).await, 507);
     assert_eq!(Objects::of(&server).repository("a").await.deleted_bytes, 600);
 }
+
+#[tokio::test]
+async fn a_thousand_locks_are_all_that_a_repository_takes() {
+    let server = Setup::default().start().await;
+    let repo = Repo::at(server.http(), "/restic/a/");
+    repo.create().await;
+    let locks: Vec<Blob> = (0..1000).map(|number| blob(format!("lock {number}"))).collect();
+    for lock in &locks {
+        std::fs::write(server.data().join("restic/a/locks").join(&lock.name), &lock.bytes).expect("it is written");
+    }
+    assert_eq!(repo.list("locks").await.len(), 1000);
+
+    let more = blob("one more");
+    assert_refused(&repo.post(&format!("locks/{}", more.name), &more.bytes).await, 507);
+
+    assert_ok(&repo.delete(&format!("locks/{}", locks[0].name)).await);
+    repo.store("locks", &more).await;
+}

@@ -94,7 +94,7 @@ impl Refusal {
 fn status(code: Code, reason: Option<&str>) -> StatusCode {
     match (code, reason) {
         (_, Some("OBJECT_TOO_LARGE")) => StatusCode::PAYLOAD_TOO_LARGE,
-        (_, Some("QUOTA_EXCEEDED" | "DISK_FULL")) => StatusCode::INSUFFICIENT_STORAGE,
+        (_, Some("QUOTA_EXCEEDED" | "TOO_MANY_LOCKS" | "DISK_FULL")) => StatusCode::INSUFFICIENT_STORAGE,
         (_, Some("RANGE_NOT_SATISFIABLE")) => StatusCode::RANGE_NOT_SATISFIABLE,
         (_, Some("TOO_MANY_ATTEMPTS")) | (Code::ResourceExhausted, _) => StatusCode::TOO_MANY_REQUESTS,
         (Code::NotFound, _) => StatusCode::NOT_FOUND,
