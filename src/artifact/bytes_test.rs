@@ -24,6 +24,7 @@ use super::error::Error;
 use super::keys;
 use super::place::Place;
 use super::settings::Settings;
+use super::upload_sessions::Uploader;
 use super::uploads::Started;
 use crate::blob::{Algorithm, Blobs, Digest};
 use crate::clock::{Clock, ManualClock};
@@ -42,6 +43,10 @@ struct World {
     tasks: TaskTracker,
     settings: Settings,
     artifacts: Artifacts,
+}
+
+fn ann() -> Uploader {
+    Uploader { user: "ann".to_owned(), address: None }
 }
 
 impl World {
@@ -123,7 +128,7 @@ impl World {
     }
 
     async fn start(&self, place: &Place) -> Uuid {
-        match self.artifacts.start_upload(place, None, 0, "ann").await.unwrap() {
+        match self.artifacts.start_upload(place, None, 0, &ann()).await.unwrap() {
             Started::Upload(id, _) => id,
             Started::There(_) => unreachable!("no digest was told"),
         }

@@ -125,8 +125,10 @@ pub enum Error {
         limit: u64,
     },
     /// There are as many uploads as may be.
-    #[error("{limit} uploads are under way, which is the limit")]
+    #[error("{whose} has {limit} uploads under way, which is the limit")]
     TooManyUploads {
+        /// Whose limit it is: a user's, an address's, or the server's.
+        whose: String,
         /// How many there may be.
         limit: usize,
     },

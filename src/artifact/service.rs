@@ -22,7 +22,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::artifacts::Artifacts;
 use super::error::Error;
 use super::sight::Sight;
-use crate::auth::{Grants, message_and_user};
+use super::upload_sessions::Uploader;
+use crate::auth::{Grants, Identity, message_and_user};
 use crate::error::Failure;
 
 /// What the streaming calls answer.
@@ -196,8 +197,9 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::StartUploadRequest>,
     ) -> Result<Response<api::StartUploadResponse>, Status> {
+        let address = request.extensions().get::<Identity>().and_then(|identity| identity.address);
         let (request, user, sight) = open_and_see(request)?;
-        answer(self.handle_start_upload(request, &user, &sight).await)
+        answer(self.handle_start_upload(request, &Uploader { user, address }, &sight).await)
     }
 
     async fn write_upload(

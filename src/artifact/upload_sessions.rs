@@ -2,8 +2,9 @@
 //! from the records and the files.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use super::error::Error;
 use super::measure;
 use crate::blob::{Algorithm, Checksums, Digest, Hasher, PartialStart};
+use crate::handshakes::network;
 
 /// Of so many blobs that came last the checksums are known.
 const CHECKSUMS: usize = 4096;
@@ -20,12 +22,30 @@ const CHECKSUMS: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
     sessions: Mutex<HashMap<Uuid, Arc<Session>>>,
-    /// How many have a record, or are about to.
-    count: AtomicUsize,
+    /// Those that have a record, or are about to.
+    begun: Mutex<Begun>,
     /// Of blobs that came for files, which are soon asked for.
     checksums: Mutex<VecDeque<(Digest, Checksums)>>,
     /// Who brought them, and for which repository. Whoever is not known here any more brings the bytes again.
     brought: Mutex<VecDeque<(u64, String, Digest)>>,
+}
+
+/// Who uploads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Uploader {
+    /// The user; empty: nobody known.
+    pub(super) user: String,
+    /// Where it comes from.
+    pub(super) address: Option<IpAddr>,
+}
+
+/// Uploads that count.
+#[derive(Debug, Default)]
+struct Begun {
+    /// To whom each counts; empty: to nobody in particular.
+    whose: HashMap<Uuid, String>,
+    /// How many each has.
+    counts: HashMap<String, usize>,
 }
 
 /// One upload.
@@ -53,20 +73,61 @@ pub(super) struct Held {
     session: Arc<Session>,
 }
 
+impl Uploader {
+    /// Whose share its uploads are of: the user's, or the address's where there is no user. Empty: a process of this
+    /// machine, which has none; it may be a proxy of many.
+    fn whose(&self) -> String {
+        if !self.user.is_empty() {
+            return format!("user {}", self.user);
+        }
+        let address = self.address.filter(|address| !address.to_canonical().is_loopback());
+        address.map_or_else(String::new, |address| format!("address {}", network(address)))
+    }
+}
+
+impl Begun {
+    fn begin(&mut self, id: Uuid, whose: String) {
+        *self.counts.entry(whose.clone()).or_default() += 1;
+        self.whose.insert(id, whose);
+        measure::uploads(self.whose.len());
+    }
+
+    fn end(&mut self, id: Uuid) {
+        let Some(whose) = self.whose.remove(&id) else { return };
+        let left = self.counts.get(&whose).map_or(0, |count| count - 1);
+        if left == 0 {
+            self.counts.remove(&whose);
+        } else {
+            self.counts.insert(whose, left);
+        }
+        measure::uploads(self.whose.len());
+    }
+}
+
 impl Uploads {
-    /// Counts one more, unless there are as many as may be.
-    pub(super) fn reserve(&self, limit: usize) -> Result<(), Error> {
-        let more = |count: usize| (count < limit).then_some(count + 1);
-        let reserved = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        let before = reserved.map_err(|_| Error::TooManyUploads { limit })?;
-        measure::uploads(before + 1);
+    /// Counts one more, unless there are as many as may be, or a quarter of that is this uploader's.
+    pub(super) fn reserve(&self, id: Uuid, by: &Uploader, limit: usize) -> Result<(), Error> {
+        let whose = by.whose();
+        let mut begun = self.begun.lock();
+        if begun.whose.len() >= limit {
+            return Err(Error::TooManyUploads { whose: "the server".to_owned(), limit });
+        }
+        let share = limit.div_ceil(4);
+        if !whose.is_empty() && begun.counts.get(&whose).is_some_and(|count| *count >= share) {
+            return Err(Error::TooManyUploads { whose, limit: share });
+        }
+        begun.begin(id, whose);
         Ok(())
     }
 
-    /// Counts those that were there at the start.
-    pub(super) fn recount(&self, count: usize) {
-        self.count.store(count, Ordering::Release);
-        measure::uploads(count);
+    /// Counts those that were there at the start, and the users who began them: addresses are not kept.
+    pub(super) fn recount(&self, known: impl IntoIterator<Item = (Uuid, String)>) {
+        let mut begun = Begun::default();
+        for (id, user) in known {
+            begun.begin(id, Uploader { user, address: None }.whose());
+        }
+        measure::uploads(begun.whose.len());
+        *self.begun.lock() = begun;
     }
 
     /// Notes that somebody has brought the bytes of a blob for a file of a repository.
@@ -96,11 +157,10 @@ impl Uploads {
         self.sessions.lock().remove(&id);
     }
 
-    /// Counts one less, and forgets it.
+    /// Counts it no more, and forgets it.
     pub(super) fn end(&self, id: Uuid) {
         self.forget(id);
-        let less = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
-        measure::uploads(less.unwrap_or(1).saturating_sub(1));
+        self.begun.lock().end(id);
     }
 
     /// Remembers the checksums of a blob that has come, for a while.
@@ -220,11 +280,41 @@ mod tests {
 
     #[test]
     fn as_many_are_begun_as_may_be() {
-        let uploads = Uploads::default();
-        uploads.recount(1);
-        uploads.reserve(2).unwrap();
-        assert!(matches!(uploads.reserve(2), Err(Error::TooManyUploads { limit: 2 })));
+        let (uploads, local) = (Uploads::default(), Uploader::default());
+        let old = Uuid::new_v4();
+        uploads.recount([(old, String::new())]);
+        uploads.reserve(Uuid::new_v4(), &local, 2).unwrap();
+        let refused = uploads.reserve(Uuid::new_v4(), &local, 2).unwrap_err();
+        assert_eq!(refused.to_string(), "the server has 2 uploads under way, which is the limit");
         uploads.end(Uuid::new_v4());
-        uploads.reserve(2).unwrap();
+        assert!(uploads.reserve(Uuid::new_v4(), &local, 2).is_err(), "one that nobody knows makes no room");
+        uploads.end(old);
+        uploads.reserve(Uuid::new_v4(), &local, 2).unwrap();
+    }
+
+    #[test]
+    fn nobody_takes_more_than_a_quarter_of_what_all_may_have() {
+        let user = |user: &str| Uploader { user: user.to_owned(), address: Some([192, 0, 2, 1].into()) };
+        let address = |address: &str| Uploader { user: String::new(), address: address.parse().ok() };
+        for (one, other, whose) in [
+            (user("ann"), user("bob"), "user ann"),
+            (address("192.0.2.1"), address("192.0.2.2"), "address 192.0.2.1"),
+            (address("2001:db8::1"), address("2001:db8:0:1::1"), "address 2001:db8::"),
+        ] {
+            let (uploads, first) = (Uploads::default(), Uuid::new_v4());
+            uploads.reserve(first, &one, 8).unwrap();
+            uploads.reserve(Uuid::new_v4(), &one, 8).unwrap();
+            let refused = uploads.reserve(Uuid::new_v4(), &one, 8).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{whose} has 2 uploads under way, which is the limit"));
+            uploads.reserve(Uuid::new_v4(), &other, 8).unwrap();
+            uploads.end(first);
+            uploads.reserve(Uuid::new_v4(), &one, 8).unwrap();
+        }
+        let uploads = Uploads::default();
+        uploads.recount([(Uuid::new_v4(), "ann".to_owned())]);
+        assert!(uploads.reserve(Uuid::new_v4(), &user("ann"), 4).is_err(), "those of before the start count");
+        for _ in 0..3 {
+            uploads.reserve(Uuid::new_v4(), &address("127.0.0.1"), 4).unwrap();
+        }
     }
 }

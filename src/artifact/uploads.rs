@@ -1,6 +1,6 @@
 //! Uploads: bytes that come over many calls and restarts, and become a blob.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use steward_proto::store::v1::{BlobRecord, UploadRecord};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use super::bytes::blocking;
 use super::error::Error;
 use super::keys;
 use super::place::Place;
-use super::upload_sessions::Held;
+use super::upload_sessions::{Held, Uploader};
 use crate::blob::{Algorithm, Blobs, Digest, Hasher};
 use crate::store::tx::{self, Tx, decode};
 use crate::store::{Key, KeyRange, Table};
@@ -30,8 +30,13 @@ impl Artifacts {
     pub(super) async fn recover_uploads(&self) -> Result<(), Error> {
         let range = KeyRange::prefix(&Key::table(Table::ArtifactUpload));
         let known = tx::scan(&*self.store, range, usize::MAX).await?;
-        let known: HashSet<Uuid> = known.iter().filter_map(|(key, _)| keys::upload_of(key)).collect();
-        self.uploads.recount(known.len());
+        let mut begun = HashMap::new();
+        for (key, value) in &known {
+            let record: UploadRecord = decode(key, value)?;
+            begun.extend(keys::upload_of(key).map(|id| (id, record.user)));
+        }
+        let known: HashSet<Uuid> = begun.keys().copied().collect();
+        self.uploads.recount(begun);
         let blobs = self.blobs.clone();
         blocking(move || {
             let unknown = blobs.partials()?.into_iter().filter(|id| !known.contains(id));
@@ -46,15 +51,15 @@ impl Artifacts {
         place: &Place,
         digest: Option<&Digest>,
         size: u64,
-        user: &str,
+        by: &Uploader,
     ) -> Result<Started, Error> {
         self.check_size("the upload", size)?;
         if let Some(digest) = digest
-            && let Some(size) = self.adopt_blob(place, digest, user).await?
+            && let Some(size) = self.adopt_blob(place, digest, &by.user).await?
         {
             return Ok(Started::There(size));
         }
-        self.start_new_upload(place, digest, user).await
+        self.start_new_upload(place, digest, by).await
     }
 
     /// The same for whoever may not have what others have brought: bytes that the place does not have yet have to come.
@@ -64,27 +69,27 @@ impl Artifacts {
         place: &Place,
         (digest, known): (Option<&Digest>, Option<&Digest>),
         size: u64,
-        user: &str,
+        by: &Uploader,
     ) -> Result<Started, Error> {
         if let Some(digest) = known
             && self.has_blob(place, digest).await?
         {
-            return self.start_upload(place, Some(digest), size, user).await;
+            return self.start_upload(place, Some(digest), size, by).await;
         }
         self.check_size("the upload", size)?;
-        self.start_new_upload(place, digest, user).await
+        self.start_new_upload(place, digest, by).await
     }
 
-    async fn start_new_upload(&self, place: &Place, digest: Option<&Digest>, user: &str) -> Result<Started, Error> {
-        let (artifacts, place, user) = (self.clone(), place.clone(), user.to_owned());
+    async fn start_new_upload(&self, place: &Place, digest: Option<&Digest>, by: &Uploader) -> Result<Started, Error> {
+        let (artifacts, place, by) = (self.clone(), place.clone(), by.clone());
         let algorithm = digest.map(Digest::algorithm);
         // To the end, as who goes away must not leave it counted without a record.
-        self.to_the_end(async move { artifacts.begin_upload(&place, algorithm, &user).await }).await
+        self.to_the_end(async move { artifacts.begin_upload(&place, algorithm, &by).await }).await
     }
 
-    async fn begin_upload(&self, place: &Place, algorithm: Option<Algorithm>, user: &str) -> Result<Started, Error> {
-        self.uploads.reserve(self.settings.max_uploads)?;
+    async fn begin_upload(&self, place: &Place, algorithm: Option<Algorithm>, by: &Uploader) -> Result<Started, Error> {
         let (id, now_us) = (Uuid::new_v4(), self.now_us());
+        self.uploads.reserve(id, by, self.settings.max_uploads)?;
         let begun = self.decide("the upload", |mut tx| async move {
             let repository = tx.repository_of(place).await?;
             let record = UploadRecord {
@@ -93,7 +98,7 @@ impl Artifacts {
                 offset: 0,
                 create_us: now_us,
                 touch_us: now_us,
-                user: user.to_owned(),
+                user: by.user.clone(),
             };
             tx.put(keys::upload(id), &record);
             Ok(tx.answer(record))

@@ -49,7 +49,7 @@ async fn a_blob_of_another_length_is_missing_until_it_is_pushed_again() {
     std::fs::write(artifacts.blobs.directory().join("sha256").join(&hex[..2]).join(&hex), b"ab").unwrap();
     assert_eq!(artifacts.missing_blobs(None, &asked).await.unwrap(), asked);
     assert_eq!(artifacts.missing_blobs(Some(&image("a")), &asked).await.unwrap(), asked);
-    let started = artifacts.start_upload(&image("a"), Some(&digest), 3, "").await.unwrap();
+    let started = artifacts.start_upload(&image("a"), Some(&digest), 3, &Uploader::default()).await.unwrap();
     assert!(matches!(started, Started::Upload(..)), "it has to come again");
     world.push(&image("a"), b"abc").await;
     assert!(artifacts.missing_blobs(Some(&image("a")), &asked).await.unwrap().is_empty());

@@ -36,7 +36,7 @@ async fn bytes_go_where_the_upload_ends_and_nowhere_else() {
         assert!(world.artifacts.finish_upload(&other, id, &sha256(b"abc")).await.is_err());
     }
     let elsewhere = Place::parse("target", Some(name("nowhere", "a"))).unwrap();
-    let refused = world.artifacts.start_upload(&elsewhere, None, 0, "").await;
+    let refused = world.artifacts.start_upload(&elsewhere, None, 0, &Uploader::default()).await;
     assert!(matches!(refused, Err(Error::RepositoryNotFound(_))));
 }
 
@@ -121,7 +121,7 @@ async fn another_digest_than_was_announced_ends_the_upload() {
 async fn a_sha_512_is_made_while_bytes_come_or_by_reading_them_again() {
     let world = World::new().await;
     let (place, digest) = (image("a"), Digest::of(Algorithm::Sha512, b"abc"));
-    let announced = world.artifacts.start_upload(&place, Some(&digest), 3, "").await.unwrap();
+    let announced = world.artifacts.start_upload(&place, Some(&digest), 3, &Uploader::default()).await.unwrap();
     let Started::Upload(announced, _) = announced else { panic!("nothing is there") };
     for id in [announced, world.start(&place).await] {
         world.write(&place, id, 0, b"ab").await.unwrap();
@@ -130,7 +130,9 @@ async fn a_sha_512_is_made_while_bytes_come_or_by_reading_them_again() {
     }
     // The same bytes by their other digest, although that one was announced.
     let other = Digest::of(Algorithm::Sha512, b"abcd");
-    let Started::Upload(id, _) = world.artifacts.start_upload(&place, Some(&other), 4, "").await.unwrap() else {
+    let Started::Upload(id, _) =
+        world.artifacts.start_upload(&place, Some(&other), 4, &Uploader::default()).await.unwrap()
+    else {
         panic!("nothing is there")
     };
     world.write(&place, id, 0, b"abcd").await.unwrap();
@@ -151,27 +153,27 @@ async fn an_upload_without_bytes_is_a_blob_too() {
 async fn bytes_that_are_there_are_the_images_at_once() {
     let world = World::new().await;
     let digest = world.push(&image("a"), b"abc").await;
-    let started = world.artifacts.start_upload(&image("b"), Some(&digest), 0, "").await.unwrap();
+    let started = world.artifacts.start_upload(&image("b"), Some(&digest), 0, &Uploader::default()).await.unwrap();
     assert_eq!(started, Started::There(3));
     assert!(world.link(world.image("b").await.id, &digest).await.is_some());
     world.artifacts.blobs.remove(&digest).unwrap();
-    let started = world.artifacts.start_upload(&image("b"), Some(&digest), 0, "").await.unwrap();
+    let started = world.artifacts.start_upload(&image("b"), Some(&digest), 0, &Uploader::default()).await.unwrap();
     assert!(matches!(started, Started::Upload(..)), "without its file it has to come again");
 }
 
 #[tokio::test]
 async fn uploads_are_few_short_and_not_for_ever() {
-    let settings = Settings { max_uploads: 2, max_blob_bytes: 10, upload_retention: HOUR, ..Settings::default() };
+    let settings = Settings { max_uploads: 8, max_blob_bytes: 10, upload_retention: HOUR, ..Settings::default() };
     let mut world = World::with(settings).await;
     let place = image("a");
-    let refused = world.artifacts.start_upload(&place, None, 11, "").await;
+    let refused = world.artifacts.start_upload(&place, None, 11, &Uploader::default()).await;
     assert!(matches!(refused, Err(Error::TooLarge { limit: 10, .. })));
     let first = world.start(&place).await;
     assert!(matches!(world.write(&place, first, 0, b"more than ten").await, Err(Error::TooLarge { limit: 10, .. })));
     world.start(&place).await;
     world.restart().await;
-    let refused = world.artifacts.start_upload(&place, None, 0, "").await;
-    assert!(matches!(refused, Err(Error::TooManyUploads { limit: 2 })));
+    let refused = world.artifacts.start_upload(&place, None, 0, &ann()).await;
+    assert!(matches!(refused, Err(Error::TooManyUploads { limit: 2, .. })), "before the start and behind it");
     world.artifacts.cancel_upload(&place, first).await.unwrap();
     let third = world.start(&place).await;
     world.write(&place, third, 0, b"abc").await.unwrap();
@@ -219,7 +221,8 @@ async fn who_goes_away_while_an_upload_begins_leaves_one_that_ends_by_itself() {
     let settings = Settings { max_uploads: 1, upload_retention: HOUR, ..Settings::default() };
     let world = World::with(settings).await;
     let place = image("a");
-    let mut starting = Box::pin(world.artifacts.start_upload(&place, None, 0, ""));
+    let by = Uploader::default();
+    let mut starting = Box::pin(world.artifacts.start_upload(&place, None, 0, &by));
     assert!(futures::poll!(&mut starting).is_pending());
     drop(starting);
     world.settle().await;

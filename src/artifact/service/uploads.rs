@@ -15,6 +15,7 @@ use super::{ArtifactServer, status};
 use crate::artifact::error::Error;
 use crate::artifact::place::Place;
 use crate::artifact::sight::Sight;
+use crate::artifact::upload_sessions::Uploader;
 use crate::artifact::upload_write::Writing;
 use crate::artifact::uploads::Started;
 
@@ -25,7 +26,7 @@ impl ArtifactServer {
     pub(super) async fn handle_start_upload(
         &self,
         request: api::StartUploadRequest,
-        user: &str,
+        by: &Uploader,
         sight: &Sight,
     ) -> Result<api::StartUploadResponse, Error> {
         let place = Place::parse("target", request.target)?;
@@ -34,11 +35,11 @@ impl ArtifactServer {
         let digest = digest.map(|digest| parse_digest("digest", &digest)).transpose()?;
         // Bytes that others have are given to those who may read them.
         let started = if sight.is_unbounded() {
-            self.artifacts.start_upload(&place, digest.as_ref(), size, user).await?
+            self.artifacts.start_upload(&place, digest.as_ref(), size, by).await?
         } else {
             // Nor is it told to others that they are there.
             let known = digest.as_ref().filter(|_| place.is_image() || place.is_seen(sight));
-            self.artifacts.start_own_upload(&place, (digest.as_ref(), known), size, user).await?
+            self.artifacts.start_own_upload(&place, (digest.as_ref(), known), size, by).await?
         };
         Ok(match (started, digest) {
             (Started::Upload(id, record), _) => {
