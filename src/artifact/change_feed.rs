@@ -12,8 +12,8 @@ use crate::store::{self, ChangeSet, KeyRange};
 
 /// How many changes wait for a slow reader; then the watch waits too.
 const BUFFERED: usize = 64;
-/// How many changes are read at a time for a watch.
-const AT_A_TIME: usize = 256;
+/// How many changes are read at a time for a watch, and for who may not see all of them.
+pub(super) const AT_A_TIME: usize = 256;
 /// After so much silence it is looked whether the repository is still there.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 

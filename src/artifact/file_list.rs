@@ -60,19 +60,16 @@ impl Artifacts {
         if after.is_some_and(|after| !after.starts_with(&start)) {
             return Err(Error::invalid("page_token", "is not one that this list gave"));
         }
-        if !path.is_root() && page.after.is_none() && !self.is_in_use(repository, path).await? {
+        if !path.is_root() && page.after.is_none() && !self.is_seen_in_use(repository, path, view).await? {
             return Err(Error::FileNotFound(path.to_string()));
         }
-        let mut walk = Walk::new(self, repository, &start, which.depth, after);
+        let mut walk = Walk::new(self, repository, &start, which.depth, after).seen_by(view);
         let mut gather = Gather::new(page);
         while let Some(found) = walk.next().await? {
             let is_folder = found.file.is_none();
             let relative = found.path.get(start.len()..).unwrap_or_default();
             let is_wanted = which.pattern.as_ref().is_none_or(|pattern| pattern.matches(relative));
             if !is_wanted || (is_folder && !which.include_folders) {
-                continue;
-            }
-            if !(if is_folder { view.has_folder(&found.path) } else { view.has(&found.path) }) {
                 continue;
             }
             let place = if is_folder { below(&found.path) } else { found.path.clone() };
@@ -88,6 +85,13 @@ impl Artifacts {
     pub(super) async fn is_in_use(&self, repository: u64, folder: &FilePath) -> Result<bool, Error> {
         let start = folder.below();
         let mut walk = Walk::new(self, repository, &start, Depth::All, None);
+        Ok(walk.next().await?.is_some())
+    }
+
+    /// Whether a file that may be seen is there.
+    async fn is_seen_in_use(&self, repository: u64, folder: &FilePath, view: &View) -> Result<bool, Error> {
+        let start = folder.below();
+        let mut walk = Walk::new(self, repository, &start, Depth::All, None).seen_by(view);
         Ok(walk.next().await?.is_some())
     }
 
@@ -108,6 +112,8 @@ struct Walk<'a> {
     /// What the paths start with.
     start: &'a str,
     depth: Depth,
+    /// Files that it does not have are not there, nor folders of such files alone; `None`: all are.
+    view: Option<&'a View>,
     /// What is not read yet.
     range: KeyRange,
     read: VecDeque<(Key, Bytes)>,
@@ -137,6 +143,7 @@ impl<'a> Walk<'a> {
             now_us: artifacts.now_us(),
             start,
             depth,
+            view: None,
             range,
             read: VecDeque::new(),
             is_at_end: false,
@@ -145,11 +152,18 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn seen_by(self, view: &'a View) -> Self {
+        Walk { view: Some(view), ..self }
+    }
+
     async fn next(&mut self) -> Result<Option<Listed>, Error> {
         while self.found.is_empty() {
             let Some((key, value)) = self.read_one().await? else { return Ok(None) };
             let Some(path) = keys::path_of(&key) else { continue };
             if self.depth == Depth::Folder && self.is_in_last_folder(&path) {
+                continue;
+            }
+            if self.view.is_some_and(|view| !view.has(&path)) {
                 continue;
             }
             let file: FileRecord = tx::decode(&key, &value)?;

@@ -29,6 +29,14 @@ impl Sight {
         Sight(Grants::everything())
     }
 
+    /// Sees what a table of rights lets the user `a` see.
+    #[cfg(test)]
+    pub(super) fn by_table(table: &str) -> Self {
+        let table = crate::auth::rights::Table::parse(table).expect("a table");
+        let caller = crate::auth::Identity { user: Some("a".to_owned()), ..Default::default() };
+        Sight::of(Grants::new(caller, std::sync::Arc::new(table)))
+    }
+
     /// Whether everything is seen, in all repositories.
     pub(super) fn is_unbounded(&self) -> bool {
         self.0.are_everything() || self.0.allow(Area::Artifact, Right::Read, "")
@@ -113,20 +121,12 @@ impl View {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::auth::Identity;
-    use crate::auth::rights::Table;
-
-    fn sight(table: &str) -> Sight {
-        let caller = Identity { user: Some("a".to_owned()), ..Identity::default() };
-        Sight::of(Grants::new(caller, Arc::new(Table::parse(table).expect("a table"))))
-    }
 
     #[test]
     fn so_much_is_seen_as_leads_to_what_may_be_read() {
-        let sight = sight("a artifact p/files/dir read\na artifact p/images/tools/* read\na artifact q write");
+        let sight =
+            Sight::by_table("a artifact p/files/dir read\na artifact p/images/tools/* read\na artifact q write");
         assert!(sight.has_project("p") && !sight.has_project("q") && !sight.has_project("pp"));
         assert!(sight.has_repository("p", "files") && !sight.has_repository("p", "others"));
         assert!(sight.repository("p", "others").is_err() && sight.project("q").is_err() && !sight.is_unbounded());
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn whoever_may_read_a_repository_sees_all_of_it() {
-        let view = sight("a artifact p/files read").repository("p", "files").expect("it may be read");
+        let view = Sight::by_table("a artifact p/files read").repository("p", "files").expect("it may be read");
         assert!(view.is_whole && view.has("/a") && view.has_folder("/dir"));
-        assert!(sight("a artifact * read").is_unbounded() && Sight::everything().is_unbounded());
+        assert!(Sight::by_table("a artifact * read").is_unbounded() && Sight::everything().is_unbounded());
     }
 }

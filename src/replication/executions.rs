@@ -123,26 +123,27 @@ impl Replication {
         }
         places.sort_by(|a, b| b.cmp(a));
         let mut listed = Listed { found: Vec::new(), next: String::new(), total: 0 };
-        for (index, place) in places.iter().enumerate() {
+        let mut last = String::new();
+        for place in &places {
             let is_behind = after.as_ref().is_none_or(|after| place < after);
-            let is_full = listed.found.len() == size;
-            if request.statuses.is_empty() && grants.are_everything() && (!is_behind || is_full) {
-                // Without a filter nothing has to be read to be counted.
-                listed.total += 1;
-            } else {
+            let is_shown = is_behind && listed.found.len() < size;
+            // Without a filter nothing has to be read to be counted.
+            if is_shown || !request.statuses.is_empty() || !grants.are_everything() {
                 let record: Option<ExecutionRecord> = tx::read(&*self.store, &keys::execution(&place.1)).await?;
                 let is_wanted = |record: &ExecutionRecord| {
                     let has_status = request.statuses.is_empty() || request.statuses.contains(&record.status);
                     has_status && TaskId::of_run(record).is_seen(grants)
                 };
                 let Some(record) = record.filter(is_wanted) else { continue };
-                listed.total += 1;
-                if is_behind && !is_full {
+                if is_shown {
                     listed.found.push(self.shown_execution(&record));
-                    if listed.found.len() == size && index + 1 < places.len() {
-                        listed.next = token_of(&format!("{} {}", place.0, place.1));
-                    }
+                    last = format!("{} {}", place.0, place.1);
                 }
+            }
+            listed.total += 1;
+            // Nobody is told of a further one that they may not see.
+            if is_behind && !is_shown && listed.next.is_empty() {
+                listed.next = token_of(&last);
             }
         }
         self.store.settled().await?;

@@ -1,10 +1,13 @@
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use steward_proto::replication::v1::ArtifactOutcome;
 use steward_proto::replication::v1::plan_execution_response::Part;
 use steward_proto::replication::v1::watch_execution_response::Event;
 
 use super::*;
-use crate::auth::Grants;
+use crate::auth::rights::Table as RightsTable;
+use crate::auth::{Grants, Identity};
 use crate::replication::testing::{World, config, package, with};
 
 fn tagged(world: &World, tags: &[&str]) {
@@ -55,6 +58,25 @@ async fn a_watch_tells_the_state_first_and_last_and_each_result_and_line_once_in
     let rest = events(&server.replication, &id, count - 2).await;
     let rest: Vec<i64> = rest.iter().filter(|event| is_recorded(event)).map(|event| event.sequence).collect();
     assert_eq!(rest, [count - 1, count]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_may_not_be_seen_makes_no_further_page() {
+    let world = World::new();
+    let server = world.server();
+    for name in ["theirs", "mine-1", "mine-2"] {
+        let task = world.task(with(|config, _| config.name = name.to_owned())).await;
+        server.queue(&task, Cause::Manual).await;
+    }
+    let caller = Identity { user: Some("ann".to_owned()), ..Identity::default() };
+    let grants = Grants::new(caller, Arc::new(RightsTable::parse("ann replication p/r/mine-* read").unwrap()));
+    for (page_size, has_next) in [(1, true), (2, false)] {
+        let request = api::ListExecutionsRequest { page_size, ..Default::default() };
+        let listed = server.replication.list_executions(&request, &grants).await.unwrap();
+        assert_eq!((listed.found.len(), listed.total), (usize::try_from(page_size).unwrap(), 2));
+        assert_eq!(!listed.next.is_empty(), has_next, "{page_size} of a page");
+    }
     server.stop().await;
 }
 

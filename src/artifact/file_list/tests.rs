@@ -124,3 +124,25 @@ async fn what_is_not_there_cannot_be_listed_but_a_repository_may_be_empty() {
         world.artifacts.list_files(&which("/b", Depth::All, true, ""), &world.page(1, &elsewhere), &all()).await;
     assert!(matches!(refused, Err(Error::Invalid { field: "page_token", .. })));
 }
+
+#[tokio::test]
+async fn a_folder_in_which_nothing_may_be_seen_is_not_there() {
+    let world = World::with_repository().await;
+    for path in ["/a/mine/x", "/a/theirs/y", "/b/theirs/z"] {
+        world.put(path, b"x").await;
+    }
+    let view = Sight::by_table("a artifact p1/r1/a/mine read\na artifact p1/r1/b/mine read").on("p1", "r1");
+    let listed = async |folder: &str, depth: Depth| {
+        let part = world.artifacts.list_files(&which(folder, depth, true, ""), &world.page(10, ""), &view).await?;
+        let paths: Vec<String> = part.items.into_iter().map(|found| found.path).collect();
+        assert_eq!(part.total, paths.len() as u64);
+        Ok::<_, Error>(paths)
+    };
+    assert_eq!(listed("/", Depth::Folder).await.expect("a list"), ["/a"]);
+    assert_eq!(listed("/a", Depth::Folder).await.expect("a list"), ["/a/mine"]);
+    assert_eq!(listed("/", Depth::All).await.expect("a list"), ["/a", "/a/mine", "/a/mine/x"]);
+    for folder in ["/b", "/b/mine", "/c"] {
+        let refused = listed(folder, Depth::Folder).await;
+        assert!(matches!(refused, Err(Error::FileNotFound(_))), "{folder}: {refused:?}");
+    }
+}
