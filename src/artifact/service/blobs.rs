@@ -24,12 +24,16 @@ impl ArtifactServer {
         if request.digests.len() > MAX_DIGESTS {
             return Err(Error::invalid("digests", format!("are more than {MAX_DIGESTS}")));
         }
-        let digests: Result<Vec<Digest>, Error> =
-            request.digests.iter().map(|digest| parse_digest("digests", digest)).collect();
+        let digests = request.digests.iter().map(|digest| parse_digest("digests", digest));
+        let digests = digests.collect::<Result<Vec<Digest>, Error>>()?;
         // What others have is told to those who may read it.
         let target = request.target.filter(|target| !target.image.is_empty() || !sight.is_unbounded());
         let place = target.map(|target| Place::parse("target", Some(target))).transpose()?;
-        let missing = self.artifacts.missing_blobs(place.as_ref(), &digests?).await?;
+        if place.as_ref().is_some_and(|place| !place.is_image() && !place.is_seen(sight)) {
+            // Who may not read what the repository has is not told of it: the bytes have to come.
+            return Ok(api::MissingBlobsResponse { digests: request.digests });
+        }
+        let missing = self.artifacts.missing_blobs(place.as_ref(), &digests).await?;
         Ok(api::MissingBlobsResponse { digests: missing.iter().map(Digest::to_string).collect() })
     }
 
@@ -121,4 +125,25 @@ pub(super) fn unsigned(field: &'static str, number: i64) -> Result<u64, Error> {
 
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::testing::World;
+
+    #[tokio::test]
+    async fn who_may_only_write_is_not_told_which_bytes_a_repository_has() {
+        let world = World::with_repository().await;
+        let digest = format!("sha256:{}", world.put("/a", b"x").await.sha256);
+        let server = ArtifactServer::new(world.artifacts.clone());
+        let missing = async |table: &str| {
+            let target = api::ImageName { project: "p1".to_owned(), repository: "r1".to_owned(), image: String::new() };
+            let request = api::MissingBlobsRequest { target: Some(target), digests: vec![digest.clone()] };
+            server.handle_missing_blobs(request, &Sight::by_table(table)).await.expect("an answer").digests
+        };
+        assert!(missing("a artifact p1/r1 read,write").await.is_empty());
+        assert_eq!(missing("a artifact p1/r1 write").await, [digest.as_str()]);
+        assert_eq!(missing("a artifact p1/r1 write\na artifact p1/r1/b read").await, [digest.as_str()]);
+    }
 }
