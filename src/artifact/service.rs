@@ -23,7 +23,7 @@ use super::artifacts::Artifacts;
 use super::error::Error;
 use super::sight::Sight;
 use super::upload_sessions::Uploader;
-use crate::auth::{Grants, Identity, message_and_user};
+use crate::auth::{Grants, message_and_user};
 use crate::error::Failure;
 
 /// What the streaming calls answer.
@@ -197,7 +197,7 @@ impl ArtifactService for ArtifactServer {
         &self,
         request: Request<api::StartUploadRequest>,
     ) -> Result<Response<api::StartUploadResponse>, Status> {
-        let address = request.extensions().get::<Identity>().and_then(|identity| identity.address);
+        let address = request.extensions().get::<Grants>().and_then(|grants| grants.caller().address);
         let (request, user, sight) = open_and_see(request)?;
         answer(self.handle_start_upload(request, &Uploader { user, address }, &sight).await)
     }
