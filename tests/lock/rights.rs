@@ -7,6 +7,7 @@ use steward_proto::auth::v1::token_service_client::TokenServiceClient;
 use steward_proto::lock::v1::{
     AcquireRequest, AcquireResponse, AcquireStatus, CreateLeaseRequest, ForceReleaseRequest, GetLeaseRequest,
     GetRequest, KeepAliveRequest, ListAuditRecordsRequest, ListLeasesRequest, LockKey, RevokeLeaseRequest,
+    WatchRequest,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -34,7 +35,7 @@ async fn start() -> Server {
     let file = home.path().join("htpasswd");
     std::fs::write(&file, ["ops", "alice", "bob", "carol", "dave"].map(line).concat()).expect("a file can be written");
     let file = file.display().to_string();
-    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
+    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n[lock]\nmax_watchers = 8\n");
     Setup::default().config(&config).start_in(home).await
 }
 
@@ -151,6 +152,20 @@ async fn a_token_changes_no_lease_that_has_locks_beyond_its_scopes() {
 
     let revoked = client.revoke_lease(by("carol", revoke())).await.expect("all of it is the user's");
     assert_eq!(revoked.into_inner().released_count, 2);
+}
+
+#[tokio::test]
+async fn one_user_has_a_quarter_of_the_watches_at_most() {
+    let server = start().await;
+    let mut client = Locks::of(&server).client;
+    let watch = || WatchRequest { key: Some(key("team-b", "x")), ..WatchRequest::default() };
+    let mut watches = Vec::new();
+    for user in ["carol", "carol", "bob"] {
+        watches.push(client.watch(by(user, watch())).await.expect("a watch"));
+    }
+    let third = refusal(client.watch(by("carol", watch())).await);
+    assert_eq!(third, (Code::ResourceExhausted, "TOO_MANY_WATCHERS".to_owned()));
+    watches.push(client.watch(by("ops", watch())).await.expect("a watch"));
 }
 
 #[tokio::test]
