@@ -2,11 +2,12 @@
 
 use futures::{FutureExt as _, StreamExt as _};
 use steward_proto::store::v1::{ArtifactChangeRecord, RepositoryRecord};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::artifacts::Artifacts;
 use super::error::Error;
 use super::keys;
+use crate::places::Place;
 use crate::store::tx;
 use crate::store::{self, ChangeSet, KeyRange};
 
@@ -80,7 +81,7 @@ impl Artifacts {
         &self,
         (project, name): (&str, &str),
         after: Option<u64>,
-        permit: OwnedSemaphorePermit,
+        permit: Place,
     ) -> Result<mpsc::Receiver<Result<Stamped, Error>>, Error> {
         let repository = self.get_repository(project, name).await?;
         if let Some(after) = after {

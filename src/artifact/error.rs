@@ -2,6 +2,7 @@
 
 use crate::error::{Category, Failure};
 use crate::fields::Fields;
+use crate::places::Full;
 use crate::store;
 
 /// Why a command on artifacts was refused.
@@ -133,11 +134,8 @@ pub enum Error {
         limit: usize,
     },
     /// There are as many watches as may be.
-    #[error("{limit} watches are open already, which is the limit")]
-    TooManyWatchers {
-        /// How many there may be.
-        limit: usize,
-    },
+    #[error("{} watches{} are open already, which is the limit", .0.limit, .0.whose())]
+    TooManyWatchers(Full),
     /// Changes behind the stamp are no longer kept.
     #[error("the changes behind {0} are no longer kept")]
     Compacted(u64),
@@ -246,7 +244,7 @@ impl From<Error> for Failure {
                 failure(Category::ResourceExhausted, "TOO_LARGE").with("limit", limit.to_string())
             }
             Error::TooManyUploads { .. } => failure(Category::ResourceExhausted, "TOO_MANY_UPLOADS"),
-            Error::TooManyWatchers { .. } => failure(Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Error::TooManyWatchers(_) => failure(Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
             Error::Compacted(_) => failure(Category::OutOfRange, "REVISION_COMPACTED"),
             Error::DiskFull => failure(Category::ResourceExhausted, "DISK_FULL"),
             Error::Busy(_) => failure(Category::Unavailable, "BUSY"),

@@ -88,14 +88,13 @@ fn time_of(micros: u64) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
-
-    use tokio::sync::Semaphore;
 
     use super::super::files::Put;
     use super::super::testing::{World, at};
     use super::*;
+    use crate::auth::Identity;
+    use crate::places::Places;
 
     #[tokio::test]
     async fn a_file_ends_when_its_time_is_over_and_leaves_nothing() {
@@ -105,7 +104,7 @@ mod tests {
         let put = Put { expire_us, ..world.new_put("/dir/a.txt") };
         let digest = world.put_as(put, b"a").await.expect("put").0.digest;
         world.put("/dir/b.txt", b"b").await;
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a permit");
+        let permit = Places::new(1).take(&Identity::default()).expect("a place");
         let mut changes = world.artifacts.watch_changes(("p1", "r1"), Some(0), permit).await.expect("a watch");
         world.artifacts.start_files();
 

@@ -10,13 +10,10 @@ mod packages;
 mod projects;
 mod uploads;
 
-use std::sync::Arc;
-
 use futures::stream::BoxStream;
 use steward_gateway::{Chunks, Direct, Pieces};
 use steward_proto::artifact::v1 as api;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactService;
-use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::artifacts::Artifacts;
@@ -25,6 +22,7 @@ use super::sight::Sight;
 use super::upload_sessions::Uploader;
 use crate::auth::{Grants, message_and_user};
 use crate::error::Failure;
+use crate::places::Places;
 
 /// What the streaming calls answer.
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -33,13 +31,13 @@ type Answers<T> = BoxStream<'static, Result<T, Status>>;
 #[derive(Clone)]
 pub struct ArtifactServer {
     artifacts: Artifacts,
-    watchers: Arc<Semaphore>,
+    watchers: Places,
 }
 
 impl ArtifactServer {
     /// A service for these artifacts.
     pub fn new(artifacts: Artifacts) -> Self {
-        let watchers = Arc::new(Semaphore::new(artifacts.settings.max_watchers));
+        let watchers = Places::new(artifacts.settings.max_watchers);
         ArtifactServer { artifacts, watchers }
     }
 }

@@ -1,7 +1,7 @@
 //! What of the artifacts a caller gets to see.
 
-use crate::auth::Grants;
 use crate::auth::rights::{Area, Right};
+use crate::auth::{Grants, Identity};
 use crate::error::Failure;
 
 /// The eyes of a caller.
@@ -21,6 +21,11 @@ pub(super) struct View {
 impl Sight {
     pub(super) fn of(grants: Grants) -> Self {
         Sight(grants)
+    }
+
+    /// Who the caller is.
+    pub(super) fn caller(&self) -> &Identity {
+        self.0.caller()
     }
 
     /// Sees everything there is.

@@ -2,6 +2,7 @@
 
 use super::model::LockKey;
 use crate::error::{Category, Failure};
+use crate::places::Full;
 use crate::store;
 
 /// Why a command on locks was refused. Nothing was changed.
@@ -65,11 +66,8 @@ pub enum Error {
         limit: u32,
     },
     /// There are as many watches as may be.
-    #[error("{limit} watches are open already, which is the limit")]
-    TooManyWatchers {
-        /// How many may be open.
-        limit: usize,
-    },
+    #[error("{} watches{} are open already, which is the limit", .0.limit, .0.whose())]
+    TooManyWatchers(Full),
     /// A field of the request is not acceptable in the state of the lock.
     #[error("{field}: {problem}")]
     Invalid {
@@ -103,7 +101,7 @@ impl From<Error> for Failure {
             Error::LeaseExpired { .. } => (Category::NotFound, "LEASE_EXPIRED"),
             Error::NotFound(_) => (Category::NotFound, "NOT_FOUND"),
             Error::QueueFull { .. } => (Category::ResourceExhausted, "QUEUE_FULL"),
-            Error::TooManyWatchers { .. } => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Error::TooManyWatchers(_) => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
             Error::Invalid { field, problem } => return Failure::invalid([(*field, problem.clone())]),
             Error::ShuttingDown => (Category::Unavailable, "SHUTTING_DOWN"),
             Error::Store(error) => return Failure::from(error.clone()),
@@ -117,7 +115,7 @@ impl From<Error> for Failure {
             | Error::RequestEnded { key, .. } => failure.with("key", key),
             Error::QueueFull { key, limit } => failure.with("key", key).with("limit", limit.to_string()),
             Error::LeaseExpired { lease_id } => failure.with("lease_id", lease_id),
-            Error::TooManyWatchers { limit } => failure.with("limit", limit.to_string()),
+            Error::TooManyWatchers(full) => failure.with("limit", full.limit.to_string()),
             Error::NotFound(_) | Error::Invalid { .. } | Error::ShuttingDown | Error::Store(_) => failure,
         }
     }

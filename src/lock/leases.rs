@@ -50,6 +50,24 @@ impl Locks {
         Ok((lease, locks))
     }
 
+    /// Whether something holds for every lock that is tied to a lease.
+    pub(crate) async fn is_true_of_lease(&self, id: LeaseId, claim: impl Fn(&LockKey) -> bool) -> Result<bool, Error> {
+        let mut range = KeyRange::prefix(&keys::lease_grants(id));
+        loop {
+            let page = self.store.scan(range.clone(), super::load::SCAN_PAGE).await?;
+            for (key, record) in &page.records {
+                if !claim(&records::read_lock_ref(key, record)?.0) {
+                    return Ok(false);
+                }
+            }
+            match page.records.last() {
+                Some((key, _)) if page.has_more => range = range.after(key),
+                _ => return Ok(true),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn living_lease(&self, id: LeaseId) -> Result<(Lease, Revision), Error> {
         let loader = self.loader();
         let lease = loader.lease(id).await?.filter(|(lease, _)| lease.is_alive(loader.now));

@@ -7,11 +7,8 @@ mod page;
 mod streams;
 mod validate;
 
-use std::sync::Arc;
-
 use steward_proto::lock::v1 as api;
 use steward_proto::lock::v1::lock_service_server::LockService;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
@@ -21,19 +18,20 @@ use super::locks::Locks;
 use super::wait::Surroundings;
 use crate::auth::Grants;
 use crate::error::Failure;
+use crate::places::Places;
 
 /// The lock service.
 #[derive(Clone)]
 pub struct LockServer {
     locks: Locks,
     around: Surroundings,
-    watchers: Arc<Semaphore>,
+    watchers: Places,
 }
 
 impl LockServer {
     /// A service for these locks. Its tasks run in `tasks`, and its streams end when `shutdown` is cancelled.
     pub fn new(locks: Locks, shutdown: CancellationToken, tasks: TaskTracker) -> Self {
-        let watchers = Arc::new(Semaphore::new(locks.settings.max_watchers));
+        let watchers = Places::new(locks.settings.max_watchers);
         LockServer { locks, around: Surroundings { shutdown, tasks }, watchers }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be wrong with a command on replication.
 
 use crate::error::{Category, Failure};
+use crate::places::Full;
 use crate::store;
 
 /// Why a command on replication was refused.
@@ -93,8 +94,8 @@ pub enum Error {
     #[error("there are {0} clusters, which is the limit")]
     TooManyClusters(usize),
     /// There are as many watches as may be.
-    #[error("{0} watches are open already, which is the limit")]
-    TooManyWatchers(usize),
+    #[error("{} watches{} are open already, which is the limit", .0.limit, .0.whose())]
+    TooManyWatchers(Full),
     /// One of several tasks of a request is refused, and so are all.
     #[error("configs[{index}] {name:?}: {source}")]
     InConfig {

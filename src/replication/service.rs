@@ -5,19 +5,17 @@ mod configs;
 mod executions;
 mod paging;
 
-use std::sync::Arc;
-
 use futures::stream::BoxStream;
 use steward_proto::replication::v1 as api;
 use steward_proto::replication::v1::cluster_service_server::ClusterService;
 use steward_proto::replication::v1::replication_service_server::ReplicationService;
-use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::error::Error;
 use super::parts::Replication;
 use crate::auth::{Grants, message_and_user};
 use crate::error::Failure;
+use crate::places::Places;
 
 /// What the streaming calls answer.
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -26,13 +24,13 @@ type Answers<T> = BoxStream<'static, Result<T, Status>>;
 #[derive(Clone)]
 pub struct ReplicationServer {
     replication: Replication,
-    watchers: Arc<Semaphore>,
+    watchers: Places,
 }
 
 impl ReplicationServer {
     /// A service for this.
     pub fn new(replication: Replication) -> Self {
-        let watchers = Arc::new(Semaphore::new(replication.settings.max_watchers));
+        let watchers = Places::new(replication.settings.max_watchers);
         ReplicationServer { replication, watchers }
     }
 }

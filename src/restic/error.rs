@@ -4,6 +4,7 @@ use std::io;
 
 use super::name::{ObjectName, RepositoryPath};
 use crate::error::{Category, Failure};
+use crate::places::Full;
 
 /// Why a command on repositories was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -102,11 +103,8 @@ pub enum Error {
         until: String,
     },
     /// There are as many watches as may be.
-    #[error("{limit} watches are open already, which is the limit")]
-    TooManyWatchers {
-        /// How many may be open.
-        limit: usize,
-    },
+    #[error("{} watches{} are open already, which is the limit", .0.limit, .0.whose())]
+    TooManyWatchers(Full),
     /// There are as many verifications as may be.
     #[error("{limit} verifications are running already, which is the limit")]
     TooManyVerifications {
@@ -173,7 +171,7 @@ impl From<Error> for Failure {
             Error::Forbidden(_) => (Category::PermissionDenied, "FORBIDDEN"),
             Error::AppendOnly(_) => (Category::PermissionDenied, "APPEND_ONLY"),
             Error::TooYoung { .. } => (Category::PermissionDenied, "TOO_YOUNG"),
-            Error::TooManyWatchers { .. } => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Error::TooManyWatchers(_) => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
             Error::TooManyVerifications { .. } => (Category::ResourceExhausted, "TOO_MANY_VERIFICATIONS"),
             Error::Compacted { .. } => (Category::OutOfRange, "REVISION_COMPACTED"),
             Error::Unimplemented(_) => (Category::Unimplemented, "UNIMPLEMENTED"),
@@ -187,9 +185,10 @@ impl From<Error> for Failure {
                 failure.with("limit", limit.to_string()).with("used", used.to_string())
             }
             Error::TooLarge { limit } => failure.with("limit", limit.to_string()),
-            Error::TooManyLocks { limit, .. }
-            | Error::TooManyWatchers { limit }
-            | Error::TooManyVerifications { limit } => failure.with("limit", limit.to_string()),
+            Error::TooManyLocks { limit, .. } | Error::TooManyVerifications { limit } => {
+                failure.with("limit", limit.to_string())
+            }
+            Error::TooManyWatchers(full) => failure.with("limit", full.limit.to_string()),
             Error::Compacted { floor, .. } => failure.with("floor", floor.to_string()),
             _ => failure,
         }

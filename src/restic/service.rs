@@ -5,22 +5,20 @@ mod lists;
 mod objects;
 mod watch;
 
-use std::sync::Arc;
-
 use futures::stream::BoxStream;
 use steward_gateway::{Chunks, Direct, Pieces};
 use steward_proto::restic::v1 as api;
 use steward_proto::restic::v1::object_service_server::ObjectService;
-use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::error::Error;
 use super::name::RepositoryPath;
 use super::repositories::Repositories;
 use crate::auth::rights::{Area, Right};
-use crate::auth::{Grants, message_and_user};
+use crate::auth::{Grants, Identity, message_and_user};
 use crate::config::Access;
 use crate::error::Failure;
+use crate::places::Places;
 
 /// What the streaming calls answer.
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
@@ -29,13 +27,13 @@ type Answers<T> = BoxStream<'static, Result<T, Status>>;
 #[derive(Clone, Debug)]
 pub struct ObjectServer {
     repositories: Repositories,
-    watchers: Arc<Semaphore>,
+    watchers: Places,
 }
 
 impl ObjectServer {
     /// A service for these repositories.
     pub fn new(repositories: Repositories) -> Self {
-        let watchers = Arc::new(Semaphore::new(repositories.0.limits.max_watchers));
+        let watchers = Places::new(repositories.0.limits.max_watchers);
         ObjectServer { repositories, watchers }
     }
 }
@@ -182,8 +180,9 @@ impl ObjectService for ObjectServer {
     type WatchStream = Answers<api::WatchResponse>;
 
     async fn watch(&self, request: Request<api::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let caller = request.extensions().get::<Identity>().cloned().unwrap_or_default();
         let (request, user) = message_and_user(request)?;
-        answer(self.handle_watch(request, user.as_deref()).await)
+        answer(self.handle_watch(request, user.as_deref(), &caller).await)
     }
 
     type VerifyRepositoryStream = Answers<api::VerifyRepositoryResponse>;

@@ -2,6 +2,7 @@
 
 use super::model::{TaskUuid, WorkerId};
 use crate::error::{Category, Failure};
+use crate::places::Full;
 use crate::store;
 
 /// Why a command on the farm was refused. Nothing was changed.
@@ -61,11 +62,8 @@ pub enum Error {
         expected: i64,
     },
     /// There are as many watches as may be.
-    #[error("{limit} watches are open already, which is the limit")]
-    TooManyWatchers {
-        /// How many may be open.
-        limit: usize,
-    },
+    #[error("{} watches{} are open already, which is the limit", .0.limit, .0.whose())]
+    TooManyWatchers(Full),
     /// A field of the request is wrong.
     #[error("{field}: {problem}")]
     Invalid {
@@ -107,7 +105,7 @@ impl From<Error> for Failure {
             Error::UploadBusy => (Category::Unavailable, "UPLOAD_BUSY"),
             Error::UploadStalled => (Category::Unavailable, "UPLOAD_STALLED"),
             Error::WrongOffset { .. } => (Category::OutOfRange, "WRONG_OFFSET"),
-            Error::TooManyWatchers { .. } => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Error::TooManyWatchers(_) => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
             Error::ShuttingDown => (Category::Unavailable, "SHUTTING_DOWN"),
             Error::Internal(_) => (Category::Internal, "INTERNAL"),
         };

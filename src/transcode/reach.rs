@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::farm::Farm;
 use super::index::Index;
 use super::model::{LogRecord, TaskId, TaskRecord, TaskUuid, VideoId, library_of};
-use crate::auth::Grants;
 use crate::auth::rights::{Area, Right};
+use crate::auth::{Grants, Identity};
 use crate::error::Failure;
 
 /// What a caller may do.
@@ -16,6 +16,11 @@ pub(crate) struct Reach(Grants);
 impl Reach {
     pub(crate) fn new(grants: Grants) -> Self {
         Reach(grants)
+    }
+
+    /// Who the caller is.
+    pub(crate) fn caller(&self) -> &Identity {
+        self.0.caller()
     }
 
     /// Whether nothing has to be asked.

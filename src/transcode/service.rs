@@ -11,35 +11,33 @@ mod transfers;
 mod videos;
 mod workers;
 
-use std::sync::Arc;
-
 use futures::stream::{BoxStream, StreamExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Response, Status};
 
 use super::error::Error;
 use super::farm::Farm;
+use super::reach::Reach;
 use super::watch::Steps;
 use crate::error::Failure;
+use crate::places::{Place, Places};
 
 /// All services of the farm.
 #[derive(Clone, Debug)]
 pub struct FarmServer {
     farm: Farm,
-    watchers: Arc<Semaphore>,
+    watchers: Places,
 }
 
 impl FarmServer {
     /// Services for this farm.
     pub fn new(farm: Farm) -> Self {
-        let watchers = Arc::new(Semaphore::new(farm.settings.max_watchers));
+        let watchers = Places::new(farm.settings.max_watchers);
         FarmServer { farm, watchers }
     }
 
     /// The place of one more watch.
-    fn watcher(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let limit = self.farm.settings.max_watchers;
-        Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| Error::TooManyWatchers { limit })
+    fn watcher(&self, reach: &Reach) -> Result<Place, Error> {
+        self.watchers.take(reach.caller()).map_err(Error::TooManyWatchers)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use futures::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::error::Error;
 use super::farm::Farm;
@@ -13,6 +13,7 @@ use super::load::decode;
 use super::model::{LogId, LogLevel, LogRecord, TaskId, TaskRecord, TaskUuid, VideoId, VideoRecord, is_in_progress};
 use super::reach::Reach;
 use super::{keys, pace};
+use crate::places::Place;
 use crate::store::{ChangeKind, ChangeSet, Key, Record, Revision, Table};
 
 /// Messages that wait for a slow reader; then the watch waits too.
@@ -84,11 +85,7 @@ pub(crate) struct WatchLogs {
 
 impl Farm {
     /// Starts a watch in a task of its own. It ends when its receiver is dropped, at shutdown, and with an error.
-    pub(super) fn open_watch<T, F>(
-        &self,
-        permit: OwnedSemaphorePermit,
-        feed: impl FnOnce(Farm, Sender<T>) -> F,
-    ) -> Steps<T>
+    pub(super) fn open_watch<T, F>(&self, permit: Place, feed: impl FnOnce(Farm, Sender<T>) -> F) -> Steps<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<(), Error>> + Send + 'static,
@@ -115,7 +112,7 @@ impl Farm {
     }
 
     /// Watches tasks.
-    pub(crate) fn watch_tasks(&self, watch: WatchTasks, permit: OwnedSemaphorePermit) -> Steps<TaskStep> {
+    pub(crate) fn watch_tasks(&self, watch: WatchTasks, permit: Place) -> Steps<TaskStep> {
         self.open_watch(permit, |farm, sender| async move {
             let from = match watch.from {
                 Some(from) => from,
@@ -166,7 +163,7 @@ impl Farm {
     }
 
     /// Watches videos.
-    pub(crate) fn watch_videos(&self, from: Option<Revision>, permit: OwnedSemaphorePermit) -> Steps<VideoStep> {
+    pub(crate) fn watch_videos(&self, from: Option<Revision>, permit: Place) -> Steps<VideoStep> {
         self.open_watch(permit, |farm, sender| async move {
             let from = farm.beginning(from).await?;
             let _ = sender.send(Ok(VideoStep::Begin(from))).await;
@@ -193,7 +190,7 @@ impl Farm {
     }
 
     /// Watches the log.
-    pub(crate) fn watch_logs(&self, watch: WatchLogs, permit: OwnedSemaphorePermit) -> Steps<LogStep> {
+    pub(crate) fn watch_logs(&self, watch: WatchLogs, permit: Place) -> Steps<LogStep> {
         self.open_watch(permit, |farm, sender| async move {
             let from = farm.beginning(watch.from).await?;
             if watch.from.is_none() {

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::Error;
 use super::farm::Farm;
@@ -14,6 +13,7 @@ use super::load::decode;
 use super::model::{TaskId, TaskRecord, WorkerId};
 use super::watch::{Sender, Steps, within};
 use super::workers::WorkerView;
+use crate::places::Place;
 use crate::store::{Change, ChangeKind, ChangeSet, Key, Record, Revision, Table};
 
 /// How long a change is waited for in the index.
@@ -37,7 +37,7 @@ fn shown(view: &WorkerView) -> String {
 
 impl Farm {
     /// Watches workers.
-    pub(crate) fn watch_workers(&self, from: Option<Revision>, permit: OwnedSemaphorePermit) -> Steps<WorkerStep> {
+    pub(crate) fn watch_workers(&self, from: Option<Revision>, permit: Place) -> Steps<WorkerStep> {
         self.open_watch(permit, move |farm, sender| async move { farm.feed_workers(from, &sender).await })
     }
 

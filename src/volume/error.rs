@@ -1,6 +1,7 @@
 //! Why a command on volumes was refused.
 
 use crate::error::{Category, Failure};
+use crate::places::Full;
 use crate::store;
 
 /// Why a command on volumes was refused. Nothing was changed.
@@ -118,11 +119,11 @@ pub enum Error {
         limit: u64,
     },
     /// There are as many watches as may be.
-    #[error("{limit} watches are open already, which is the limit")]
-    TooManyWatchers {
-        /// How many may be open.
-        limit: usize,
-    },
+    #[error("{} watches{} are open already, which is the limit", .0.limit, .0.whose())]
+    TooManyWatchers(Full),
+    /// There are as many exports as may be.
+    #[error("{} exports{} are open already, which is the limit", .0.limit, .0.whose())]
+    TooManyExports(Full),
     /// No space is left on the disk.
     #[error("no space is left on the disk")]
     DiskFull,
@@ -180,7 +181,8 @@ impl From<Error> for Failure {
             Error::SnapshotLimit { .. } | Error::ChainLimit { .. } => (Category::ResourceExhausted, "SNAPSHOT_LIMIT"),
             Error::TaskLimit { .. } => (Category::ResourceExhausted, "TASK_LIMIT"),
             Error::QuotaExceeded { .. } => (Category::ResourceExhausted, "QUOTA_EXCEEDED"),
-            Error::TooManyWatchers { .. } => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Error::TooManyWatchers(_) => (Category::ResourceExhausted, "TOO_MANY_WATCHERS"),
+            Error::TooManyExports(_) => (Category::ResourceExhausted, "TOO_MANY_EXPORTS"),
             Error::DiskFull => (Category::ResourceExhausted, "DISK_FULL"),
             Error::DataDamaged(_) => (Category::DataLoss, "DATA_DAMAGED"),
             Error::ShuttingDown => (Category::Unavailable, "SHUTTING_DOWN"),

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use uuid::Uuid;
 use super::catalog::Catalog;
 use super::error::Error;
 use super::namespace::{User, Which, path_of, record_of};
+use super::nbd_exports::shown_name;
 use super::open::Target;
 use super::session::SessionInfo;
+use crate::auth::Identity;
 use crate::clock::Timestamp;
-
-/// The most exports at a time.
-const MAX_EXPORTS: usize = 10_000;
+use crate::places::Place;
 
 /// An export.
 #[derive(Clone, Debug)]
@@ -31,9 +32,12 @@ pub(super) struct ExportRecord {
     /// Other writers are kept out.
     pub(super) is_exclusive: bool,
     pub(super) user: String,
+    /// Who asked for it: what that may do now is what can be done with the export.
+    pub(super) caller: Identity,
     pub(super) ttl: Duration,
     pub(super) expires: Timestamp,
     pub(super) created: Timestamp,
+    pub(super) _place: Arc<Place>,
 }
 
 impl ExportRecord {
@@ -55,6 +59,8 @@ pub struct OpenExport {
     pub exclusive: bool,
     /// How long it lives without a word.
     pub ttl: Duration,
+    /// Who asks for it.
+    pub caller: Identity,
 }
 
 /// An export or a session, as it is told.
@@ -159,9 +165,7 @@ impl Catalog {
             }
         };
         self.exclusive_allowed(&what, target)?;
-        if self.open.exports().len() >= MAX_EXPORTS {
-            return Err(Error::BadState(format!("{MAX_EXPORTS} exports are open, which is the limit")));
-        }
+        let place = self.open.place_of_export(&what.caller)?;
         let now = self.clock.now();
         let record = ExportRecord {
             uuid: Uuid::new_v4(),
@@ -170,9 +174,11 @@ impl Catalog {
             is_read_only: what.read_only || volume.read_only || target != Target::Volume(volume.id),
             is_exclusive: what.exclusive,
             user: user.0.clone(),
+            caller: what.caller,
             ttl: what.ttl,
             expires: now.plus(what.ttl),
             created: now,
+            _place: Arc::new(place),
         };
         self.open.add_export(record.clone());
         self.exports_changed.notify_one();
@@ -292,7 +298,7 @@ impl Catalog {
         loop {
             let (over, next) = self.open.expire_exports(self.clock.now());
             for uuid in over {
-                tracing::info!(export = %uuid, "nobody kept an export alive; it ends");
+                tracing::info!(export = shown_name(&export_name(uuid)), "nobody kept an export alive; it ends");
                 self.open.stop_sessions(uuid);
             }
             let alarm = async {

@@ -13,11 +13,14 @@ use super::error::Error;
 use super::keys;
 use super::operation::{State, Type, kind, state, uuid_of};
 use super::operations::{OperationFilter, OperationStart, Say};
+use super::reach::Reach;
 use super::runner::Runner;
 use super::snapshot_create::CreateSnapshot;
 use super::snapshot_delete::Children;
 use super::snapshots::WhichSnapshot;
 use super::testing::{GIB, World, at, path, user};
+use crate::auth::{Authenticator, Identity};
+use crate::config;
 use crate::store::tx;
 
 /// A volume `/a` with a snapshot `s`, and a clone of it at `/c`.
@@ -295,4 +298,18 @@ async fn a_snapshot_is_deleted_with_its_clones_flattened_whoever_owns_them() {
     assert_eq!(operation(&world, flatten).await.owner, "bob");
     run(&world).await;
     assert!(volume(&world, &made).await.parent_snapshot.is_empty());
+}
+
+#[tokio::test]
+async fn a_clone_that_the_caller_does_not_reach_is_not_flattened_for_a_snapshot_that_it_deletes() {
+    let world = World::new().await;
+    let made = cloned(&world, false).await;
+    let auth = config::Auth { rights: "ann volume a read,write".to_owned(), ..config::Auth::default() };
+    let caller = Identity { user: Some("ann".to_owned()), ..Identity::default() };
+    let grants = Authenticator::from_config(&auth).expect("rights").grants(caller).await;
+    let (reach, which) = (Reach::new(grants, "ann".to_owned()), WhichSnapshot::Named(path("/a"), "s".to_owned()));
+    let deleted = world.catalog.delete_snapshot_within(&reach, &user("ann"), &which, Children::Flatten).await;
+    assert_eq!(state(&deleted.expect("a deletion")), State::Queued);
+    run(&world).await;
+    assert!(!volume(&world, &made).await.parent_snapshot.is_empty());
 }

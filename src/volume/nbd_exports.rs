@@ -64,9 +64,9 @@ enum May {
 }
 
 impl May {
-    fn of(grants: &Grants, path: &VolumePath) -> Self {
-        let path = path.to_string();
-        let allow = |right| grants.allow(Area::Volume, right, &path);
+    /// For a caller who acts as somebody, or as nobody in particular.
+    fn of(grants: &Grants, path: &str, acting_as: &str) -> Self {
+        let allow = |right| grants.allow_as(Area::Volume, right, path, acting_as);
         // Whoever writes a device reads it, too.
         match (allow(Right::Read), allow(Right::Write)) {
             (true, true) => May::Write,
@@ -127,12 +127,15 @@ impl NbdExports {
             Asked::Path(path, Some(uuid)) => {
                 let export = self.catalog.open.export(uuid);
                 let export = export.ok_or_else(|| Error::NotFound(format!("the export that {path:?} names")))?;
-                let may = |_: &VolumePath| May::Write;
-                self.open_path(&path, User(export.user), Some(uuid), peer, may).await
+                let grants = self.grants_of(&export).await;
+                let may = |path: &VolumePath| May::of(&grants, path.as_str(), &export.user);
+                self.open_path(&path, User(export.user.clone()), Some(uuid), peer, may).await
             }
             Asked::Path(path, None) => {
                 let grants = self.grants(peer).await;
-                let may = |path: &VolumePath| grants.as_ref().map_or(May::Nothing, |grants| May::of(grants, path));
+                let may = |path: &VolumePath| {
+                    grants.as_ref().map_or(May::Nothing, |grants| May::of(grants, path.as_str(), ""))
+                };
                 self.open_path(&path, User(ROOT_USER.to_owned()), None, peer, may).await
             }
         }
@@ -146,6 +149,14 @@ impl NbdExports {
         }
     }
 
+    /// What whoever opened an export may do by now: it is asked at each session, and not only when it is opened.
+    async fn grants_of(&self, export: &ExportRecord) -> Grants {
+        match &self.access {
+            NbdAccess::Everybody => Grants::everything(),
+            NbdAccess::Users(users) => users.authenticator.grants(export.caller.clone()).await,
+        }
+    }
+
     /// The export that a name names, if there is one.
     fn exported(&self, name: &str) -> Option<ExportRecord> {
         let (Asked::Export(uuid) | Asked::Path(_, Some(uuid))) = Asked::parse(name)? else { return None };
@@ -154,7 +165,10 @@ impl NbdExports {
 
     async fn open_exported(&self, export: ExportRecord, peer: &Peer) -> Result<(Session, String), Error> {
         let which = Which::Id(export.volume);
-        let wish = if export.is_read_only { Wish::Read } else { Wish::WriteIfPossible };
+        let place = self.catalog.place_of_id(export.volume).await?;
+        let denied = || Error::InvalidUser { what: "the volume".to_owned(), user: export.user.clone() };
+        let may = May::of(&self.grants_of(&export).await, &place, &export.user).wish().ok_or_else(denied)?;
+        let wish = if export.is_read_only { Wish::Read } else { may };
         let opener =
             Opener { user: User(export.user), peer: peer.address.to_string(), wish, export: Some(export.uuid) };
         let session = match export.target {
@@ -252,7 +266,8 @@ impl Exports for NbdExports {
                 return Vec::new();
             }
         };
-        let volumes = page.volumes.into_iter().filter(|volume| May::of(&grants, &volume.path) != May::Nothing);
+        let volumes =
+            page.volumes.into_iter().filter(|volume| May::of(&grants, volume.path.as_str(), "") != May::Nothing);
         let named = volumes.map(|volume| ExportName {
             name: volume.path.to_string(),
             description: format!("{} bytes, of {}", volume.record.size_bytes, volume.record.owner),

@@ -11,9 +11,15 @@ use uuid::Uuid;
 
 use super::busy_layers::Busy;
 use super::driver::View;
+use super::error::Error;
 use super::exports::ExportRecord;
 use super::session::SessionInfo;
+use crate::auth::Identity;
 use crate::clock::{Clock, Timestamp};
+use crate::places::{Place, Places};
+
+/// The most exports at a time.
+const MAX_EXPORTS: usize = 10_000;
 
 /// Something that can be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +34,7 @@ pub(super) enum Target {
 pub(super) struct Open {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    places: Places,
 }
 
 #[derive(Default)]
@@ -52,7 +59,7 @@ pub(super) struct Closing {
 
 impl Open {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Open { clock, state: Mutex::default() }
+        Open { clock, state: Mutex::default(), places: Places::new(MAX_EXPORTS) }
     }
 
     /// The view of a volume that is open. Whoever asks holds the volume's lock.
@@ -145,6 +152,11 @@ impl Open {
         for session in self.all_sessions().iter().filter(|session| session.export == Some(export)) {
             session.stop.cancel();
         }
+    }
+
+    /// The place of one more export.
+    pub(super) fn place_of_export(&self, caller: &Identity) -> Result<Place, Error> {
+        self.places.take(caller).map_err(Error::TooManyExports)
     }
 
     /// Adds an export.

@@ -19,7 +19,8 @@ use super::snapshot_delete::Children;
 use super::snapshots::{SnapshotFilter, WhichSnapshot};
 use super::streams::{Part, ReadVolume};
 use super::testing::{GIB, World, at, path, user};
-use crate::auth::Authenticator;
+use crate::auth::rights::Scopes;
+use crate::auth::{Authenticator, Identity};
 use crate::config;
 
 /// A world with a volume `/a` and an NBD port.
@@ -50,7 +51,8 @@ async fn open(world: &World, wish: Wish) -> Result<Session, Error> {
 }
 
 fn export(exclusive: bool) -> OpenExport {
-    OpenExport { volume: at("/a"), snapshot: None, read_only: false, exclusive, ttl: Duration::from_mins(1) }
+    let (ttl, caller) = (Duration::from_mins(1), Identity { user: Some("ann".to_owned()), ..Identity::default() });
+    OpenExport { volume: at("/a"), snapshot: None, read_only: false, exclusive, ttl, caller }
 }
 
 #[tokio::test]
@@ -103,6 +105,20 @@ async fn an_export_lives_as_long_as_somebody_keeps_it_alive() {
     assert!(!world.catalog.open.is_used(id));
     let late = world.catalog.keep_export_alive(&user("ann"), export.uuid).await;
     assert!(matches!(late, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn one_caller_has_a_quarter_of_all_exports_at_most() {
+    let (world, _) = world().await;
+    let eva = Identity { user: Some("eva".to_owned()), ..Identity::default() };
+    let export_of = |caller: &Identity| OpenExport { caller: caller.clone(), ..export(false) };
+    let first = world.catalog.open_export(&user("ann"), export_of(&eva)).await.expect("an export");
+    let _more: Vec<_> = std::iter::from_fn(|| world.catalog.open.place_of_export(&eva).ok()).collect();
+    let refused = world.catalog.open_export(&user("ann"), export_of(&eva)).await.expect_err("no export");
+    assert_eq!(refused.to_string(), "2500 exports of one caller are open already, which is the limit");
+    world.catalog.open_export(&user("ann"), export(false)).await.expect("an export for somebody else");
+    world.catalog.close_export(&user("ann"), first.uuid).expect("closed");
+    world.catalog.open_export(&user("ann"), export_of(&eva)).await.expect("there is a place again");
 }
 
 #[tokio::test]
@@ -328,7 +344,7 @@ async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
     let names: Vec<String> = everybody.list(&peer).await.into_iter().map(|listed| listed.name).collect();
     assert_eq!(names, ["/a"]);
     let export = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export");
-    let closed = NbdExports::new(world.catalog.clone(), users("eva volume a read"));
+    let closed = NbdExports::new(world.catalog.clone(), users("ann volume * read,write"));
     assert!(matches!(closed.open("a", &peer).await, Err(OpenError::Denied(_))));
     assert!(closed.list(&peer).await.is_empty());
     for name in [format!("export:{}", export.uuid), format!("a?export={}", export.uuid)] {
@@ -340,6 +356,38 @@ async fn a_client_of_nbd_names_a_volume_a_snapshot_or_an_export() {
 }
 
 #[tokio::test]
+async fn an_export_opens_what_its_user_may_open_at_that_time() {
+    let (world, _) = world().await;
+    let what = super::snapshot_create::CreateSnapshot { name: "s".to_owned(), ..Default::default() };
+    world.catalog.create_snapshot(&user("ann"), at("/a"), what).await.expect("a snapshot");
+    let peer = Peer { address: PeerAddress::Unix, certificate: None };
+    let caller = Identity { user: Some("eva".to_owned()), groups: vec!["ops".to_owned()], ..Identity::default() };
+    let scopes = |scope: &str| Some(Arc::new(Scopes::parse([scope]).expect("scopes")));
+    let scoped = Identity { scopes: scopes("volume:a:read"), ..caller.clone() };
+    let export = async |caller: &Identity| {
+        let what = OpenExport { caller: caller.clone(), ..export(false) };
+        world.catalog.open_export(&user("ann"), what).await.expect("an export").uuid
+    };
+    let (whole, narrow) = (export(&caller).await, export(&scoped).await);
+    let opens = async |rights: &str, name: String| {
+        let session = NbdExports::new(world.catalog.clone(), users(rights)).open(&name, &peer).await;
+        session.map(|session| session.device.is_read_only())
+    };
+    for name in [format!("export:{whole}"), format!("a?export={whole}")] {
+        let (both, read) = ("@ops volume a read,write as ann", "eva volume a read as ann");
+        assert!(matches!(opens(both, name.clone()).await, Ok(false)), "{name}");
+        assert!(matches!(opens(read, name.clone()).await, Ok(true)), "{name}");
+        for none in ["eva volume a read", "eva volume b admin", "ann volume a admin", "eva volume a write as ann"] {
+            assert!(matches!(opens(none, name.clone()).await, Err(OpenError::Denied(_))), "{name}: {none}");
+        }
+    }
+    let snapshot = format!("a@s?export={whole}");
+    assert!(matches!(opens("eva volume a read as ann", snapshot.clone()).await, Ok(true)));
+    assert!(matches!(opens("eva volume b read as ann", snapshot).await, Err(OpenError::Denied(_))));
+    assert!(matches!(opens("eva volume a admin", format!("export:{narrow}")).await, Ok(true)), "its scope is to read");
+}
+
+#[tokio::test]
 async fn an_export_opens_snapshots_of_its_own_volume_alone_and_ends_them() {
     let (world, _) = world().await;
     create(&world, "/b").await;
@@ -348,7 +396,7 @@ async fn an_export_opens_snapshots_of_its_own_volume_alone_and_ends_them() {
         world.catalog.create_snapshot(&user("ann"), at(volume), what).await.expect("a snapshot");
     }
     let peer = Peer { address: PeerAddress::Unix, certificate: None };
-    let nbd = NbdExports::new(world.catalog.clone(), users("eva volume a read"));
+    let nbd = NbdExports::new(world.catalog.clone(), users("ann volume * read,write"));
     let volume = world.catalog.open_export(&user("ann"), export(false)).await.expect("an export").uuid;
     let of_snapshot = OpenExport { snapshot: Some("s".to_owned()), ..export(false) };
     let snapshot = world.catalog.open_export(&user("ann"), of_snapshot).await.expect("an export").uuid;

@@ -9,8 +9,8 @@ use super::keys;
 use super::namespace::{ROOT_USER, User, Which, path_of, record_of};
 use super::path::VolumePath;
 use super::snapshots::WhichSnapshot;
-use crate::auth::Grants;
 use crate::auth::rights::{Area, Right};
+use crate::auth::{Grants, Identity};
 use crate::store::tx::{self, Tx};
 
 /// What a caller may do as whom it acts. By default: everything, for the server itself.
@@ -30,6 +30,11 @@ impl Reach {
     /// That of a caller who acts as `name`.
     pub fn new(grants: Grants, name: String) -> Self {
         Reach { grants, name }
+    }
+
+    /// Who the caller is.
+    pub fn caller(&self) -> &Identity {
+        self.grants.caller()
     }
 
     /// Whether nothing has to be asked.

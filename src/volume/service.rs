@@ -10,33 +10,31 @@ mod streams;
 mod volumes;
 mod watch;
 
-use std::sync::Arc;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Response, Status};
 
 use super::catalog::Catalog;
 use super::error::Error;
+use crate::auth::Identity;
 use crate::error::Failure;
+use crate::places::{Place, Places};
 
 /// All services of volumes.
 #[derive(Clone)]
 pub struct VolumeServer {
     catalog: Catalog,
-    watchers: Arc<Semaphore>,
+    watchers: Places,
 }
 
 impl VolumeServer {
     /// Services for this catalogue.
     pub fn new(catalog: Catalog) -> Self {
-        let watchers = Arc::new(Semaphore::new(catalog.settings.max_watchers));
+        let watchers = Places::new(catalog.settings.max_watchers);
         VolumeServer { catalog, watchers }
     }
 
     /// The place of one more watch.
-    fn watcher(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let limit = self.catalog.settings.max_watchers;
-        Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| Error::TooManyWatchers { limit })
+    fn watcher(&self, caller: &Identity) -> Result<Place, Error> {
+        self.watchers.take(caller).map_err(Error::TooManyWatchers)
     }
 }
 

@@ -14,7 +14,9 @@ use super::keys;
 use super::namespace::{ROOT_USER, User, Which};
 use super::open::Target;
 use super::operation::{State, Type, uuid_of};
+use super::reach::Reach;
 use super::snapshots::{ShownSnapshot, WhichSnapshot};
+use crate::auth::rights::Right;
 use crate::store::tx::Tx;
 
 /// What to do when clones need a snapshot that is to be deleted.
@@ -50,11 +52,22 @@ impl Catalog {
         which: &WhichSnapshot,
         children: Children,
     ) -> Result<VolumeOperationRecord, Error> {
-        let (catalog, user, which) = (self.clone(), user.clone(), which.clone());
+        self.delete_snapshot_within(&Reach::default(), user, which, children).await
+    }
+
+    /// The same for a caller who reaches no further: other clones are not flattened, and the snapshot waits for them.
+    pub async fn delete_snapshot_within(
+        &self,
+        reach: &Reach,
+        user: &User,
+        which: &WhichSnapshot,
+        children: Children,
+    ) -> Result<VolumeOperationRecord, Error> {
+        let (catalog, user, which, reach) = (self.clone(), user.clone(), which.clone(), reach.clone());
         self.to_the_end(async move {
             let answer = catalog.begin_to_delete(&user, &which, children).await?;
             let flattened = match children {
-                Children::Flatten => catalog.flatten_children(uuid_of(&answer.snapshot)?).await,
+                Children::Flatten => catalog.flatten_children(uuid_of(&answer.snapshot)?, &reach).await,
                 Children::Fail | Children::Defer => Ok(()),
             };
             catalog.tidy.notify_one();
@@ -63,11 +76,15 @@ impl Catalog {
         .await
     }
 
-    /// Begins to flatten what needs a snapshot, whoever owns it. Where that cannot be begun, the snapshot waits until it
-    /// is needed no more.
-    async fn flatten_children(&self, snapshot: Uuid) -> Result<(), Error> {
+    /// Begins to flatten what needs a snapshot, whoever owns it, as far as the caller reaches. Where that cannot be
+    /// begun, the snapshot waits until it is needed no more.
+    async fn flatten_children(&self, snapshot: Uuid, reach: &Reach) -> Result<(), Error> {
         let root = User(ROOT_USER.to_owned());
         for child in self.children_of_snapshot(snapshot, usize::MAX).await? {
+            // Since the snapshot is being deleted nobody clones it any more: this is true of all clones that there are.
+            if !reach.has(Right::Write, &self.place_of_id(child.id).await?) {
+                continue;
+            }
             let begun = self.begin_to_flatten(&root, &User(child.owner), &Which::Id(child.id), 0).await;
             if let Err(error) = begun {
                 tracing::warn!(%snapshot, volume = child.id, %error, "a clone of a snapshot to delete is not flattened");

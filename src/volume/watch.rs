@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::catalog::Catalog;
 use super::error::Error;
@@ -13,6 +13,7 @@ use super::namespace::{User, path_of};
 use super::reach::Reach;
 use super::snapshots::ShownSnapshot;
 use crate::auth::rights::Right;
+use crate::places::Place;
 use crate::store::tx;
 use crate::store::{ChangeKind, Key, KeyRange, Revision, Table};
 
@@ -41,12 +42,7 @@ pub(crate) type Steps<T> = mpsc::Receiver<Result<Step<T>, Error>>;
 
 impl Catalog {
     /// Watches volumes and directories, from a revision on or from how they are.
-    pub(crate) fn watch_volumes(
-        &self,
-        reach: Reach,
-        from: Option<Revision>,
-        permit: OwnedSemaphorePermit,
-    ) -> Steps<ShownVolume> {
+    pub(crate) fn watch_volumes(&self, reach: Reach, from: Option<Revision>, permit: Place) -> Steps<ShownVolume> {
         self.watch_table(Table::Volume, from, permit, move |catalog, key, value, revision| {
             let reach = reach.clone();
             async move {
@@ -67,7 +63,7 @@ impl Catalog {
         user: User,
         reach: Reach,
         from: Option<Revision>,
-        permit: OwnedSemaphorePermit,
+        permit: Place,
     ) -> Steps<ShownSnapshot> {
         self.watch_table(Table::VolumeSnapshot, from, permit, move |catalog, key, value, _| {
             let (user, reach) = (user.clone(), reach.clone());
@@ -83,13 +79,7 @@ impl Catalog {
     }
 
     /// Watches a table in a task of its own. It ends when its receiver is dropped, at shutdown, and with an error.
-    fn watch_table<T, F, A>(
-        &self,
-        table: Table,
-        from: Option<Revision>,
-        permit: OwnedSemaphorePermit,
-        show: F,
-    ) -> Steps<T>
+    fn watch_table<T, F, A>(&self, table: Table, from: Option<Revision>, permit: Place, show: F) -> Steps<T>
     where
         T: Send + 'static,
         F: Fn(Catalog, Key, Bytes, Revision) -> A + Send + Sync + 'static,

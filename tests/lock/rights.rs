@@ -2,9 +2,12 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use steward_proto::auth::v1::CreateTokenRequest;
+use steward_proto::auth::v1::token_service_client::TokenServiceClient;
 use steward_proto::lock::v1::{
     AcquireRequest, AcquireResponse, AcquireStatus, CreateLeaseRequest, ForceReleaseRequest, GetLeaseRequest,
     GetRequest, KeepAliveRequest, ListAuditRecordsRequest, ListLeasesRequest, LockKey, RevokeLeaseRequest,
+    WatchRequest,
 };
 use tonic::{Code, Request, Response, Status};
 
@@ -18,6 +21,7 @@ ops lock * admin
 alice lock team-a/* read,write
 bob lock team-b/* admin
 carol lock team-b/* read,write as node-*
+carol lock team-c/* read,write
 dave lock team-a/* read
 ";
 
@@ -31,7 +35,7 @@ async fn start() -> Server {
     let file = home.path().join("htpasswd");
     std::fs::write(&file, ["ops", "alice", "bob", "carol", "dave"].map(line).concat()).expect("a file can be written");
     let file = file.display().to_string();
-    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
+    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n[lock]\nmax_watchers = 8\n");
     Setup::default().config(&config).start_in(home).await
 }
 
@@ -110,6 +114,58 @@ async fn a_lease_is_for_its_owner_and_for_who_administers_all_locks() {
     let revoke = RevokeLeaseRequest { lease_id };
     let revoked = within("an answer", locks.client.clone().revoke_lease(by("ops", revoke))).await.expect("an answer");
     assert_eq!(revoked.into_inner().released_count, 1);
+}
+
+/// The same request by a token.
+fn with<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
+    request
+}
+
+#[tokio::test]
+async fn a_token_changes_no_lease_that_has_locks_beyond_its_scopes() {
+    let server = start().await;
+    let mut client = Locks::of(&server).client;
+    let scopes = vec!["lock:team-c/*:read,write".to_owned()];
+    let request = by("carol", CreateTokenRequest { scopes, ..CreateTokenRequest::default() });
+    let made = TokenServiceClient::new(server.channel()).create_token(request).await.expect("a token");
+    let token = made.into_inner().secret;
+    let lease_id = lease(&Locks::of(&server), "carol", "").await;
+    let tied = |team: &str| acquire(&key(team, "x"), "carol").lease(&lease_id);
+    let beat = || tokio_stream::once(KeepAliveRequest { lease_id: lease_id.clone() });
+    let revoke = || RevokeLeaseRequest { lease_id: lease_id.clone() };
+
+    client.acquire(with(&token, tied("team-c"))).await.expect("it is free");
+    let mut beats = client.keep_alive(with(&token, beat())).await.expect("a stream").into_inner();
+    assert!(beats.message().await.expect("an answer").expect("an answer").lease.is_some());
+
+    client.acquire(by("carol", tied("team-b"))).await.expect("it is free");
+    let again = AcquireRequest { key: Some(key("team-c", "y")), ..tied("team-c") };
+    assert_eq!(refusal(client.acquire(with(&token, again)).await), denied());
+    let mut beats = client.keep_alive(with(&token, beat())).await.expect("a stream").into_inner();
+    assert_eq!(beats.message().await.expect("an answer").expect("an answer").lease, None);
+    assert_eq!(refusal(client.revoke_lease(with(&token, revoke())).await), denied());
+    let get = GetLeaseRequest { lease_id: lease_id.clone() };
+    let seen = client.get_lease(with(&token, get)).await.expect("its owner sees it").into_inner();
+    assert_eq!(seen.keys, [key("team-c", "x")]);
+
+    let revoked = client.revoke_lease(by("carol", revoke())).await.expect("all of it is the user's");
+    assert_eq!(revoked.into_inner().released_count, 2);
+}
+
+#[tokio::test]
+async fn one_user_has_a_quarter_of_the_watches_at_most() {
+    let server = start().await;
+    let mut client = Locks::of(&server).client;
+    let watch = || WatchRequest { key: Some(key("team-b", "x")), ..WatchRequest::default() };
+    let mut watches = Vec::new();
+    for user in ["carol", "carol", "bob"] {
+        watches.push(client.watch(by(user, watch())).await.expect("a watch"));
+    }
+    let third = refusal(client.watch(by("carol", watch())).await);
+    assert_eq!(third, (Code::ResourceExhausted, "TOO_MANY_WATCHERS".to_owned()));
+    watches.push(client.watch(by("ops", watch())).await.expect("a watch"));
 }
 
 #[tokio::test]

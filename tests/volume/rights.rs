@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use steward_proto::volume::v1::clone_snapshot_request::Source;
 use steward_proto::volume::v1::{
-    ChildPolicy, CloneSnapshotRequest, CreateSnapshotRequest, CreateVolumeRequest, DeleteSnapshotRequest,
-    DeleteVolumeRequest, GetSnapshotRequest, GetUsageRequest, GetVolumeRequest, ListExportsRequest,
-    ListSnapshotPoliciesRequest, ListSnapshotsRequest, ListVolumesRequest, MakeDirectoryRequest, OpenExportRequest,
-    PurgeTrashRequest, RenameVolumeRequest, RestoreVolumeRequest, SnapshotName, VolumeName,
+    ChildPolicy, CloneSnapshotRequest, CloseExportRequest, CreateSnapshotRequest, CreateVolumeRequest,
+    DeleteSnapshotRequest, DeleteVolumeRequest, GetSnapshotRequest, GetUsageRequest, GetVolumeRequest,
+    ListExportsRequest, ListSnapshotPoliciesRequest, ListSnapshotsRequest, ListVolumesRequest, MakeDirectoryRequest,
+    OpenExportRequest, PurgeTrashRequest, RenameVolumeRequest, RestoreVolumeRequest, SnapshotName, VolumeName,
 };
 use tonic::{Code, Request, Status};
 
@@ -173,6 +173,18 @@ async fn who_writes_to_a_device_or_clones_a_volume_may_read_it() {
     done(volumes.snapshots().clone_snapshot(by("alice", clone))).await;
     let rename = RenameVolumeRequest { user: user(), volume: named("/alice/v"), new_path: "/erin/v".to_owned() };
     assert_eq!(refused(volumes.volumes().rename_volume(by("erin", rename)).await), not_found());
+    let delete = DeleteVolumeRequest { user: user(), volume: named("/alice/v") };
+    let exports = ListExportsRequest { user: user(), ..Default::default() };
+    let export = done(volumes.exports().list_exports(by("alice", exports))).await.exports.remove(0).uuid;
+    done(volumes.exports().close_export(by("alice", CloseExportRequest { user: user(), uuid: export }))).await;
+    done(volumes.volumes().delete_volume(by("erin", delete))).await;
+    let restore = |new_path: &str| RestoreVolumeRequest {
+        user: user(),
+        volume: named("/alice/v"),
+        new_path: new_path.to_owned(),
+    };
+    assert_eq!(refused(volumes.volumes().restore_volume(by("erin", restore("/erin/v"))).await), not_found());
+    done(volumes.volumes().restore_volume(by("erin", restore("")))).await;
 }
 
 #[tokio::test]

@@ -1,17 +1,16 @@
 //! Changes, in order, for those who list and those who watch.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use super::super::testing::World;
 use super::*;
+use crate::auth::Identity;
+use crate::places::Places;
 
 const WHOSE: (&str, &str) = ("p1", "r1");
 
-fn permit() -> OwnedSemaphorePermit {
-    Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a permit")
+fn permit() -> Place {
+    Places::new(1).take(&Identity::default()).expect("a place")
 }
 
 #[tokio::test]

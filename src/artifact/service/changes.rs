@@ -1,7 +1,5 @@
 //! The calls about changes.
 
-use std::sync::Arc;
-
 use futures::stream::{self, StreamExt as _};
 use steward_proto::artifact::v1 as api;
 use steward_proto::store::v1::ArtifactChangeRecord;
@@ -81,8 +79,7 @@ impl ArtifactServer {
         let after = request.after_stamp.map(stamp).transpose()?;
         let view = sight.repository(&request.project, &request.repository)?;
         let whose = repository(&request.project, &request.repository)?;
-        let limit = self.artifacts.settings.max_watchers;
-        let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| Error::TooManyWatchers { limit })?;
+        let permit = self.watchers.take(sight.caller()).map_err(Error::TooManyWatchers)?;
         let changes = self.artifacts.watch_changes(whose, after, permit).await?;
         let changes = stream::unfold(changes, |mut changes| async move { Some((changes.recv().await?, changes)) });
         let changes = changes.filter(move |change| {

@@ -9,7 +9,7 @@ use super::page::{self, MAX_TOTAL};
 use super::validate::{LIFETIME, TTL, cut};
 use crate::auth::Grants;
 use crate::auth::rights::{Area, Right};
-use crate::error::Failure;
+use crate::error::{Category, Failure};
 use crate::fields::Fields;
 use crate::lock::admin::Act;
 use crate::lock::error::Error;
@@ -66,24 +66,34 @@ impl LockServer {
         })
     }
 
-    /// Whether a lease is one that the caller may do something with: one of somebody as whom it may act.
+    /// Whether a lease is one that the caller may do something with: one of somebody as whom it may act. What is done
+    /// to a lease is done to all that is tied to it, so to change it takes the right to write to each of these locks.
     pub(super) async fn is_for(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<bool, Failure> {
-        if grants.are_everything() {
-            return Ok(true);
-        }
-        match self.locks.lease(id, 0).await {
-            Ok((lease, _)) => Ok(grants.allow_owner(Area::Lock, right, &lease.owner)),
-            Err(Error::LeaseExpired { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
+        match self.require_lease(id, right, grants).await {
+            Ok(()) => Ok(true),
+            Err(failure) if matches!(failure.category(), Category::NotFound | Category::PermissionDenied) => Ok(false),
+            Err(failure) => Err(failure),
         }
     }
 
-    /// Answers as for a lease that is not there when it is none for the caller.
+    /// The same, with the answer for the caller: as for a lease that is not there when it is somebody else's.
     pub(super) async fn require_lease(&self, id: LeaseId, right: Right, grants: &Grants) -> Result<(), Failure> {
-        if self.is_for(id, right, grants).await? {
+        if grants.are_everything() {
             return Ok(());
         }
-        Err(lease_expired(id).into())
+        let (lease, _) = self.locks.lease(id, 0).await?;
+        if !grants.allow_owner(Area::Lock, right, &lease.owner) {
+            return Err(lease_expired(id).into());
+        }
+        if right == Right::Read || grants.allow(Area::Lock, Right::Admin, "") {
+            return Ok(());
+        }
+        let may_change = |key: &LockKey| grants.allow(Area::Lock, right, &key.access_resource());
+        if self.locks.is_true_of_lease(id, may_change).await? {
+            return Ok(());
+        }
+        let why = "the lease has locks that may not be changed";
+        Err(grants.refusal(Area::Lock, right, "", "").because(why))
     }
 
     pub(super) async fn handle_list_leases(

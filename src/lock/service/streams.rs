@@ -1,7 +1,5 @@
 //! The calls that stream: Watch and `KeepAlive`.
 
-use std::sync::Arc;
-
 use futures::stream::{BoxStream, StreamExt as _};
 use steward_proto::lock::v1 as api;
 use steward_proto::lock::v1::watch_response::Update;
@@ -26,9 +24,9 @@ pub(super) type KeepAliveStream = BoxStream<'static, Result<api::KeepAliveRespon
 
 impl LockServer {
     pub(super) fn open_watch(&self, request: api::WatchRequest, grants: Grants) -> Result<WatchStream, Failure> {
+        let permit = self.watchers.take(grants.caller());
         let watch = watch_command(request, grants)?;
-        let limit = self.locks.settings.max_watchers;
-        let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| Error::TooManyWatchers { limit })?;
+        let permit = permit.map_err(Error::TooManyWatchers)?;
         let steps = self.locks.watch(watch, &self.around, permit);
         let steps = futures::stream::unfold(steps, |mut steps| async move { Some((steps.recv().await?, steps)) });
         Ok(steps.map(|step| step.map(response).map_err(|error| Status::from(Failure::from(error)))).boxed())

@@ -2,12 +2,12 @@
 
 use futures::StreamExt as _;
 use steward_proto::replication::v1 as api;
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::{Answers, ReplicationServer};
 use crate::auth::Grants;
 use crate::error::Failure;
+use crate::places::Place;
 use crate::replication::access::Maker;
 use crate::replication::error::Error;
 use crate::replication::executions::execution;
@@ -33,9 +33,8 @@ fn total(count: usize) -> i64 {
 
 impl ReplicationServer {
     /// A place among those who listen.
-    fn watcher(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let permit = std::sync::Arc::clone(&self.watchers).try_acquire_owned();
-        permit.map_err(|_| Error::TooManyWatchers(self.replication.settings.max_watchers))
+    fn watcher(&self, grants: &Grants) -> Result<Place, Error> {
+        self.watchers.take(grants.caller()).map_err(Error::TooManyWatchers)
     }
 
     pub(super) async fn handle_execute_run_once_task(
@@ -79,7 +78,7 @@ impl ReplicationServer {
     ) -> Result<Answers<api::PlanExecutionResponse>, Error> {
         let task = task(request.project, request.repository, request.name)?;
         self.replication.may_plan(&task, grants).await?;
-        let permit = self.watcher()?;
+        let permit = self.watcher(grants)?;
         let parts = self.replication.plan_execution(&task).await?;
         Ok(parts.map(move |part| told(part, &permit)).boxed())
     }
@@ -113,7 +112,7 @@ impl ReplicationServer {
         grants: &Grants,
     ) -> Result<Answers<api::WatchExecutionResponse>, Error> {
         self.replication.seen_run(&request.execution_id, grants).await?;
-        let permit = self.watcher()?;
+        let permit = self.watcher(grants)?;
         let events = self.replication.watch_execution(&request.execution_id, request.after_sequence).await?;
         Ok(events.map(move |event| told(event, &permit)).boxed())
     }
@@ -171,6 +170,6 @@ impl ReplicationServer {
 }
 
 /// A part of a stream as callers get it. Whoever listens has a place as long as the stream is there.
-fn told<T>(part: Result<T, Error>, _place: &OwnedSemaphorePermit) -> Result<T, Status> {
+fn told<T>(part: Result<T, Error>, _place: &Place) -> Result<T, Status> {
     part.map_err(|error| Failure::from(error).into())
 }

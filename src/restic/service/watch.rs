@@ -5,11 +5,13 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt as _};
 use steward_proto::restic::v1 as api;
 use steward_proto::restic::v1::watch_response::Kind as ApiKind;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::lists::listed;
 use super::{Answers, ObjectServer, convert, status};
+use crate::auth::Identity;
+use crate::places;
 use crate::restic::error::Error;
 use crate::restic::feed::Change;
 use crate::restic::files::blocking;
@@ -25,12 +27,12 @@ impl ObjectServer {
         &self,
         request: api::WatchRequest,
         user: Option<&str>,
+        caller: &Identity,
     ) -> Result<Answers<api::WatchResponse>, Error> {
         let path = convert::path("repository", &request.repository)?;
         let wanted = convert::wanted_type("type", request.r#type)?;
         let repository = listed(&self.repositories, user, &path).await?;
-        let limit = self.repositories.0.limits.max_watchers;
-        let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| Error::TooManyWatchers { limit })?;
+        let permit = self.watchers.take(caller).map_err(Error::TooManyWatchers)?;
         let feed = Arc::clone(&repository.around.feed);
         let from = if request.from_revision == 0 { feed.newest() } else { request.from_revision };
         // Refused at once where it cannot be resumed.
@@ -49,7 +51,7 @@ struct Watch {
     /// Only these.
     wanted: Option<ObjectType>,
     messages: mpsc::Sender<Result<api::WatchResponse, Status>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: places::Place,
 }
 
 /// The watcher has gone away.

@@ -103,7 +103,8 @@ impl FarmServer {
             self.farm.find_task(uuid)?;
             self.require_task(&watch.reach, Right::Read, uuid).await?;
         }
-        let steps = self.farm.watch_logs(watch, self.watcher()?);
+        let place = self.watcher(&watch.reach)?;
+        let steps = self.farm.watch_logs(watch, place);
         Ok(stream(steps, log_response))
     }
 }

@@ -242,7 +242,8 @@ impl FarmServer {
             self.farm.find_task(uuid)?;
             self.require_task(&watch.reach, Right::Read, uuid).await?;
         }
-        let steps = self.farm.watch_tasks(watch, self.watcher()?);
+        let place = self.watcher(&watch.reach)?;
+        let steps = self.farm.watch_tasks(watch, place);
         Ok(stream(steps, task_response))
     }
 }

@@ -131,11 +131,12 @@ impl FarmServer {
         let mut fields = Fields::default();
         let from = fields.revision(request.from_revision);
         fields.check()?;
+        let place = self.watcher(&reach)?;
         let sees = move |step: &VideoStep| match step {
             VideoStep::Begin(_) => true,
             VideoStep::Changed(_, video, _) => reach.has_path(Right::Read, &video.path),
         };
-        Ok(seen(self.farm.watch_videos(from, self.watcher()?), sees, video_response))
+        Ok(seen(self.farm.watch_videos(from, place), sees, video_response))
     }
 }
 

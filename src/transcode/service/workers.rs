@@ -182,7 +182,7 @@ impl FarmServer {
         let mut fields = Fields::default();
         let from = fields.revision(request.from_revision);
         fields.check()?;
-        let steps = self.farm.watch_workers(from, self.watcher()?);
+        let steps = self.farm.watch_workers(from, self.watcher(&reach)?);
         let sees = move |step: &WorkerStep| match step {
             WorkerStep::Snapshot(view) | WorkerStep::Changed(view, _) => {
                 reach.is_everything() || reach.has_worker(Right::Read, &view.record.name)

@@ -1,19 +1,16 @@
-use std::sync::Arc;
-
-use tokio::sync::Semaphore;
-
 use super::*;
-use crate::auth::Grants;
+use crate::auth::{Grants, Identity};
+use crate::places::Places;
 use crate::store::Revision;
 use crate::volume::lookup::ShownVolume;
 use crate::volume::reach::Reach;
 use crate::volume::watch::{Step, Steps};
 
 impl World {
-    async fn watch(&self, from: Option<Revision>) -> Steps<ShownVolume> {
-        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a place");
+    fn watch(&self, from: Option<Revision>) -> Steps<ShownVolume> {
+        let place = Places::new(1).take(&Identity::default()).expect("a place");
         let reach = Reach::new(Grants::everything(), "root".to_owned());
-        self.catalog.watch_volumes(reach, from, permit)
+        self.catalog.watch_volumes(reach, from, place)
     }
 }
 
@@ -25,7 +22,7 @@ async fn next<T>(steps: &mut Steps<T>) -> Step<T> {
 async fn a_watch_tells_what_is_there_and_then_every_change() {
     let world = World::new().await;
     let volume = world.create("eva", "/a").await;
-    let mut steps = world.watch(None).await;
+    let mut steps = world.watch(None);
     let (mut seen, mut resume) = (Vec::new(), None);
     while resume.is_none() {
         match next(&mut steps).await {
@@ -37,7 +34,7 @@ async fn a_watch_tells_what_is_there_and_then_every_change() {
     assert_eq!(seen, ["/", "/RecycleBin", "/clone", "/a"]);
     world.delete("eva", "/a").await.expect("a deletion");
     world.catalog.purge_volume(&user("eva"), &at("/a")).await.expect("a purge");
-    for mut steps in [steps, world.watch(resume).await] {
+    for mut steps in [steps, world.watch(resume)] {
         let mut was_in_trash = false;
         loop {
             match next(&mut steps).await {
@@ -56,7 +53,7 @@ async fn a_watch_tells_what_is_there_and_then_every_change() {
 #[tokio::test]
 async fn a_watch_ends_when_the_server_does() {
     let world = World::new().await;
-    let mut steps = world.watch(Some(world.store().revision())).await;
+    let mut steps = world.watch(Some(world.store().revision()));
     world.catalog.shutdown.cancel();
     assert!(matches!(steps.recv().await, Some(Err(Error::ShuttingDown))));
     assert!(steps.recv().await.is_none());

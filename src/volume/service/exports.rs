@@ -41,6 +41,7 @@ impl VolumeServer {
             read_only: request.read_only,
             exclusive: request.exclusive,
             ttl,
+            caller: asker.reach.caller().clone(),
         };
         for right in rights_to_open(what.read_only || what.snapshot.is_some()) {
             self.require(&asker, *right, &what.volume).await?;

@@ -9,6 +9,7 @@ use steward_proto::volume::v1::operation_service_server::OperationService;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::rights::grants;
 use super::{VolumeServer, answer, fields};
 use crate::auth::rights::Right;
 use crate::error::{Category, Failure};
@@ -92,7 +93,7 @@ impl VolumeServer {
     async fn open_watch_operation(&self, request: &Request<api::WatchOperationRequest>) -> Result<Watch, Failure> {
         let asked = request.get_ref();
         let (user, uuid) = self.operation_asked(request, &asked.user, &asked.uuid, Right::Read).await?;
-        let permit = self.watcher()?;
+        let permit = self.watcher(grants(request)?.caller())?;
         let steps = self.catalog.watch_operation(&user, uuid).await?;
         let answers = steps.map(move |step| {
             let _permit = &permit;

@@ -293,7 +293,7 @@ impl VolumeServer {
             Children::Flatten if !self.may_flatten(&asker, &which).await? => Children::Fail,
             children => children,
         };
-        let operation = self.catalog.delete_snapshot(&asker.user, &which, children).await?;
+        let operation = self.catalog.delete_snapshot_within(&asker.reach, &asker.user, &which, children).await?;
         let operation = self.catalog.show_operation(operation).await?;
         Ok(api::DeleteSnapshotResponse { operation: Some(convert_operation::operation(operation)) })
     }

@@ -169,6 +169,9 @@ impl VolumeServer {
         self.require_trashed(&asker, Right::Write, &which).await?;
         if let Some(to) = &to {
             asker.require_at(Right::Write, to)?;
+            if asker.require_at(Right::Read, to).is_ok() {
+                self.require_trashed(&asker, Right::Read, &which).await?;
+            }
         }
         let volume = self.catalog.restore_volume(&asker.user, &which, to.as_ref()).await?;
         Ok(api::RestoreVolumeResponse { volume: Some(convert::volume(volume)) })

@@ -25,7 +25,8 @@ pub(super) fn volumes(
     asker: Asker,
     revision: u64,
 ) -> Result<Answers<api::WatchVolumesResponse>, Error> {
-    let steps = server.catalog.watch_volumes(asker.reach, begin(revision), server.watcher()?);
+    let place = server.watcher(asker.reach.caller())?;
+    let steps = server.catalog.watch_volumes(asker.reach, begin(revision), place);
     Ok(answers(steps, |step| api::WatchVolumesResponse { event: Some(volume_event(step)) }))
 }
 
@@ -35,7 +36,8 @@ pub(super) fn snapshots(
     asker: Asker,
     revision: u64,
 ) -> Result<Answers<api::WatchSnapshotsResponse>, Error> {
-    let steps = server.catalog.watch_snapshots(asker.user, asker.reach, begin(revision), server.watcher()?);
+    let place = server.watcher(asker.reach.caller())?;
+    let steps = server.catalog.watch_snapshots(asker.user, asker.reach, begin(revision), place);
     Ok(answers(steps, |step| api::WatchSnapshotsResponse { event: Some(snapshot_event(step)) }))
 }
 
