@@ -11,7 +11,7 @@ use crate::peer::{ClientAddress, Peer};
 
 /// What part of it one address of another machine may have.
 const SHARE_OF_ONE: usize = 4;
-/// What part of it is for small bodies alone, such as those of locks.
+/// So much of it there is besides for small bodies alone, such as those of locks.
 const SHARE_OF_SMALL: usize = 8;
 /// The limit of a small body, in bytes.
 const SMALL: usize = 64 * 1024;
@@ -37,11 +37,10 @@ struct Taken {
 }
 
 impl Room {
-    /// One of so many bytes.
+    /// One of so many bytes for large bodies.
     pub(crate) fn new(size: u64) -> Self {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let small = size / SHARE_OF_SMALL;
-        Self { small: Part::new(small), large: Part::new(size - small) }
+        Self { small: Part::new(size / SHARE_OF_SMALL), large: Part::new(size) }
     }
 
     /// The place of the body of a request that may have so many bytes, in which nothing is yet.
@@ -120,8 +119,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    /// Has 100 bytes for large bodies, and 14 for small ones.
-    const SIZE: u64 = 114;
+    /// For large bodies; for small ones there are 12 more.
+    const SIZE: u64 = 100;
 
     fn of_request(room: &Room, limit: usize, add: impl FnOnce(&mut Extensions)) -> Place {
         let mut extensions = Extensions::new();
@@ -183,7 +182,7 @@ mod tests {
         let mut large = from(&room, "127.0.0.1");
         assert_eq!((large.take(100), from(&room, "127.0.0.1").take(1)), (Ok(()), Err(ReadError::NoRoom)));
         let mut small = of_request(&room, SMALL, |extensions| _ = extensions.insert(peer("127.0.0.1")));
-        assert_eq!((small.take(14), small.take(1)), (Ok(()), Err(ReadError::NoRoom)));
+        assert_eq!((small.take(12), small.take(1)), (Ok(()), Err(ReadError::NoRoom)));
     }
 
     #[test]
