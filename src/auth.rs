@@ -59,6 +59,7 @@ pub use self::certificate::{end_of_certificate, user_of_certificate};
 pub use self::error::Error;
 pub use self::gate::{GateLayer, Gated};
 pub use self::layer::{AuthLayer, Authenticated};
+pub use self::origin::Proxies;
 pub use self::registry_token::{RegistryTokenServer, RegistryTokens};
 pub use self::relay::Relay;
 pub use self::rights::Grants;

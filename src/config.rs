@@ -96,6 +96,9 @@ pub struct Server {
     /// Let anybody read the metrics of the HTTP port although callers are asked who they are; with a gateway on its own,
     /// others than this machine and those who show a certificate.
     pub open_metrics: bool,
+    /// The names by which the HTTP ports may be called while nobody is asked who they are: beside addresses, localhost, and
+    /// names without dots.
+    pub hosts: Vec<String>,
 }
 
 /// Where state is kept.
@@ -166,6 +169,7 @@ impl Default for Server {
             request_timeout: Duration::from_secs(30),
             max_connections: 10_000,
             open_metrics: false,
+            hosts: Vec::new(),
         }
     }
 }
@@ -259,6 +263,7 @@ fn environment(variables: config::Map<String, String>) -> config::Environment {
         .with_list_parse_key("auth.trusted_proxies")
         .with_list_parse_key("auth.oidc.algorithms")
         .with_list_parse_key("replication.allowed_targets")
+        .with_list_parse_key("server.hosts")
         .with_list_parse_key("transcode.library_roots");
     environment.source(Some(variables)).try_parsing(true)
 }

@@ -7,6 +7,7 @@ mod browsers;
 mod data_dir;
 mod farm;
 mod grpc;
+mod hosts;
 mod http;
 mod listen;
 mod methods;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
+use http::Extensions;
 use tokio::time::timeout;
 
 pub(crate) use self::room::{Place, Room};
@@ -46,13 +47,14 @@ impl From<Interruption> for ReadError {
 /// The body of a request that nothing was read of yet.
 pub(crate) struct Unread {
     incoming: Incoming,
-    place: Place,
+    extensions: Extensions,
 }
 
 impl Unread {
     /// Reads all of it: at most `limit` bytes.
     pub(crate) async fn read(self, limit: usize) -> Result<Bytes, ReadError> {
-        let Self { mut incoming, place } = self;
+        let Self { mut incoming, extensions } = self;
+        let place = Room::place_of(&extensions, limit);
         let reading = async {
             let whole = gather(&mut incoming, place, limit).await;
             if matches!(whole, Err(ReadError::TooLong | ReadError::NoRoom)) {
@@ -70,8 +72,8 @@ impl<S: Sync> FromRequest<S> for Unread {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
-        let place = Room::place_of(&parts.extensions);
-        Ok(Self { incoming: Incoming::bounded(body, &parts, TIME, DISCARD_LIMIT), place })
+        let incoming = Incoming::bounded(body, &parts, TIME, DISCARD_LIMIT);
+        Ok(Self { incoming, extensions: parts.extensions })
     }
 }
 

@@ -46,7 +46,7 @@ mod volumes;
 use axum::body::HttpBody;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, Uri};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::client::GrpcService;
@@ -55,14 +55,14 @@ pub use direct::{Chunks, Direct, Pieces};
 pub use options::{
     AbsentSuccess, ArtifactOptions, ListShape, Options, PathStyle, TranscodeOptions, VolumeMessages, VolumeOptions,
 };
-pub use peer::{CallerNote, ClientUser, Peer};
+pub use peer::{CallerNote, ClientAddress, ClientUser, Peer};
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path; below `/api`, a 404 as JSON.
 ///
 /// Answers that do not end by themselves, such as event streams, are cut off when `shutdown` is cancelled. A header
 /// `x-request-id` of a request is passed on with its call, and so are its credentials and what says where it comes from:
 /// `authorization`, `x-forwarded-for`, the header of [`Options::user_header`], and the extensions [`Peer`] and
-/// [`ClientUser`].
+/// [`ClientUser`]. By the extension [`ClientAddress`] clients share the memory of bodies that are read whole.
 pub fn router<C>(upstream: C, options: Options, shutdown: CancellationToken) -> Router
 where
     C: GrpcService<Body> + Clone + Send + Sync + 'static,
@@ -100,11 +100,14 @@ where
     with_user_header(restic::router(upstream::erase(upstream), options, shutdown), user_header)
 }
 
-/// Whether a request may change something. That of volumes does so by any method, and so does a cluster that is tried.
-pub fn may_change(method: &Method, path: &str) -> bool {
+/// Whether a request may change something. That of volumes does so by any method, and so does a cluster that is tried, or
+/// a node that looks at its lock.
+pub fn may_change(method: &Method, uri: &Uri) -> bool {
+    let path = uri.path();
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
         || volumes::is_service(path)
         || path == "/replication/api/cluster/tryConnect"
+        || locks::may_claim(path.strip_prefix("/infer").unwrap_or(path), uri.query().unwrap_or_default())
 }
 
 /// Calls pass this header on.

@@ -22,6 +22,7 @@ use axum::routing::{get, post};
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use tokio_util::sync::CancellationToken;
 
+use self::request::Subject;
 use crate::answer::only;
 use crate::options::AbsentSuccess;
 use crate::upstream::Channel;
@@ -35,6 +36,11 @@ pub(crate) fn router(channel: Channel, absent_success: AbsentSuccess, shutdown: 
         .route("/lock/status", only("GET, POST", get(status::by_query).post(status::by_body)))
         .route("/lock/subscribe", only("GET", get(subscribe::subscribe)))
         .with_state(locks)
+}
+
+/// Whether a request for this path may claim a lock: a node that sees in its status that it was handed it has done so.
+pub(crate) fn may_claim(path: &str, query: &str) -> bool {
+    path == "/lock/status" && Subject::from_query(query).names_a_node()
 }
 
 /// What the handlers need.

@@ -7,6 +7,11 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peer(pub Option<IpAddr>);
 
+/// Where a request comes from as the proxies tell that are trusted: an extension of the request, in whose absence it is
+/// the [`Peer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub Option<IpAddr>);
+
 /// The user that the certificate of a request's connection names: an extension of the request. The listener verified the
 /// certificate; nothing that comes over the network becomes an extension.
 #[derive(Clone, Debug, PartialEq, Eq)]

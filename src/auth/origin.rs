@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{Extensions, HeaderMap, HeaderName};
 use ipnet::IpNet;
-use steward_gateway::Peer;
+use steward_gateway::{ClientAddress, Peer};
 use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 
 use super::Error;
@@ -27,14 +27,15 @@ pub(super) fn peer(extensions: &Extensions) -> Option<Peer> {
 
 /// The proxies that are believed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Proxies {
+pub struct Proxies {
     networks: Vec<IpNet>,
     is_loopback_trusted: bool,
     is_unix_trusted: bool,
 }
 
 impl Proxies {
-    pub(super) fn from_config(auth: &config::Auth) -> Result<Self, Error> {
+    /// Those of the settings.
+    pub fn from_config(auth: &config::Auth) -> Result<Self, Error> {
         // Without a list, a header that names users is believed of this machine alone.
         let is_implied = auth.proxy_header.is_some() && auth.trusted_proxies.is_empty();
         let mut proxies =
@@ -48,6 +49,13 @@ impl Proxies {
             proxies.networks.push(network.map_err(|_| Error::TrustedProxies { entry: entry.to_owned() })?);
         }
         Ok(proxies)
+    }
+
+    /// Notes in a request where it comes from.
+    pub fn note<B>(&self, mut request: http::Request<B>) -> http::Request<B> {
+        let client = self.client(peer(request.extensions()), request.headers());
+        request.extensions_mut().insert(ClientAddress(client));
+        request
     }
 
     /// Whether what `peer` says of others is believed.

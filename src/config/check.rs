@@ -195,6 +195,9 @@ impl Config {
         if self.server.max_connections == 0 {
             return invalid("server.max_connections", "has to be at least 1");
         }
+        if self.server.hosts.iter().any(|host| host.is_empty() || host.contains([':', '/', '*'])) {
+            return invalid("server.hosts", "has to be names alone, without ports");
+        }
         if self.gateway.body_idle_timeout.is_zero() {
             return invalid("gateway.body_idle_timeout", "has to be longer than 0");
         }

@@ -2,11 +2,12 @@
 //! keep what they were answered.
 
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::hosts::{self, Asking, Hosts};
 use crate::config::Config;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -24,23 +25,26 @@ pub(super) struct Browsers {
     farm_origin: Option<HeaderValue>,
     /// Whether callers are asked who they are, here or at the server behind.
     asks_for_users: bool,
+    /// By which names the server may be called.
+    hosts: Hosts,
 }
 
 impl Browsers {
     /// As the settings have it.
     pub(super) fn from_config(config: &Config) -> Self {
         let origin = HeaderValue::from_str(&config.transcode.cors_origin).ok().filter(|origin| !origin.is_empty());
-        Browsers { farm_origin: origin, asks_for_users: config.asks_for_users() }
+        let asks_for_users = config.asks_for_users();
+        Browsers { farm_origin: origin, asks_for_users, hosts: Hosts::new(config, Asking::new(asks_for_users)) }
     }
 
-    /// Of a gateway on its own, which does not know whether its server asks.
-    pub(super) fn of_gateway(config: &Config) -> Self {
-        Browsers { asks_for_users: true, ..Browsers::from_config(config) }
+    /// Of a gateway on its own, which learns only later whether its server asks.
+    pub(super) fn of_gateway(config: &Config, asking: Asking) -> Self {
+        Browsers { asks_for_users: true, hosts: Hosts::new(config, asking), ..Browsers::from_config(config) }
     }
 
     /// Whether a page of another site wants something changed, which it can do in the name of its reader.
     fn refuse(&self, request: &Request) -> bool {
-        if !steward_gateway::may_change(request.method(), request.uri().path()) {
+        if !steward_gateway::may_change(request.method(), request.uri()) {
             return false;
         }
         let origin = request.headers().get(ORIGIN);
@@ -65,13 +69,19 @@ impl Browsers {
     }
 }
 
-/// Refuses what pages of other sites want changed, and tells browsers not to keep what was answered to one user.
+/// Refuses what pages of other sites want changed, or come for under a name of their own, and tells browsers not to keep what was answered to one user.
 pub(super) async fn guard(State(browsers): State<Browsers>, request: Request, next: Next) -> Response {
+    let is_about_nobody = PUBLIC.contains(&request.uri().path());
+    if !is_about_nobody && browsers.hosts.refuse(&request) {
+        let problem = "nobody is asked here who they are, so pages of strangers could come by the name in Host: \
+                       use an address, localhost, or a name in server.hosts\n";
+        return (StatusCode::MISDIRECTED_REQUEST, problem).into_response();
+    }
     if browsers.refuse(&request) {
         let problem = "a page of another site cannot change anything here\n";
         return (StatusCode::FORBIDDEN, problem).into_response();
     }
-    let is_public = !browsers.asks_for_users || PUBLIC.contains(&request.uri().path());
+    let is_public = !browsers.asks_for_users || is_about_nobody;
     let mut response = next.run(request).await;
     if !is_public {
         let default = HeaderValue::from_static("private, no-cache");
@@ -82,12 +92,8 @@ pub(super) async fn guard(State(browsers): State<Browsers>, request: Request, ne
 
 /// Whether an origin is the name by which this server was called.
 fn is_own(origin: &HeaderValue, request: &Request) -> bool {
-    let host = match request.uri().authority() {
-        Some(authority) => authority.as_str().as_bytes(),
-        None => request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
-    };
     let authority = origin.to_str().ok().and_then(|origin| Some(origin.split_once("://")?.1));
-    authority.is_some_and(|authority| authority.as_bytes().eq_ignore_ascii_case(host))
+    authority.is_some_and(|authority| authority.as_bytes().eq_ignore_ascii_case(hosts::called(request)))
 }
 
 /// Whether a form could send this.
@@ -132,7 +138,13 @@ mod tests {
             assert!(refuses(method, path, &[("origin", "http://steward.example")]), "another port");
             assert!(refuses("POST", "/api/v1/tasks", &[CROSS, PAGE, JSON]), "no page is answered");
         }
-        for path in [VOLUMES, "//SnapshotCloneService/x?Action=Flatten", "/replication/api/cluster/tryConnect?name=a"] {
+        for path in [
+            VOLUMES,
+            "//SnapshotCloneService/x?Action=Flatten",
+            "/replication/api/cluster/tryConnect?name=a",
+            "/lock/status?type=pull&resource_id=a&node_id=n",
+            "/infer/lock/status?node%5Fid=n&type=pull&resource_id=a",
+        ] {
             assert!(["GET", "HEAD", "OPTIONS"].iter().all(|method| refuses(method, path, &[CROSS])), "{path}");
         }
     }
@@ -143,6 +155,7 @@ mod tests {
         for headers in [&[][..], &[own], &[("sec-fetch-site", "same-origin"), own], &[("sec-fetch-site", "none")]] {
             assert!(!refuses("POST", "/lock", headers) && !refuses("GET", VOLUMES, headers), "{headers:?}");
         }
+        assert!(!refuses("GET", "/lock/status?type=pull&resource_id=a&node_id=", &[CROSS, PAGE]), "no node claims it");
         assert!(!refuses("GET", "/generic/p/r/f", &[CROSS, PAGE]) && !refuses("OPTIONS", "/api/v1/tasks", &[PAGE]));
     }
 

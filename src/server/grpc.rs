@@ -4,6 +4,10 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use steward_proto::DESCRIPTORS;
 use steward_proto::artifact::v1::artifact_service_server::ArtifactServiceServer;
 use steward_proto::audit::v1::audit_service_server::AuditServiceServer;
@@ -164,14 +168,31 @@ where
         .service(service)
 }
 
-/// The services, with what is around them, as a port serves them.
+/// The services, with what is around them, as a port serves them: calls alone, which no page can make of its own accord.
 pub(super) fn router<S>(service: S) -> Router
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    Router::new().fallback_service(service.map_request(|call: axum::extract::Request| call.map(Body::new)))
+    let services = service.map_request(|call: axum::extract::Request| call.map(Body::new));
+    Router::new().fallback_service(services).layer(from_fn(refuse_others))
+}
+
+/// Refuses what is not declared as a call. A browser lets a page of another site send that to no server without asking
+/// it first, but adds the certificate or the password of its user to anything else.
+async fn refuse_others(request: axum::extract::Request, next: Next) -> axum::response::Response {
+    if request.headers().get(CONTENT_TYPE).is_some_and(is_call) {
+        next.run(request).await
+    } else {
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, "only calls of gRPC are served here\n").into_response()
+    }
+}
+
+/// Whether this is `application/grpc`, perhaps with the format of its messages or with parameters.
+fn is_call(content_type: &HeaderValue) -> bool {
+    let rest = content_type.as_bytes().strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 /// Counts calls and measures the time until they are answered.
@@ -210,4 +231,20 @@ where
 
 fn code_label(code: tonic::Code) -> String {
     format!("{code:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_declared_as_a_call_is_one() {
+        let is_call = |declared| is_call(&HeaderValue::from_static(declared));
+        for declared in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
+            assert!(is_call(declared), "{declared}");
+        }
+        for declared in ["", "text/plain", "application/grpc-web", "text/plain;application/grpc", "application/json"] {
+            assert!(!is_call(declared), "{declared}");
+        }
+    }
 }

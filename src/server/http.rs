@@ -8,12 +8,14 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::ServiceBuilder;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::browsers::{self, Browsers};
 use super::operators::{Operators, guard_variables};
 use super::readiness::Readiness;
+use crate::auth::Proxies;
 use crate::telemetry::{NewRequestId, REQUEST_ID, drop_odd_request_id, measure_http};
 
 /// What the operators' routes need.
@@ -26,11 +28,12 @@ pub(super) struct Operations {
     pub(super) readiness: Readiness,
 }
 
-/// All routes of the HTTP port.
-pub(super) fn router(gateway: Router, operations: Operations, browsers: Browsers) -> Router {
+/// All routes of the HTTP port; clients of these proxies are told apart.
+pub(super) fn router(gateway: Router, operations: Operations, browsers: Browsers, proxies: Proxies) -> Router {
     let Operations { metrics, operators, readiness } = operations;
     let ready = get(move || answer_readiness(readiness.clone()));
     let gateway = gateway.layer(from_fn_with_state(operators.clone(), guard_variables));
+    let gateway = gateway.layer(MapRequestLayer::new(move |request: Request| proxies.note(request)));
     let routes = metrics_router(metrics, operators).route("/healthz", get(healthy)).route("/readyz", ready);
     around(gateway.merge(routes), browsers)
 }

@@ -128,9 +128,9 @@ fn is_local(request: &Head) -> bool {
         Some(Peer(None)) => true,
         None => false,
     };
-    // A proxy on this machine asks for others.
+    // A proxy asks for others, on this machine or with a certificate of its own.
     let is_for_others = ["x-forwarded-for", "forwarded"].iter().any(|name| request.headers().contains_key(*name));
-    (is_of_this_machine && !is_for_others) || request.extensions().get::<ClientUser>().is_some()
+    !is_for_others && (is_of_this_machine || request.extensions().get::<ClientUser>().is_some())
 }
 
 #[cfg(test)]
@@ -164,6 +164,10 @@ mod tests {
         assert!(!ask(at("127.0.0.1"), Some("X-Forwarded-For"), false), "a proxy on this machine");
         assert!(!ask(at("192.0.2.7"), Some("X-Forwarded-For"), false), "who only says so");
         assert!(ask(at("192.0.2.7"), None, true));
+        for proxy in ["127.0.0.1", "192.0.2.7"] {
+            assert!(!ask(at(proxy), Some("X-Forwarded-For"), true), "a proxy with a certificate of its own");
+            assert!(!ask(at(proxy), Some("Forwarded"), true), "a proxy with a certificate of its own");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::options::gateway_options;
 use super::{advice, artifacts, farm, grpc, http, open_files, readiness, repositories, stop, upstream, volumes};
 use crate::audit::{Audit, AuditServer};
 use crate::auth::oidc::Oidc;
-use crate::auth::{AuthServer, Authenticator, Bearers, Relay, Tokens};
+use crate::auth::{AuthServer, Authenticator, Bearers, Proxies, Relay, Tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, Port};
 use crate::limits::Limits;
@@ -102,7 +102,7 @@ pub async fn serve(config: Config) -> Result<(), BoxError> {
         readiness: readiness::of_store(&store, &shutdown),
     };
     let browsers = Browsers::from_config(&config);
-    let router = http::router(gateway, operations, browsers.clone());
+    let router = http::router(gateway, operations, browsers.clone(), Proxies::from_config(&config.auth)?);
 
     let mut servers = Servers::new();
     let services = serving_services(areas, &shutdown, &tasks).await?;
@@ -163,8 +163,8 @@ pub async fn gateway(config: Config, upstream: &str) -> Result<(), BoxError> {
     let access = if config.server.open_metrics { MetricsAccess::Anyone } else { MetricsAccess::Local };
     let operators = Operators::new(access, None, Audit::off());
     let operations = http::Operations { metrics, operators, readiness: readiness::of_upstream(channel) };
-    let browsers = Browsers::of_gateway(&config);
-    let router = http::router(gateway, operations, browsers.clone());
+    let browsers = Browsers::of_gateway(&config, guard.asking());
+    let router = http::router(gateway, operations, browsers.clone(), Proxies::from_config(&config.auth)?);
     let mut servers = Servers::new();
     servers.spawn(listen::serve(Port::Http, socket, router, common.clone()));
     if let Some(socket) = restic_socket {

@@ -15,6 +15,11 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// How long it may take to answer.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many bytes of one answer may wait for whoever asked for it.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// The same of all answers: as many as HTTP/2 knows, because who does not read one must not hold up those of others.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+
 /// A channel to the server at `url`, connected when it is first used, and again when that breaks.
 pub(super) fn channel(url: &str, config: &Upstream) -> Result<Channel, BoxError> {
     let endpoint = Endpoint::from_shared(url.to_owned())
@@ -23,6 +28,8 @@ pub(super) fn channel(url: &str, config: &Upstream) -> Result<Channel, BoxError>
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .tcp_nodelay(true);
     let files = files(config);
     match endpoint.uri().scheme_str() {

@@ -30,14 +30,14 @@ const ALICE: (&str, &str) = ("authorization", "Basic YWxpY2U6c2VjcmV0");
 const IDENTITY: &str = "x-steward-identity";
 
 /// A gateway, and what it needs.
-struct Gateway {
+pub(crate) struct Gateway {
     _process: Process,
-    http: SocketAddr,
+    pub(crate) http: SocketAddr,
     _home: TempDir,
 }
 
 impl Gateway {
-    async fn start(config: &str, args: &[&str]) -> Self {
+    pub(crate) async fn start(config: &str, args: &[&str]) -> Self {
         let (process, http, home) = Self::start_at("127.0.0.1:0", config, args).await;
         Gateway { _process: process, http: http.expect("it serves"), _home: home }
     }
@@ -253,7 +253,8 @@ async fn the_metrics_of_a_gateway_are_for_this_machine_and_for_certificates() {
     let gateway = start_gateway(&authority, &overheard.url(), false, None).await;
     assert_eq!(ask(&nobody, gateway.http, "GET", "/metrics", &[]).await, 200);
     assert_eq!(ask(&nobody, gateway.http, "GET", "/metrics", &for_others).await, 403, "a proxy asks for somebody");
-    assert_eq!(ask(&certified, gateway.http, "GET", "/metrics", &for_others).await, 200);
+    assert_eq!(ask(&certified, gateway.http, "GET", "/metrics", &[]).await, 200);
+    assert_eq!(ask(&certified, gateway.http, "GET", "/metrics", &for_others).await, 403, "a proxy with a certificate");
     let open = Gateway::start("[server]\nopen_metrics = true", &["--upstream", &overheard.url()]).await;
     let answer = HttpPort(open.http).request("GET", "/metrics", &for_others, b"").await;
     assert_eq!(answer.status, 200);

@@ -114,10 +114,10 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// `POST http://x/…` without a word of the tables but the static ones.
+/// `POST http://x/…` of a call, without a word of the tables but the static ones.
 fn request_head(path: &str) -> Vec<u8> {
     let length = u8::try_from(path.len()).expect("a short path");
-    [&[0x83, 0x86, 0x04, length], path.as_bytes(), b"\x01\x01x"].concat()
+    [&[0x83, 0x86, 0x04, length], path.as_bytes(), b"\x01\x01x", b"\x0f\x10\x10application/grpc"].concat()
 }
 
 /// A field that the table does not keep.

@@ -23,7 +23,10 @@ impl Overheard {
         let calls = Arc::clone(&overheard.calls);
         let answer = move |request: Request| {
             let call = (request.uri().path().to_owned(), request.headers().clone());
-            calls.lock().expect("nobody panicked").push(call);
+            // Gateways ask of their own accord whether strangers are let in.
+            if !call.0.ends_with("/GetCaller") {
+                calls.lock().expect("nobody panicked").push(call);
+            }
             std::future::ready([("content-type", "application/grpc"), ("grpc-status", "16")])
         };
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });

@@ -70,6 +70,10 @@ impl Subject {
         !self.r#type.is_empty() && !self.resource_id.is_empty()
     }
 
+    pub(super) fn names_a_node(&self) -> bool {
+        !self.node_id.is_empty()
+    }
+
     /// Fails unless it names a lock.
     pub(super) fn require_lock(&self) -> Result<(), PlainError> {
         if self.names_a_lock() { Ok(()) } else { Err(INCOMPLETE) }
@@ -78,7 +82,7 @@ impl Subject {
     /// Fails unless it names a lock and a node.
     pub(super) fn require_lock_and_node(&self) -> Result<(), PlainError> {
         self.require_lock()?;
-        if self.node_id.is_empty() { Err(INCOMPLETE) } else { Ok(()) }
+        if self.names_a_node() { Ok(()) } else { Err(INCOMPLETE) }
     }
 
     /// Takes it apart into the lock's key and the node.

@@ -175,7 +175,7 @@ async fn admit(asked: &Asked, name: &ImageName, reference: &Reference) -> Result
 }
 
 async fn read_body(asked: &Asked, whole: Whole, incoming: &mut Incoming) -> Result<Bytes, Refusal> {
-    let place = Room::place_of(&asked.parts.extensions);
+    let place = Room::place_of(&asked.parts.extensions, MAX_MANIFEST_BYTES);
     let content = body::gather_within(TIME, incoming, place, MAX_MANIFEST_BYTES).await?;
     if whole.announced.is_some_and(|announced| announced != content.len() as u64) {
         return Err(Fault::WrongLength.into());

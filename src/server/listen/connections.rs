@@ -47,6 +47,9 @@ const MAX_CALLS: u32 = 20_000;
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The same for all uploads of a connection together.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The same of a channel of gRPC, which may be the one of a gateway: uploads that nobody reads on, such as those that wait
+/// for room, must not hold up the calls of others.
+const CHANNEL_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 /// Large bodies come in frames of this size.
 const MAX_FRAME_BYTES: u32 = 256 * 1024;
 /// How often a connection of HTTP/2 that sends nothing is asked whether it is there.
@@ -260,6 +263,7 @@ fn builder(port: Port) -> Builder<TokioExecutor> {
         .http2()
         .max_concurrent_streams(MAX_CALLS)
         .max_header_list_size(MAX_METADATA_BYTES)
+        .initial_connection_window_size(CHANNEL_WINDOW_BYTES)
         .keep_alive_interval(CHANNEL_PING_INTERVAL)
         .keep_alive_timeout(CHANNEL_PING_TIMEOUT);
     builder.http2_only()
