@@ -69,7 +69,8 @@ impl Browsers {
     }
 }
 
-/// Refuses what pages of other sites want changed, or come for under a name of their own, and tells browsers not to keep what was answered to one user.
+/// Refuses what pages of other sites want changed, or come for under a name of their own, and tells browsers not to keep
+/// what was answered to one user.
 pub(super) async fn guard(State(browsers): State<Browsers>, request: Request, next: Next) -> Response {
     let is_about_nobody = PUBLIC.contains(&request.uri().path());
     if !is_about_nobody && browsers.hosts.refuse(&request) {

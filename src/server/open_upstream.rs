@@ -17,7 +17,7 @@ use crate::config::{Config, Listen};
 /// How long it takes until a server is asked again that cannot say it.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The same of a server that has said it: it may have been started again with other settings.
-const INTERVAL: Duration = Duration::from_mins(1);
+const INTERVAL: Duration = Duration::from_mins(10);
 
 /// A server that would be open to other machines.
 #[derive(Clone, Debug, thiserror::Error)]

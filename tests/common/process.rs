@@ -77,7 +77,9 @@ impl Process {
         let look = || {
             let has_ended = self.child.try_wait().expect("a child can be looked at").is_some();
             let log = std::fs::read_to_string(&self.log).expect("the log can be read");
-            let said = log.lines().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
+            // Of a line that is still being written there may be only the beginning.
+            let whole = if has_ended { log.as_str() } else { log.rsplit_once('\n').map_or("", |(whole, _)| whole) };
+            let said = whole.lines().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned);
             ready((said.is_some() || has_ended).then_some(said))
         };
         eventually(&what, look).await

@@ -163,16 +163,6 @@ async fn who_writes_to_a_device_or_clones_a_volume_may_read_it() {
     let open = OpenExportRequest { user: user(), volume: named("/alice/v"), ..Default::default() };
     assert_eq!(refused(volumes.exports().open_export(by("erin", open.clone())).await), not_found());
     done(volumes.exports().open_export(by("alice", open))).await;
-    let clone = CloneSnapshotRequest {
-        user: user(),
-        source: named("/alice/v").map(Source::Volume),
-        destination: "/alice/c".to_owned(),
-        ..Default::default()
-    };
-    assert_eq!(refused(volumes.snapshots().clone_snapshot(by("erin", clone.clone())).await), not_found());
-    done(volumes.snapshots().clone_snapshot(by("alice", clone))).await;
-    let rename = RenameVolumeRequest { user: user(), volume: named("/alice/v"), new_path: "/erin/v".to_owned() };
-    assert_eq!(refused(volumes.volumes().rename_volume(by("erin", rename)).await), not_found());
     let delete = DeleteVolumeRequest { user: user(), volume: named("/alice/v") };
     let exports = ListExportsRequest { user: user(), ..Default::default() };
     let export = done(volumes.exports().list_exports(by("alice", exports))).await.exports.remove(0).uuid;
@@ -185,6 +175,16 @@ async fn who_writes_to_a_device_or_clones_a_volume_may_read_it() {
     };
     assert_eq!(refused(volumes.volumes().restore_volume(by("erin", restore("/erin/v"))).await), not_found());
     done(volumes.volumes().restore_volume(by("erin", restore("")))).await;
+    let clone = CloneSnapshotRequest {
+        user: user(),
+        source: named("/alice/v").map(Source::Volume),
+        destination: "/alice/c".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(refused(volumes.snapshots().clone_snapshot(by("erin", clone.clone())).await), not_found());
+    done(volumes.snapshots().clone_snapshot(by("alice", clone))).await;
+    let rename = RenameVolumeRequest { user: user(), volume: named("/alice/v"), new_path: "/erin/v".to_owned() };
+    assert_eq!(refused(volumes.volumes().rename_volume(by("erin", rename)).await), not_found());
 }
 
 #[tokio::test]
