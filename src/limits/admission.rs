@@ -1,7 +1,7 @@
 //! Which limits hold for a call.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::call::Call;
 use super::purse::Budget;
 use super::refusal::{Limit, Refusal, Scope};
 use crate::auth::Identity;
-use crate::config;
+use crate::{config, handshakes};
 
 /// Of the memory for all, one caller has such a part at most.
 const SHARES: u64 = 4;
@@ -126,10 +126,7 @@ fn own_of(own: &config::UserLimits, others: Allowance) -> Allowance {
 
 /// A subscriber has at least 2^64 addresses of IPv6.
 fn network(address: IpAddr) -> Address {
-    Address(match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    })
+    Address(handshakes::network(address))
 }
 
 fn gauge_of_bytes(scope: Scope) -> metrics::Gauge {

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::name::RepositoryPath;
 use super::repositories::Repositories;
 use crate::auth::rights::{Area, Right};
-use crate::auth::{Grants, Identity, message_and_user};
+use crate::auth::{Grants, message_and_user};
 use crate::config::Access;
 use crate::error::Failure;
 use crate::places::Places;
@@ -180,9 +180,9 @@ impl ObjectService for ObjectServer {
     type WatchStream = Answers<api::WatchResponse>;
 
     async fn watch(&self, request: Request<api::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = request.extensions().get::<Identity>().cloned().unwrap_or_default();
+        let grants = Grants::of(&request)?;
         let (request, user) = message_and_user(request)?;
-        answer(self.handle_watch(request, user.as_deref(), &caller).await)
+        answer(self.handle_watch(request, user.as_deref(), grants.caller()).await)
     }
 
     type VerifyRepositoryStream = Answers<api::VerifyRepositoryResponse>;
