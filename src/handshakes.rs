@@ -2,19 +2,11 @@
 //! port; over NBD everybody counts who has no device open.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
-
-/// What counts as one: a subscriber has at least 2^64 addresses of IPv6.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    }
-}
 
 /// Handshakes that are under way, and those that have ended well and keep their place.
 #[derive(Debug)]
@@ -111,6 +103,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use steward_gateway::network;
+
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "so the tests read as the calls do")]

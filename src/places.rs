@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use steward_gateway::network;
 
 use crate::auth::Identity;
-use crate::handshakes::network;
 
 /// What part of the places one caller may have.
 const SHARE_OF_ONE: usize = 4;

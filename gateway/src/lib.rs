@@ -55,7 +55,7 @@ pub use direct::{Chunks, Direct, Pieces};
 pub use options::{
     AbsentSuccess, ArtifactOptions, ListShape, Options, PathStyle, TranscodeOptions, VolumeMessages, VolumeOptions,
 };
-pub use peer::{CallerNote, ClientAddress, ClientUser, Peer};
+pub use peer::{CallerNote, ClientAddress, ClientUser, Peer, network};
 
 /// Serves all legacy APIs by calls over `upstream`, and Go's 404 for every other path; below `/api`, a 404 as JSON.
 ///

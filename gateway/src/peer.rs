@@ -1,6 +1,6 @@
 //! Where a request comes from, and who turned out to have sent it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, OnceLock};
 
 /// The address at the other end of a request's connection: an extension of the request. `None` for a Unix socket.
@@ -11,6 +11,14 @@ pub struct Peer(pub Option<IpAddr>);
 /// the [`Peer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub Option<IpAddr>);
+
+/// What counts as one address: a subscriber has at least 2^64 of IPv6.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
 
 /// The user that the certificate of a request's connection names: an extension of the request. The listener verified the
 /// certificate; nothing that comes over the network becomes an extension.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use steward_gateway::network;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::error::Error;
 use super::measure;
 use crate::blob::{Algorithm, Checksums, Digest, Hasher, PartialStart};
-use crate::handshakes::network;
 
 /// Of so many blobs that came last the checksums are known.
 const CHECKSUMS: usize = 4096;

@@ -1,9 +1,10 @@
 //! Refusals of one client within a second become one entry: the first is told at once, the others together.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
+use steward_gateway::network;
 use steward_proto::audit::v1::AuditEntry;
 
 use crate::clock::Timestamp;
@@ -68,11 +69,7 @@ impl Refusals {
 
 impl Client {
     fn of(entry: &AuditEntry) -> Self {
-        let address = entry.address.parse().ok().map(|address: IpAddr| match address {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            // A subscriber has at least 2^64 addresses.
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        });
+        let address = entry.address.parse().ok().map(network);
         Client::One(address, entry.outcome.clone())
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures::stream::{BoxStream, StreamExt as _};
 use steward_proto::audit::v1 as api;
 use steward_proto::audit::v1::audit_service_server::AuditService;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
@@ -15,8 +14,10 @@ use super::search::{Found, search};
 use super::segment::Direction;
 use super::watch::{self, MAX_BACKLOG, Start, Watch};
 use super::{Audit, Inner};
+use crate::auth::{Grants, Identity};
 use crate::error::{Category, Failure};
 use crate::fields::Fields;
+use crate::places::Places;
 
 /// The size of a page that is not asked for.
 const DEFAULT_PAGE: usize = 20;
@@ -29,7 +30,7 @@ const MAX_WATCHERS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct AuditServer {
     audit: Audit,
-    watchers: Arc<Semaphore>,
+    watchers: Places,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -37,7 +38,7 @@ pub struct AuditServer {
 impl AuditServer {
     /// Of this log, until shutdown.
     pub fn new(audit: Audit, shutdown: CancellationToken, tasks: TaskTracker) -> Self {
-        AuditServer { audit, watchers: Arc::new(Semaphore::new(MAX_WATCHERS)), shutdown, tasks }
+        AuditServer { audit, watchers: Places::new(MAX_WATCHERS), shutdown, tasks }
     }
 
     async fn list(&self, request: api::ListEntriesRequest) -> Result<api::ListEntriesResponse, Failure> {
@@ -70,7 +71,7 @@ impl AuditServer {
         Ok(api::ListEntriesResponse { entries: found.entries, next_page_token })
     }
 
-    fn watch(&self, request: api::WatchEntriesRequest) -> Result<WatchStream, Failure> {
+    fn watch(&self, request: api::WatchEntriesRequest, caller: &Identity) -> Result<WatchStream, Failure> {
         let log = self.audit.log()?;
         let mut fields = Fields::default();
         let backlog = usize::try_from(request.backlog).ok().filter(|backlog| *backlog <= MAX_BACKLOG);
@@ -88,13 +89,14 @@ impl AuditServer {
         if from != 0 && from < floor {
             return Err(watch::removed(floor));
         }
-        let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
-            let message = format!("there are {MAX_WATCHERS} watches of the audit already");
+        let place = self.watchers.take(caller).map_err(|full| {
+            let message = format!("there are {} watches of the audit{} already", full.limit, full.whose());
             Failure::new(Category::ResourceExhausted, "TOO_MANY_WATCHERS", message)
+                .with("limit", full.limit.to_string())
         })?;
         let start = if from == 0 { Start::Newest(backlog) } else { Start::At(from) };
         let watch = Watch { files: Arc::clone(&log.files), next: log.writer.next(), filter, start };
-        let steps = watch.open(permit, self.shutdown.clone(), &self.tasks);
+        let steps = watch.open(place, self.shutdown.clone(), &self.tasks);
         let steps = futures::stream::unfold(steps, |mut steps| async move { Some((steps.recv().await?, steps)) });
         Ok(steps.map(|step| step.map_err(Status::from)).boxed())
     }
@@ -125,6 +127,7 @@ impl AuditService for AuditServer {
         &self,
         request: Request<api::WatchEntriesRequest>,
     ) -> Result<Response<Self::WatchEntriesStream>, Status> {
-        Ok(Response::new(self.watch(request.into_inner())?))
+        let grants = Grants::of(&request)?;
+        Ok(Response::new(self.watch(request.into_inner(), grants.caller())?))
     }
 }

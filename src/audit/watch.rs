@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use steward_proto::audit::v1::{AuditEntry, WatchEntriesResponse};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +14,7 @@ use super::filter::Filter;
 use super::search::{Found, search};
 use super::segment::Direction;
 use crate::error::{Category, Failure};
+use crate::places::Place;
 
 /// The longest backlog.
 pub(super) const MAX_BACKLOG: usize = 1000;
@@ -54,10 +55,10 @@ enum End {
 
 impl Watch {
     /// Begins; ends with its reader or at shutdown.
-    pub(super) fn open(self, permit: OwnedSemaphorePermit, shutdown: CancellationToken, tasks: &TaskTracker) -> Steps {
+    pub(super) fn open(self, place: Place, shutdown: CancellationToken, tasks: &TaskTracker) -> Steps {
         let (sender, steps) = mpsc::channel(BUFFER);
         tasks.spawn(async move {
-            let _permit = permit;
+            let _place = place;
             let end = tokio::select! {
                 () = shutdown.cancelled() => {
                     End::Failed(Failure::new(Category::Unavailable, "SHUTTING_DOWN", "the server is shutting down"))

@@ -6,8 +6,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use steward_gateway::network;
 
 use super::credentials::Credentials;
 
@@ -200,11 +202,7 @@ impl Attempts {
 
 impl Client {
     pub(super) fn of(address: Option<IpAddr>) -> Self {
-        Client(address.map(|address| match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            // A subscriber has at least 2^64 addresses.
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        }))
+        Client(address.map(network))
     }
 }
 

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::purse::Budget;
 use super::refusal::{Limit, Refusal, Scope};
 use crate::auth::Identity;
-use crate::{config, handshakes};
+use crate::config;
 
 /// Of the memory for all, one caller has such a part at most.
 const SHARES: u64 = 4;
@@ -126,7 +126,7 @@ fn own_of(own: &config::UserLimits, others: Allowance) -> Allowance {
 
 /// A subscriber has at least 2^64 addresses of IPv6.
 fn network(address: IpAddr) -> Address {
-    Address(handshakes::network(address))
+    Address(steward_gateway::network(address))
 }
 
 fn gauge_of_bytes(scope: Scope) -> metrics::Gauge {

@@ -1,13 +1,13 @@
 //! The memory of bodies that are read whole: nobody is known yet when they come, and no limit of a caller counts them.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Extensions;
 
 use super::ReadError;
-use crate::peer::{ClientAddress, Peer};
+use crate::peer::{ClientAddress, Peer, network};
 
 /// What part of it one address of another machine may have.
 const SHARE_OF_ONE: usize = 4;
@@ -60,14 +60,6 @@ impl Room {
 impl Part {
     fn new(size: usize) -> Self {
         Self { taken: Arc::default(), size }
-    }
-}
-
-/// What counts as one address: a subscriber has at least 2^64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 

@@ -7,9 +7,9 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use steward_gateway::Peer;
+use steward_gateway::{Peer, network};
 
-use crate::handshakes::{self, network};
+use crate::handshakes;
 
 /// The places of one port. Clones share them.
 #[derive(Clone)]

@@ -5,10 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use steward_gateway::Peer;
+use steward_gateway::{Peer, network};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::handshakes::network;
 
 /// The connections of all ports. Clones count together.
 #[derive(Clone)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use steward_gateway::network;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -21,7 +22,7 @@ use super::settings::Settings;
 use super::socket::Socket;
 use super::watch::{Control, Watch};
 use crate::config::Listen;
-use crate::handshakes::{Handshakes, Place, network};
+use crate::handshakes::{Handshakes, Place};
 
 /// How long to rest when a connection cannot be accepted, such as when there are no file descriptors left.
 const ACCEPT_REST: Duration = Duration::from_secs(1);
