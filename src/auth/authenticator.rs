@@ -33,8 +33,11 @@ pub(super) fn is_open(path: &str) -> bool {
 
 /// Knows how callers prove who they are, and what they may do. Clones share what they know.
 #[derive(Clone, Debug)]
-pub struct Authenticator {
-    ways: Arc<Ways>,
+pub struct Authenticator(Arc<Knowledge>);
+
+#[derive(Clone, Debug)]
+struct Knowledge {
+    ways: Ways,
     proxies: Arc<Proxies>,
     rights: Source,
     vouching: Vouching,
@@ -76,6 +79,13 @@ enum User {
     NotAsked,
     /// Somebody who is believed has said it, and by what.
     Named(String, &'static str),
+    /// It has to be found out.
+    Open(Open),
+}
+
+/// What is said of a user that may not be true.
+#[derive(Debug)]
+enum Open {
     /// By a name and a password.
     Proving(Credentials),
     /// By a token.
@@ -100,12 +110,12 @@ impl Claim {
         trail.write_address(self.address);
         match &self.user {
             User::Named(user, proof) => trail.write_claim(user, proof),
-            User::Proving(credentials) if is_user_name(&credentials.user) => {
+            User::Open(Open::Proving(credentials)) if is_user_name(&credentials.user) => {
                 trail.write_claim(&credentials.user, "password");
             }
-            User::Proving(_) => trail.write_claim("", "password"),
-            User::Bearing(_) => trail.write_claim("", "token"),
-            User::NotAsked | User::Silent | User::Refused(_) | User::Unbelieved(_) => {}
+            User::Open(Open::Proving(_)) => trail.write_claim("", "password"),
+            User::Open(Open::Bearing(_)) => trail.write_claim("", "token"),
+            User::NotAsked | User::Open(_) => {}
         }
     }
 }
@@ -126,26 +136,27 @@ impl Authenticator {
         }
         let (proxies, rights) = (Arc::new(Proxies::from_config(auth)?), Source::from_config(auth)?);
         let vouching = Vouching::open(auth.gateway_key.as_deref())?;
-        Ok(Authenticator { ways: Arc::new(ways), proxies, rights, vouching, token_failures: Arc::default() })
+        let knowledge = Knowledge { ways, proxies, rights, vouching, token_failures: Arc::default() };
+        Ok(Authenticator(Arc::new(knowledge)))
     }
 
     /// Callers may prove who they are by tokens of these kinds, too.
     #[must_use]
-    pub fn with_tokens(self, tokens: Vec<Arc<dyn Bearers>>) -> Self {
-        let ways = Ways { tokens, ..Ways::clone(&self.ways) };
-        Authenticator { ways: Arc::new(ways), ..self }
+    pub fn with_tokens(mut self, tokens: Vec<Arc<dyn Bearers>>) -> Self {
+        Arc::make_mut(&mut self.0).ways.tokens = tokens;
+        self
     }
 
     /// Whether ports ask for client certificates: then that is a way, too, and where it is the only one, callers need it.
     #[must_use]
-    pub fn with_certificates(self, are_asked_for: bool) -> Self {
-        let ways = Ways { certificates: are_asked_for, ..Ways::clone(&self.ways) };
-        Authenticator { ways: Arc::new(ways), ..self }
+    pub fn with_certificates(mut self, are_asked_for: bool) -> Self {
+        Arc::make_mut(&mut self.0).ways.certificates = are_asked_for;
+        self
     }
 
     /// Reads the files of users and of rights again at every SIGHUP until shutdown.
     pub fn start(&self, shutdown: CancellationToken, tasks: &TaskTracker) -> std::io::Result<()> {
-        if self.ways.passwords.is_none() && !self.rights.is_somewhere() {
+        if self.0.ways.passwords.is_none() && !self.0.rights.is_somewhere() {
             return Ok(());
         }
         let mut hangup = signal(SignalKind::hangup())?;
@@ -162,10 +173,10 @@ impl Authenticator {
     pub async fn reload(&self) {
         let authenticator = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            if let Some(logins) = &authenticator.ways.passwords {
+            if let Some(logins) = &authenticator.0.ways.passwords {
                 logins.reload();
             }
-            authenticator.rights.reload();
+            authenticator.0.rights.reload();
         });
         if let Err(error) = reading.await {
             tracing::error!(%error, "the files of users and of rights could not be read again");
@@ -174,12 +185,12 @@ impl Authenticator {
 
     /// The header in which a proxy names the user, if one does.
     pub fn user_header(&self) -> Option<HeaderName> {
-        self.ways.proxy.clone()
+        self.0.ways.proxy.clone()
     }
 
     /// Whether somebody of this name could log in, as far as is known here.
     pub async fn may_know(&self, user: &str) -> bool {
-        match &self.ways.passwords {
+        match &self.0.ways.passwords {
             Some(logins) => logins.know(user).await,
             None => true,
         }
@@ -201,21 +212,29 @@ impl Authenticator {
 
     /// The same, of one whose call is recorded.
     pub(super) async fn grants_noting(&self, caller: Identity, trail: Trail) -> Grants {
-        Grants::by(caller, self.rights.table().await, trail)
+        Grants::by(caller, self.0.rights.table().await, trail)
+    }
+
+    /// What the caller may do, where nothing has to be waited for to know it; otherwise what is claimed.
+    pub(super) fn grants_at_once(&self, claim: Claim, trail: &Trail) -> Result<Grants, Claim> {
+        let Ok(table) = self.0.rights.table_at_once() else { return Err(claim) };
+        let address = claim.address;
+        let open = |open| Claim { address, user: User::Open(open) };
+        self.settle(claim).map(|identity| Grants::by(identity, table, trail.clone())).map_err(open)
     }
 
     /// What the request says of its caller.
     pub(super) fn read<B>(&self, request: &Request<B>) -> Claim {
         let (peer, headers) = (peer(request.extensions()), request.headers());
-        let address = self.proxies.client(peer, headers);
+        let address = self.0.proxies.client(peer, headers);
         if is_open(request.uri().path()) {
             return Claim { address, user: User::NotAsked };
         }
-        let known = match self.vouching.known(request, &self.proxies) {
+        let known = match self.0.vouching.known(request, &self.0.proxies) {
             Ok(known) => known,
-            Err(failure) => return Claim { address, user: User::Unbelieved(failure) },
+            Err(failure) => return Claim { address, user: User::Open(Open::Unbelieved(failure)) },
         };
-        let is_nobody_asked = self.ways.are_none() && !self.rights.is_somewhere();
+        let is_nobody_asked = self.0.ways.are_none() && !self.0.rights.is_somewhere();
         let user = match known.user {
             Some(user) => User::Named(user, "certificate"),
             None if is_nobody_asked => User::NotAsked,
@@ -227,64 +246,104 @@ impl Authenticator {
     /// Whoever a proxy names has been asked by it. Of the others, what they say themselves counts.
     fn user(&self, peer: Option<Peer>, headers: &HeaderMap) -> User {
         match Proof::read(headers) {
-            Proof::Token(token) if !self.ways.tokens.is_empty() => User::Bearing(token),
-            proof => match &self.ways.proxy {
+            Proof::Token(token) if !self.0.ways.tokens.is_empty() => User::Open(Open::Bearing(token)),
+            proof => match &self.0.ways.proxy {
                 Some(header) => self.user_of_proxy(header, peer, headers),
                 None => match proof {
-                    Proof::Nothing => User::Silent,
-                    Proof::Password(credentials) => User::Proving(credentials),
-                    Proof::Odd | Proof::Token(_) => User::Refused(NEEDED),
+                    Proof::Nothing => User::Open(Open::Silent),
+                    Proof::Password(credentials) => User::Open(Open::Proving(credentials)),
+                    Proof::Odd | Proof::Token(_) => User::Open(Open::Refused(NEEDED)),
                 },
             },
         }
     }
 
     fn user_of_proxy(&self, header: &HeaderName, peer: Option<Peer>, headers: &HeaderMap) -> User {
-        if !self.proxies.trust(peer) {
-            return User::Refused("only a trusted proxy can say who the user is, and the call does not come from one");
+        if !self.0.proxies.trust(peer) {
+            let problem = "only a trusted proxy can say who the user is, and the call does not come from one";
+            return User::Open(Open::Refused(problem));
         }
         let mut values = headers.get_all(header).iter();
         let name = values.next().and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
         // Of two names, one may have been sent by the client.
         match (name.filter(|name| is_user_name(name)), values.next()) {
             (Some(name), None) => User::Named(name.to_owned(), "proxy"),
-            _ => User::Refused("the proxy names no user, or one that cannot be"),
+            _ => User::Open(Open::Refused("the proxy names no user, or one that cannot be")),
         }
     }
 
     /// Who the caller is; or why that is not known, after a while where one was wrong too often.
     pub(super) async fn check(&self, claim: Claim) -> Result<Identity, Failure> {
+        let address = claim.address;
+        match self.settle(claim) {
+            Ok(identity) => Ok(identity),
+            Err(open) => self.find_out(open, address).await,
+        }
+    }
+
+    /// Who the caller is, where nothing has to be waited for to know it; otherwise what is to be found out.
+    fn settle(&self, claim: Claim) -> Result<Identity, Open> {
         let Claim { address, user } = claim;
-        let identity = Identity { address, ..Identity::default() };
-        let named = |user| Identity { user: Some(user), ..identity.clone() };
         match user {
-            User::NotAsked => Ok(identity),
-            User::Named(user, _) => Ok(named(user)),
-            User::Bearing(token) => {
+            User::NotAsked => Ok(Identity { address, ..Identity::default() }),
+            User::Named(user, _) => Ok(Identity { user: Some(user), address, ..Identity::default() }),
+            User::Open(open) => {
+                let Some(proven) = self.recall(&open) else { return Err(open) };
+                Ok(self.admitted(proven, address))
+            }
+        }
+    }
+
+    /// Who it is, if that was found out a short while ago, or nothing else has to be asked.
+    fn recall(&self, open: &Open) -> Option<Proven> {
+        let token_of = |text: &str| self.0.ways.tokens.iter().find(|kind| kind.may_know(text));
+        match open {
+            Open::Bearing(token) => {
+                let token = token.as_str();
+                token_of(token)?.recall(token)
+            }
+            Open::Proving(credentials) => match credentials
+                .password
+                .as_str()
+                .and_then(|text| Some((token_of(text)?, text)))
+            {
+                Some((kind, token)) => kind.recall(token).filter(|proven| proven.user == credentials.user),
+                None => {
+                    self.0.ways.passwords.as_ref()?.recall(credentials).then(|| Proven::by_password(&credentials.user))
+                }
+            },
+            Open::Silent | Open::Refused(_) | Open::Unbelieved(_) => None,
+        }
+    }
+
+    async fn find_out(&self, open: Open, address: Option<IpAddr>) -> Result<Identity, Failure> {
+        match open {
+            Open::Bearing(token) => {
                 let unknown = || Err(unauthenticated("the token is not known"));
                 let outcome = self.bearer(token.as_str()).await.unwrap_or_else(unknown);
                 self.proven(outcome, address, "").await
             }
-            User::Proving(credentials) => {
+            Open::Proving(credentials) => {
                 if let Some(outcome) = self.token_as_password(&credentials).await {
                     return self.proven(outcome, address, &credentials.user).await;
                 }
-                let Some(logins) = &self.ways.passwords else {
+                let Some(logins) = &self.0.ways.passwords else {
                     return Err(unauthenticated("passwords are not taken"));
                 };
                 let user = logins.check(credentials, address).await?;
-                self.token_failures.succeed(address);
-                Ok(named(user))
+                Ok(self.admitted(Proven::by_password(&user), address))
             }
-            User::Silent if self.rights.table().await.is_some_and(|table| table.has_anonymous()) => Ok(identity),
-            User::Silent => Err(unauthenticated(NEEDED)),
-            User::Refused(problem) => Err(unauthenticated(problem)),
-            User::Unbelieved(failure) => Err(failure),
+            Open::Silent if self.0.rights.table().await.is_some_and(|table| table.has_anonymous()) => {
+                Ok(Identity { address, ..Identity::default() })
+            }
+            Open::Silent => Err(unauthenticated(NEEDED)),
+            Open::Refused(problem) => Err(unauthenticated(problem)),
+            Open::Unbelieved(failure) => Err(failure),
         }
     }
 
     async fn bearer(&self, token: &str) -> Option<Result<Proven, Failure>> {
-        for kind in self.ways.tokens.iter().filter(|kind| kind.may_know(token)) {
+        for kind in self.0.ways.tokens.iter().filter(|kind| kind.may_know(token)) {
             if let Some(outcome) = kind.check(token).await {
                 return Some(outcome);
             }
@@ -294,8 +353,7 @@ impl Authenticator {
 
     /// A token in the place of the password, for clients that know no tokens.
     async fn token_as_password(&self, credentials: &Credentials) -> Option<Result<Proven, Failure>> {
-        let password = std::str::from_utf8(credentials.password.as_bytes()).ok()?;
-        let proven = self.bearer(password).await?;
+        let proven = self.bearer(credentials.password.as_str()?).await?;
         Some(proven.and_then(|proven| {
             if proven.user == credentials.user {
                 Ok(proven)
@@ -305,7 +363,16 @@ impl Authenticator {
         }))
     }
 
-    /// Who the bearer of a token is. Those who are nobody are given tokens, too: that says nothing of their address.
+    /// Who somebody is that is let in. Those who are nobody are given tokens, too: that says nothing of their address.
+    fn admitted(&self, proven: Proven, address: Option<IpAddr>) -> Identity {
+        let identity = proven.identity(address);
+        if identity.user.is_some() {
+            self.0.token_failures.succeed(address);
+        }
+        identity
+    }
+
+    /// Who the bearer of a token is.
     async fn proven(
         &self,
         outcome: Result<Proven, Failure>,
@@ -313,14 +380,8 @@ impl Authenticator {
         user: &str,
     ) -> Result<Identity, Failure> {
         match outcome {
-            Ok(proven) => {
-                let identity = proven.identity(address);
-                if identity.user.is_some() {
-                    self.token_failures.succeed(address);
-                }
-                Ok(identity)
-            }
-            Err(failure) => Err(self.token_failures.refuse(address, user, failure).await),
+            Ok(proven) => Ok(self.admitted(proven, address)),
+            Err(failure) => Err(self.0.token_failures.refuse(address, user, failure).await),
         }
     }
 }

@@ -27,6 +27,11 @@ impl Password {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The same, if it is text.
+    pub(super) fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
 }
 
 impl fmt::Debug for Password {
@@ -42,14 +47,13 @@ pub(super) struct Credentials {
     pub(super) password: Password,
 }
 
-/// A token of its bearer, as the header has it. It is never shown.
+/// A token of its bearer. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Token(HeaderValue);
+pub(super) struct Token(Box<str>);
 
 impl Token {
     pub(super) fn as_str(&self) -> &str {
-        // Only of a value that can be parted is a token made.
-        parted(&self.0).map_or("", |(_, token)| token)
+        &self.0
     }
 }
 
@@ -89,7 +93,7 @@ impl Proof {
         }
         let (scheme, rest) = parted(value)?;
         if scheme.eq_ignore_ascii_case("bearer") {
-            return Some(Proof::Token(Token(value.clone())));
+            return Some(Proof::Token(Token(rest.into())));
         }
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
@@ -110,8 +114,9 @@ impl Proof {
 
 /// The scheme of a header, and what is behind it.
 fn parted(value: &HeaderValue) -> Option<(&str, &str)> {
-    let (scheme, rest) = value.to_str().ok()?.trim().split_once(' ')?;
-    Some((scheme, rest.trim()))
+    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_ascii();
+    let (scheme, rest) = text.split_at(text.bytes().position(|byte| byte == b' ')?);
+    Some((scheme, rest.trim_ascii_start()))
 }
 
 #[cfg(test)]

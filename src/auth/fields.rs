@@ -28,6 +28,33 @@ pub(super) fn text_of_beginning<'a>(beginning: &'a [u8], numbers: &[u32]) -> Cow
     String::from_utf8_lossy(part)
 }
 
+/// The texts of one message, where several are wanted.
+pub(super) struct Texts<'a> {
+    bytes: &'a [u8],
+    /// The part that was looked into last, and its number: mostly the next text is in it, too.
+    part: Option<(u32, &'a [u8])>,
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Texts { bytes, part: None }
+    }
+
+    /// The text of a field, as [`text`] finds it.
+    pub(super) fn find(&mut self, numbers: &[u32]) -> Result<&'a str, Malformed> {
+        let [outer, inner @ ..] = numbers else { return text(self.bytes, numbers) };
+        if inner.is_empty() {
+            return text(self.bytes, numbers);
+        }
+        let part = match self.part {
+            Some((number, part)) if number == *outer => part,
+            _ => only(self.bytes, *outer)?,
+        };
+        self.part = Some((*outer, part));
+        text(part, inner)
+    }
+}
+
 /// The bytes of the only field of a number; nothing when it is not there. All of the message is looked at.
 fn only(message: &[u8], number: u32) -> Result<&[u8], Malformed> {
     let mut rest = message;
@@ -49,7 +76,28 @@ fn last(beginning: &[u8], number: u32) -> &[u8] {
 }
 
 /// The next field: its number, and its bytes if it has any.
+#[inline]
 fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), Malformed> {
+    // Most have a small number and are short: their key and their length, or their value, are a byte each.
+    if let [key @ 0x08..0x80, second @ ..0x80, behind @ ..] = *rest {
+        let (tag, wire_type) = (u32::from(key >> 3), u32::from(key & 7));
+        if wire_type == WireType::LengthDelimited as u32
+            && let Some((value, behind)) = behind.split_at_checked(usize::from(*second))
+        {
+            *rest = behind;
+            return Ok((tag, Some(value)));
+        }
+        if wire_type == WireType::Varint as u32 {
+            *rest = behind;
+            return Ok((tag, None));
+        }
+    }
+    any_next(rest)
+}
+
+/// The same of any field.
+#[inline(never)]
+fn any_next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), Malformed> {
     let (tag, wire_type) = decode_key(rest).map_err(|_| Malformed)?;
     if wire_type != WireType::LengthDelimited {
         skip_field(wire_type, tag, rest, DecodeContext::default()).map_err(|_| Malformed)?;

@@ -1,12 +1,12 @@
 //! The first message of a call, read before the service gets to see it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt as _;
+use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -17,13 +17,16 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A body of which the first message has been read.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct Begun<B> {
     read: Bytes,
     length: usize,
-    rest: Body,
+    rest: B,
 }
 
-impl Begun {
+impl<B> Begun<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin + Send + 'static,
+{
     /// The first message.
     pub(super) fn message(&self) -> &[u8] {
         &self.read[PREFIX_BYTES..PREFIX_BYTES + self.length]
@@ -36,35 +39,67 @@ impl Begun {
 }
 
 /// Reads the first message of a body, of so many bytes at most.
-pub(super) async fn read(body: Body, max_bytes: usize) -> Result<Begun, Status> {
-    let reading = tokio::time::timeout(PATIENCE, gather(body, max_bytes)).await;
-    reading.unwrap_or_else(|_| Err(Status::deadline_exceeded("the message of the call did not come in time")))
+pub(super) struct Reading<B> {
+    /// Until the message is there.
+    body: Option<B>,
+    read: BytesMut,
+    max_bytes: usize,
+    /// When the message has to be there, from when it was first waited for.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-async fn gather(mut body: Body, max_bytes: usize) -> Result<Begun, Status> {
-    // Mostly all of it comes in one piece, which is left as it is.
-    let first = next(&mut body).await?;
-    if let Some(length) = length_of_whole(&first, max_bytes)? {
-        return Ok(Begun { read: first, length, rest: body });
-    }
-    let mut read = BytesMut::from(first);
-    loop {
-        read.extend_from_slice(&next(&mut body).await?);
-        if let Some(length) = length_of_whole(&read, max_bytes)? {
-            return Ok(Begun { read: read.freeze(), length, rest: body });
-        }
+impl<B> Reading<B> {
+    pub(super) fn of(body: B, max_bytes: usize) -> Self {
+        Reading { body: Some(body), read: BytesMut::new(), max_bytes, deadline: None }
     }
 }
 
-/// The next bytes of a body.
-async fn next(body: &mut Body) -> Result<Bytes, Status> {
-    loop {
-        let Some(frame) = body.frame().await else {
-            return Err(Status::invalid_argument("the call has no message"));
-        };
-        if let Ok(data) = frame?.into_data() {
-            return Ok(data);
+impl<B> Reading<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin,
+{
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Result<Begun<B>, Status>> {
+        while let Some(body) = &mut self.body {
+            let Some(frame) = ready!(Pin::new(body).poll_frame(cx)?) else { break };
+            let Ok(came) = frame.into_data() else { continue };
+            // Mostly all of it comes in one piece, which is left as it is.
+            if self.read.is_empty()
+                && let Some(length) = length_of_whole(&came, self.max_bytes)?
+            {
+                return Poll::Ready(self.begun(came, length));
+            }
+            self.read.extend_from_slice(&came);
+            if let Some(length) = length_of_whole(&self.read, self.max_bytes)? {
+                let read = std::mem::take(&mut self.read).freeze();
+                return Poll::Ready(self.begun(read, length));
+            }
         }
+        Poll::Ready(Err(no_message()))
+    }
+
+    fn begun(&mut self, read: Bytes, length: usize) -> Result<Begun<B>, Status> {
+        self.body.take().map(|rest| Begun { read, length, rest }).ok_or_else(no_message)
+    }
+}
+
+fn no_message() -> Status {
+    Status::invalid_argument("the call has no message")
+}
+
+impl<B> Future for Reading<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin,
+{
+    type Output = Result<Begun<B>, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Poll::Ready(begun) = this.poll_gather(cx) {
+            return Poll::Ready(begun);
+        }
+        let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Err(Status::deadline_exceeded("the message of the call did not come in time")))
     }
 }
 
@@ -88,12 +123,15 @@ fn length_of([flag, length @ ..]: [u8; PREFIX_BYTES], max_bytes: usize) -> Resul
 }
 
 /// A body whose beginning was read, and comes again.
-struct Replayed {
+struct Replayed<B> {
     read: Bytes,
-    rest: Body,
+    rest: B,
 }
 
-impl http_body::Body for Replayed {
+impl<B> http_body::Body for Replayed<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 
@@ -123,7 +161,7 @@ impl http_body::Body for Replayed {
 #[cfg(test)]
 mod tests {
     use futures::stream;
-    use http_body_util::StreamBody;
+    use http_body_util::{BodyExt as _, StreamBody};
     use proptest::prelude::*;
 
     use super::*;
@@ -134,7 +172,7 @@ mod tests {
     }
 
     async fn read_all(pieces: Vec<Vec<u8>>) -> Result<(Vec<u8>, Bytes), Status> {
-        let begun = read(body(pieces), 1000).await?;
+        let begun = Reading::of(body(pieces), 1000).await?;
         let message = begun.message().to_vec();
         Ok((message, begun.into_body().collect().await?.to_bytes()))
     }

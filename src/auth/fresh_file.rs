@@ -63,6 +63,12 @@ impl<T: Content> FreshFile<T> {
         Ok(FreshFile { path: path.to_owned(), state: Mutex::new(state) })
     }
 
+    /// What it said some seconds ago; `None` when it is time to look at it again.
+    pub(super) fn content_at_once(&self, now: Instant) -> Option<Arc<T>> {
+        let state = self.state.lock();
+        (now < state.check_time + CHECK_INTERVAL).then(|| Arc::clone(&state.content))
+    }
+
     /// What it said some seconds ago.
     pub(super) async fn content(self: &Arc<Self>, now: Instant) -> Arc<T> {
         let is_due = {

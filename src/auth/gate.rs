@@ -7,11 +7,9 @@ use std::borrow::Cow;
 
 use steward_proto::access::{self, Access, Need, Part};
 use tonic::Status;
-use tonic::body::Body;
 
 use super::authenticator::is_open;
-use super::fields::{self, Malformed};
-use super::first_message;
+use super::fields::{Malformed, Texts};
 use super::rights::{Area, Grants, Right, right_name};
 use crate::error::{Category, Failure};
 
@@ -26,27 +24,13 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024 + 1024;
 /// In the area of artifacts it may be a manifest of 4 MiB.
 const MAX_ARTIFACT_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 
-/// A request that its caller may make, and what its method needs; `None` for one that everybody may call.
-type Passed = (http::Request<Body>, Option<&'static Access>);
-
-/// Lets a request through that its caller may make.
-async fn pass(request: http::Request<Body>, grants: &Grants) -> Result<Passed, Status> {
-    let path = request.uri().path();
+/// What the method of a call needs; `None` for one that everybody may call.
+fn declared(path: &str) -> Result<Option<&'static Access>, Status> {
     if is_open(path) {
-        return Ok((request, None));
+        return Ok(None);
     }
-    let Some(access) = access::find(path) else {
-        // Were there such a method, nobody would know who may call it.
-        return Err(Status::unimplemented("there is no such method"));
-    };
-    if !needs_message(access) {
-        check(access, &[], grants)?;
-        return Ok((request, Some(access)));
-    }
-    let (parts, body) = request.into_parts();
-    let begun = first_message::read(body, longest_message(access)).await?;
-    check(access, begun.message(), grants)?;
-    Ok((http::Request::from_parts(parts, begun.into_body()), Some(access)))
+    // Were there such a method, nobody would know who may call it.
+    access::find(path).map(Some).ok_or_else(|| Status::unimplemented("there is no such method"))
 }
 
 fn longest_message(access: &Access) -> usize {
@@ -55,9 +39,10 @@ fn longest_message(access: &Access) -> usize {
 
 /// Refuses what the method does not allow the caller.
 fn check(access: &Access, message: &[u8], grants: &Grants) -> Result<(), Status> {
-    let name = text(access.identity, message)?;
+    let mut message = Texts::new(message);
+    let name = text(access.identity, &mut message)?;
     for need in access.needs {
-        let resource = without_empty_parts(text(need.resource, message)?, need.area);
+        let resource = without_empty_parts(text(need.resource, &mut message)?, need.area);
         let resource = resource.trim_matches('/');
         let Need { area, right, .. } = *need;
         let is_for_service = access.by_service && need.resource.is_empty();
@@ -89,14 +74,14 @@ fn needs_message(access: &Access) -> bool {
 }
 
 /// A text that is made of the fields of a message.
-fn text<'a>(parts: &[Part], message: &'a [u8]) -> Result<Cow<'a, str>, Status> {
-    let value = |part: &Part| match *part {
-        Part::Text(text) => Ok(Cow::Borrowed(text)),
-        Part::Field(numbers) => fields::text(message, numbers).map(Cow::Borrowed),
+fn text<'a>(parts: &[Part], message: &mut Texts<'a>) -> Result<Cow<'a, str>, Status> {
+    let mut value = |part: &Part| match *part {
+        Part::Text(text) => Ok(text),
+        Part::Field(numbers) => message.find(numbers),
     };
     let made = match parts {
         [] => Ok(Cow::Borrowed("")),
-        [part] => value(part),
+        [part] => value(part).map(Cow::Borrowed),
         parts => joined(parts.iter().map(value)).map(Cow::Owned),
     };
     let made = made.map_err(|Malformed| Status::invalid_argument(Malformed.to_string()))?;
@@ -108,10 +93,10 @@ fn text<'a>(parts: &[Part], message: &'a [u8]) -> Result<Cow<'a, str>, Status> {
     Ok(made)
 }
 
-fn joined<'a>(parts: impl Iterator<Item = Result<Cow<'a, str>, Malformed>>) -> Result<String, Malformed> {
+fn joined<'a>(parts: impl Iterator<Item = Result<&'a str, Malformed>>) -> Result<String, Malformed> {
     let mut joined = String::with_capacity(USUAL_NAME_BYTES);
     for part in parts {
-        joined.push_str(&part?);
+        joined.push_str(part?);
     }
     Ok(joined)
 }

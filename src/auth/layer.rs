@@ -2,12 +2,13 @@
 
 use std::task::{Context, Poll};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either};
 use http::header::AUTHORIZATION;
 use steward_gateway::CallerNote;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::rights::Grants;
 use super::vouch::VOUCHED_IDENTITY;
 use super::{Authenticator, Trail};
 
@@ -47,7 +48,8 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+    /// Mostly the caller is known at once.
+    type Future = Either<S::Future, BoxFuture<'static, Result<S::Response, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -65,24 +67,34 @@ where
         }
         let trail = request.extensions().get::<Trail>().cloned().unwrap_or_default();
         claim.leave(&trail);
+        let claim = match self.authenticator.grants_at_once(claim, &trail) {
+            Ok(grants) => return Either::Left(self.inner.call(admitted(request, note.as_ref(), grants))),
+            Err(claim) => claim,
+        };
         let authenticator = self.authenticator.clone();
         // The one that is ready has to be the one that is called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        Box::pin(async move {
+        Either::Right(Box::pin(async move {
             let identity = match authenticator.check(claim).await {
                 Ok(identity) => identity,
                 Err(failure) => return Ok(tonic::Status::from(failure).into_http()),
             };
-            if let Some(note) = &note {
-                note.write_user(identity.user.clone());
-            }
-            trail.write_user(identity.user.as_deref());
-            // Services find out who calls, and what the caller may do.
-            request.extensions_mut().insert(authenticator.grants_noting(identity, trail).await);
-            inner.call(request).await
-        })
+            let grants = authenticator.grants_noting(identity, trail).await;
+            inner.call(admitted(request, note.as_ref(), grants)).await
+        }))
     }
+}
+
+/// The request of a caller who is known, with what they may do: services find both out from it.
+fn admitted(mut request: http::Request<Body>, note: Option<&CallerNote>, grants: Grants) -> http::Request<Body> {
+    let user = &grants.caller().user;
+    if let Some(note) = note {
+        note.write_user(user.clone());
+    }
+    grants.trail().write_user(user.as_deref());
+    request.extensions_mut().insert(grants);
+    request
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl Logins {
         self.file.content(Instant::now()).await.find(user).is_some()
     }
 
+    /// Whether these credentials were found right a short while ago, as far as that is known without waiting.
+    pub(super) fn recall(&self, credentials: &Credentials) -> bool {
+        let now = Instant::now();
+        self.file.content_at_once(now).is_some_and(|users| self.verifier.recall(&users, credentials, now))
+    }
+
     /// Returns the user whose credentials they are. Who was wrong too often waits for the answer.
     pub(super) async fn check(
         self: &Arc<Self>,

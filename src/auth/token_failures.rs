@@ -20,6 +20,8 @@ use crate::error::{Category, Failure};
 const MAX_WAITING: usize = 128;
 /// How long an address is known at which somebody was let in.
 const KNOWN_TIME: Duration = Duration::from_hours(1);
+/// How often that is noted anew.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How many are known.
 const MAX_KNOWN: usize = 10_000;
 /// How often the refusals at such an address are logged.
@@ -35,6 +37,8 @@ pub(super) struct TokenFailures {
 struct State {
     attempts: Attempts,
     known: HashMap<Client, Known>,
+    /// Where somebody was let in last, and when that was noted: of calls that follow each other only the first is.
+    latest: Option<(Client, Instant)>,
 }
 
 /// An address at which somebody was let in.
@@ -83,6 +87,10 @@ impl TokenFailures {
 impl State {
     fn succeed(&mut self, address: Option<IpAddr>, now: Instant) {
         let client = Client::of(address);
+        if self.latest.is_some_and(|(latest, time)| latest == client && now < time + NOTE_INTERVAL) {
+            return;
+        }
+        self.latest = Some((client, now));
         if let Some(known) = self.known.get_mut(&client) {
             known.time = now;
             return;

@@ -4,13 +4,14 @@
 
 mod secret;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 use steward_proto::store::v1::TokenRecord;
 use subtle::ConstantTimeEq as _;
@@ -40,6 +41,7 @@ const REVOKED_AT_ONCE: usize = 40;
 pub struct Tokens {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    /// By their ids, which nobody chooses.
     known: RwLock<HashMap<String, Arc<Known>>>,
 }
 
@@ -182,6 +184,22 @@ impl Tokens {
         found.into_values().take(limit).collect()
     }
 
+    /// Whose token it is; `None` when it is none of this kind.
+    fn look_up(&self, token: &str) -> Option<Result<Proven, Failure>> {
+        let secret = Secret::parse(token)?;
+        let found = self.find(secret.id());
+        let is_right = |known: &Arc<Known>| {
+            bool::from(known.record.secret_sha256.ct_eq(&secret.digest())) && !known.is_revoked.load(Ordering::Relaxed)
+        };
+        // A token that is not known and a wrong secret are one, so that no id can be looked for.
+        let Some(known) = found.filter(is_right) else { return Some(Err(unauthenticated("the token is not known"))) };
+        if known.expire_time() <= self.clock.now() {
+            return Some(Err(unauthenticated("the token has expired")));
+        }
+        let user = known.record.user.clone();
+        Some(Ok(Proven { user, groups: Vec::new(), scopes: known.scopes.clone() }))
+    }
+
     /// The token of an id.
     pub(super) fn find(&self, id: &str) -> Option<Arc<Known>> {
         self.known.read().get(id).cloned()
@@ -214,19 +232,12 @@ impl Bearers for Tokens {
         secret::is_like_one(token)
     }
 
+    fn recall(&self, token: &str) -> Option<Proven> {
+        self.look_up(token)?.ok()
+    }
+
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
-        let secret = Secret::parse(token)?;
-        let found = self.find(secret.id());
-        let is_right = |known: &Arc<Known>| {
-            bool::from(known.record.secret_sha256.ct_eq(&secret.digest())) && !known.is_revoked.load(Ordering::Relaxed)
-        };
-        // A token that is not known and a wrong secret are one, so that no id can be looked for.
-        let Some(known) = found.filter(is_right) else { return Some(Err(unauthenticated("the token is not known"))) };
-        if known.expire_time() <= self.clock.now() {
-            return Some(Err(unauthenticated("the token has expired")));
-        }
-        let user = known.record.user.clone();
-        Some(Ok(Proven { user, groups: Vec::new(), scopes: known.scopes.clone() }))
+        self.look_up(token)
     }
 }
 

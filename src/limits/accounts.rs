@@ -1,10 +1,10 @@
 //! The callers that are counted. Their number is bounded: what is forgotten first is whom nothing is counted of any more.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use super::account::{Account, Allowance, Kind};
@@ -26,14 +26,14 @@ pub(super) struct Accounts<K> {
 }
 
 struct Shard<K> {
-    accounts: HashMap<K, Arc<Account>>,
+    accounts: HashTable<(K, Arc<Account>)>,
     sweep_time: u64,
 }
 
 impl<K: Hash + Eq> Accounts<K> {
     /// Whoever finds no place of their own shares `allowance` with all others who do not.
     pub(super) fn new(kind: Kind, allowance: Allowance) -> Self {
-        let shard = || Mutex::new(Shard { accounts: HashMap::new(), sweep_time: 0 });
+        let shard = || Mutex::new(Shard { accounts: HashTable::new(), sweep_time: 0 });
         let others = Arc::new(Account::new(&kind, allowance));
         Accounts { shards: (0..SHARDS).map(|_| shard()).collect(), hasher: RandomState::new(), kind, others }
     }
@@ -44,16 +44,18 @@ impl<K: Hash + Eq> Accounts<K> {
         K: Borrow<Q> + for<'a> From<&'a Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = usize::try_from(self.hasher.hash_one(name) % SHARDS as u64).unwrap_or_default();
-        let mut shard = self.shards[hash].lock();
-        if let Some(account) = shard.accounts.get(name) {
+        // One hash finds the shard and the place in it, by different bits: those at its end are the place's.
+        let hash = self.hasher.hash_one(name);
+        let mut shard = self.shards[usize::try_from(hash >> 32).unwrap_or_default() % SHARDS].lock();
+        if let Some((_, account)) = shard.accounts.find(hash, |(key, _)| key.borrow() == name) {
             return Arc::clone(account);
         }
         if shard.accounts.len() >= MAX_ACCOUNTS && !shard.has_room(now) {
             return Arc::clone(&self.others);
         }
         let account = Arc::new(Account::new(&self.kind, allowance));
-        shard.accounts.insert(name.into(), Arc::clone(&account));
+        let rehash = |(key, _): &(K, _)| self.hasher.hash_one(key.borrow());
+        shard.accounts.insert_unique(hash, (name.into(), Arc::clone(&account)), rehash);
         account
     }
 
@@ -70,7 +72,7 @@ impl<K: Hash + Eq> Shard<K> {
         }
         self.sweep_time = now;
         // Accounts are handed out under the lock, so nobody gets one that is just being forgotten.
-        self.accounts.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_rested(now));
+        self.accounts.retain(|(_, account)| Arc::strong_count(account) > 1 || !account.is_rested(now));
         self.accounts.len() < MAX_ACCOUNTS
     }
 }

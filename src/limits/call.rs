@@ -37,15 +37,20 @@ impl Call {
 
     /// What it has taken of its caller's share of the memory, and of the memory for all.
     pub(super) fn memory_purses(&self) -> Purses {
+        self.purses_beside(None)
+    }
+
+    /// The same, and before all others what it has taken of its caller's bytes.
+    fn purses_beside(&self, own: Option<(Limit, Purse)>) -> Purses {
         let share = self.account.as_ref().and_then(|account| account.share());
         let of_caller = share.map(|share| (Limit::Share, Purse::of(share)));
         let of_all = self.memory.as_ref().map(|memory| (Limit::Memory, Purse::of(memory)));
-        Purses::new([None, of_caller, of_all])
+        Purses::new([own, of_caller, of_all])
     }
 
     /// What its messages have taken of all budgets that they count for.
     pub(super) fn purses(&self) -> Purses {
-        self.memory_purses().and(self.purse().map(|own| (Limit::Bytes, own)))
+        self.purses_beside(self.purse().map(|own| (Limit::Bytes, own)))
     }
 
     /// Whether somebody counts how many calls the caller has, and what they have under way.

@@ -1,9 +1,10 @@
 //! Lets calls through as far as the limits of their callers allow. It stands behind the layer that knows the caller.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use futures::future::{BoxFuture, Either};
+use pin_project_lite::pin_project;
 use steward_gateway::{Chunks, Direct, Pieces};
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -11,6 +12,7 @@ use tower::{Layer, Service};
 use super::admission::Limits;
 use super::answer::{self, Answer};
 use super::call::Call;
+use super::refusal::Refusal;
 use super::upload::{self, Counting, Upload};
 use crate::auth::Grants;
 
@@ -44,13 +46,11 @@ pub struct Limited<S> {
 
 impl<S> Service<http::Request<Body>> for Limited<S>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>> + 'static,
-    S::Future: Send + 'static,
+    S: Service<http::Request<Upload>, Response = http::Response<Body>>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    /// What is not counted is left alone.
-    type Future = Either<S::Future, BoxFuture<'static, Result<S::Response, S::Error>>>;
+    type Future = Answering<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -58,22 +58,21 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         match self.limits.admit(request.extensions().get().map(Grants::caller)) {
-            Ok(None) => Either::Left(self.inner.call(request)),
-            Ok(Some(call)) => Either::Right(Box::pin(counted(&mut self.inner, request, call))),
-            Err(refusal) => Either::Right(Box::pin(async move { Ok(refusal.status().into_http()) })),
+            Ok(Some(call)) => counted(&mut self.inner, request, call),
+            Ok(None) => Answering::Counted {
+                answering: self.inner.call(request.map(Upload::uncounted)),
+                call: None,
+                download: None,
+            },
+            Err(refusal) => Answering::Refused { refusal },
         }
     }
 }
 
 /// Makes a call of which all that it takes up is counted.
-fn counted<S>(
-    inner: &mut S,
-    request: http::Request<Body>,
-    call: Arc<Call>,
-) -> impl Future<Output = Result<S::Response, S::Error>> + Send + use<S>
+fn counted<S>(inner: &mut S, request: http::Request<Body>, call: Arc<Call>) -> Answering<S::Future>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>> + 'static,
-    S::Future: Send + 'static,
+    S: Service<http::Request<Upload>, Response = http::Response<Body>>,
 {
     let mut counting = Counting::Messages;
     if let Some(direct) = request.extensions().get::<Direct<Chunks>>()
@@ -83,20 +82,51 @@ where
         counting = Counting::Nothing;
     }
     let download = request.extensions().get::<Direct<Pieces>>().filter(|_| call.is_limited()).cloned();
-    let answering = inner.call(request.map(|body| Body::new(Upload::of(body, &call, counting))));
-    async move {
-        let response = answering.await?;
-        call.answered();
-        if let Some(refusal) = call.refusal().filter(|_| has_failed(&response)) {
-            return Ok(refusal.status().into_http());
-        }
-        if let Some(direct) = download
-            && let Some(pieces) = direct.take()
-        {
-            direct.leave(answer::direct(pieces, Arc::clone(&call)));
-        }
-        Ok(if call.is_limited() { response.map(|body| Body::new(Answer::of(body, call))) } else { response })
+    let answering = inner.call(request.map(|body| Upload::of(body, &call, counting)));
+    Answering::Counted { answering, call: Some(call), download }
+}
+
+pin_project! {
+    /// A call on its way through the limits.
+    #[project = Projected]
+    pub enum Answering<F> {
+        Refused { refusal: Refusal },
+        Counted { #[pin] answering: F, call: Option<Arc<Call>>, download: Option<Direct<Pieces>> },
     }
+}
+
+impl<F, E> Future for Answering<F>
+where
+    F: Future<Output = Result<http::Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Refused { refusal } => Poll::Ready(Ok(refusal.status().into_http())),
+            Projected::Counted { answering, call, download } => {
+                let response = ready!(answering.poll(cx))?;
+                Poll::Ready(Ok(match call.take() {
+                    Some(call) => answered(response, call, download.take()),
+                    None => response,
+                }))
+            }
+        }
+    }
+}
+
+/// The answer of a call that is counted, as its caller gets it.
+fn answered(response: http::Response<Body>, call: Arc<Call>, download: Option<Direct<Pieces>>) -> http::Response<Body> {
+    call.answered();
+    if let Some(refusal) = call.refusal().filter(|_| has_failed(&response)) {
+        return refusal.status().into_http();
+    }
+    if let Some(direct) = download
+        && let Some(pieces) = direct.take()
+    {
+        direct.leave(answer::direct(pieces, Arc::clone(&call)));
+    }
+    if call.is_limited() { response.map(|body| Body::new(Answer::of(body, call))) } else { response }
 }
 
 /// What the service itself answers tells less than that there was no room.

@@ -14,6 +14,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
+use super::upload::Upload;
 use super::{LimitLayer, Limits};
 use crate::auth::{Grants, Identity};
 use crate::config;
@@ -83,7 +84,7 @@ fn refused(reason: &str) -> Result<(), (Code, String)> {
 }
 
 /// Reads a request to its end and answers.
-async fn read(request: http::Request<Body>) -> Result<http::Response<Body>, Infallible> {
+async fn read(request: http::Request<Upload>) -> Result<http::Response<Body>, Infallible> {
     match request.into_body().collect().await {
         Ok(_) => Ok(http::Response::new(Body::empty())),
         Err(_) => Ok(Status::internal("the request broke off").into_http()),
@@ -94,7 +95,7 @@ async fn read(request: http::Request<Body>) -> Result<http::Response<Body>, Infa
 async fn a_stream_is_open_until_its_end() {
     let (sender, answer) = body();
     let answers = std::sync::Arc::new(parking_lot::Mutex::new(vec![Body::empty(), answer]));
-    let service = service_fn(move |_| {
+    let service = service_fn(move |_: http::Request<Upload>| {
         let answer = answers.lock().pop().unwrap_or_default();
         async { Ok::<_, Infallible>(http::Response::new(answer)) }
     });
@@ -148,7 +149,7 @@ async fn what_has_come_of_a_message_counts_until_the_service_asks_for_more() {
 #[tokio::test]
 async fn the_last_message_counts_until_the_call_is_answered() {
     let (answer, may_answer) = tokio::sync::watch::channel(false);
-    let service = service_fn(move |request: http::Request<Body>| {
+    let service = service_fn(move |request: http::Request<Upload>| {
         let mut may_answer = may_answer.clone();
         async move {
             let is_small = request.into_body().collect().await.is_ok_and(|body| body.to_bytes().len() < 100);
@@ -169,7 +170,9 @@ async fn the_last_message_counts_until_the_call_is_answered() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_counts() {
-    let service = service_fn(async |_| Ok::<_, Infallible>(http::Response::new(whole(message(600 * 1024)))));
+    let service = service_fn(async |_: http::Request<Upload>| {
+        Ok::<_, Infallible>(http::Response::new(whole(message(600 * 1024))))
+    });
     let service = LimitLayer::new(limits(narrow)).layer(service);
     let mut first = call(&service, request("alice", Body::empty())).await;
     let mut second = call(&service, request("alice", Body::empty())).await;
@@ -184,7 +187,7 @@ async fn an_answer_that_nobody_takes_counts() {
 }
 
 /// Takes an upload that passes its messages by.
-async fn take_chunks(request: http::Request<Body>) -> Result<http::Response<Body>, Infallible> {
+async fn take_chunks(request: http::Request<Upload>) -> Result<http::Response<Body>, Infallible> {
     let mut chunks = request.extensions().get::<Direct<Chunks>>().and_then(Direct::take).expect("chunks");
     while chunks.next().await.is_some() {}
     read(request).await
@@ -282,7 +285,7 @@ async fn who_waits_for_memory_takes_what_it_needs_of_its_own_once() {
 #[tokio::test]
 async fn a_download_over_http_counts_and_is_open_until_its_end() {
     let piece = || Ok::<_, Status>(Bytes::from(vec![7; 700 * 1024]));
-    let service = service_fn(move |request: http::Request<Body>| async move {
+    let service = service_fn(move |request: http::Request<Upload>| async move {
         let direct = request.extensions().get::<Direct<Pieces>>().expect("a place for pieces");
         direct.leave(stream::iter([piece(), piece()]).boxed());
         Ok::<_, Infallible>(http::Response::new(Body::empty()))

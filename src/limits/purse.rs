@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use metrics::Gauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bytes that may be taken at a time; first come, first served. Clones are the same.
 #[derive(Clone)]
-pub(super) struct Budget {
-    room: Arc<Semaphore>,
+pub(super) struct Budget(Arc<State>);
+
+struct State {
+    room: Semaphore,
     size: usize,
     wait: Duration,
     gauge: Gauge,
@@ -21,8 +23,26 @@ impl Budget {
     /// Of `size` bytes, for which nobody waits longer than `wait`. The gauge tells how many are taken.
     pub(super) fn new(size: u64, wait: Duration, gauge: Gauge) -> Self {
         let size = usize::try_from(size).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Budget { room: Arc::new(Semaphore::new(size)), size, wait, gauge }
+        Budget(Arc::new(State { room: Semaphore::new(size), size, wait, gauge }))
     }
+
+    /// Takes so many bytes, once they are free.
+    async fn take(self, bytes: u32) -> Result<usize, Full> {
+        let State { room, wait, .. } = &*self.0;
+        let taken = tokio::time::timeout(*wait, room.acquire_many(bytes)).await;
+        taken.map_err(|_| Full)?.map(taken_from).map_err(|_| Full)
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.room.add_permits(bytes);
+    }
+}
+
+/// How many bytes were taken, which from now on the purse has to give back.
+fn taken_from(permit: SemaphorePermit<'_>) -> usize {
+    let bytes = permit.num_permits();
+    permit.forget();
+    bytes
 }
 
 /// There was no room for too long.
@@ -32,13 +52,13 @@ pub(super) struct Full;
 /// What one side of one call has taken from a budget; what is left is given back when it is dropped.
 pub(super) struct Purse {
     budget: Budget,
-    held: Option<OwnedSemaphorePermit>,
-    waiting: Option<BoxFuture<'static, Option<OwnedSemaphorePermit>>>,
+    held: usize,
+    waiting: Option<BoxFuture<'static, Result<usize, Full>>>,
 }
 
 impl Purse {
     pub(super) fn of(budget: &Budget) -> Self {
-        Purse { budget: budget.clone(), held: None, waiting: None }
+        Purse { budget: budget.clone(), held: 0, waiting: None }
     }
 
     /// Takes `more` bytes. Who has the whole budget needs no more: what is larger than it passes alone.
@@ -46,49 +66,39 @@ impl Purse {
     /// While it is pending it has to be asked again for the same.
     pub(super) fn poll_grow(&mut self, cx: &mut Context<'_>, more: u64) -> Poll<Result<(), Full>> {
         if self.waiting.is_none() {
-            let free = self.budget.size - self.held();
+            let free = self.budget.0.size - self.held;
             let more = usize::try_from(more).unwrap_or(usize::MAX).min(free);
             let more = u32::try_from(more).unwrap_or(u32::MAX);
             if more == 0 {
                 return Poll::Ready(Ok(()));
             }
             // Those who wait are served first: while there are any, nothing is free.
-            if let Ok(taken) = Arc::clone(&self.budget.room).try_acquire_many_owned(more) {
+            let taken = self.budget.0.room.try_acquire_many(more).map(taken_from);
+            if let Ok(taken) = taken {
                 self.add(taken);
                 return Poll::Ready(Ok(()));
             }
-            let (room, wait) = (Arc::clone(&self.budget.room), self.budget.wait);
-            self.waiting =
-                Some(Box::pin(
-                    async move { tokio::time::timeout(wait, room.acquire_many_owned(more)).await.ok()?.ok() },
-                ));
+            self.waiting = Some(Box::pin(self.budget.clone().take(more)));
         }
         let Some(waiting) = &mut self.waiting else { return Poll::Ready(Ok(())) };
         let taken = ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
-        Poll::Ready(taken.map(|taken| self.add(taken)).ok_or(Full))
+        Poll::Ready(taken.map(|taken| self.add(taken)))
     }
 
     /// Gives back what is more than `rest`.
     pub(super) fn shrink_to(&mut self, rest: u64) {
-        let over = self.held().saturating_sub(usize::try_from(rest).unwrap_or(usize::MAX));
-        if over == 0 {
-            return;
+        let over = self.held.saturating_sub(usize::try_from(rest).unwrap_or(usize::MAX));
+        if over > 0 {
+            self.held -= over;
+            self.budget.give_back(over);
+            self.budget.0.gauge.decrement(precise(over));
         }
-        drop(self.held.as_mut().and_then(|held| held.split(over)));
-        self.budget.gauge.decrement(precise(over));
     }
 
-    fn held(&self) -> usize {
-        self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
-    }
-
-    fn add(&mut self, taken: OwnedSemaphorePermit) {
-        self.budget.gauge.increment(precise(taken.num_permits()));
-        match &mut self.held {
-            Some(held) => held.merge(taken),
-            None => self.held = Some(taken),
-        }
+    fn add(&mut self, taken: usize) {
+        self.held += taken;
+        self.budget.0.gauge.increment(precise(taken));
     }
 }
 
@@ -131,9 +141,9 @@ mod tests {
         first.shrink_to(40);
         assert_eq!(waiting.await, Ok(()));
         drop(first);
-        assert_eq!(budget.room.available_permits(), 40);
+        assert_eq!(budget.0.room.available_permits(), 40);
         drop(third);
-        assert_eq!(budget.room.available_permits(), 100);
+        assert_eq!(budget.0.room.available_permits(), 100);
     }
 
     #[tokio::test]
@@ -146,9 +156,9 @@ mod tests {
         assert_eq!(grow(&mut large, 1000).await, Ok(()));
         assert_eq!(grow(&mut large, 1000).await, Ok(()), "it has all already");
         large.shrink_to(500);
-        assert_eq!(budget.room.available_permits(), 0);
+        assert_eq!(budget.0.room.available_permits(), 0);
         large.shrink_to(0);
-        assert_eq!(budget.room.available_permits(), 100);
+        assert_eq!(budget.0.room.available_permits(), 100);
     }
 
     #[tokio::test]

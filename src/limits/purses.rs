@@ -26,12 +26,6 @@ impl Purses {
         Purses(purses.map(|purse| purse.map(|(limit, purse)| Counted { limit, purse, missing: 0 })))
     }
 
-    /// The same, and before all others this one.
-    pub(super) fn and(mut self, own: Option<(Limit, Purse)>) -> Self {
-        self.0[0] = own.map(|(limit, purse)| Counted { limit, purse, missing: 0 });
-        self
-    }
-
     /// Asks for `more` bytes of each.
     pub(super) fn want(&mut self, more: u64) {
         for counted in self.0.iter_mut().flatten() {

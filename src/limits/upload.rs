@@ -34,11 +34,11 @@ pub(super) enum Counting {
     Nothing,
 }
 
-/// A request that is counted message by message: each byte from when it comes until the service asks for more behind its
+/// The body of a request, which is counted message by message if anything of its call is: each byte from when it comes until the service asks for more behind its
 /// message, those of the last one until the call is answered.
-pub(super) struct Upload {
+pub struct Upload {
     body: Body,
-    call: Arc<Call>,
+    call: Option<Arc<Call>>,
     framing: Framing,
     /// When the message that is coming has to be there.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -55,13 +55,20 @@ impl Upload {
             Counting::Messages => call.purses(),
             Counting::Nothing => Purses::default(),
         };
+        let mut upload = Self::uncounted(body);
+        (upload.call, upload.purses) = (Some(Arc::clone(call)), purses);
+        upload
+    }
+
+    /// Counts nothing.
+    pub(super) fn uncounted(body: Body) -> Self {
         Upload {
             body,
-            call: Arc::clone(call),
+            call: None,
             framing: Framing::default(),
             deadline: None,
             patience: PATIENCE,
-            purses,
+            purses: Purses::default(),
             next: None,
         }
     }
@@ -94,8 +101,13 @@ impl http_body::Body for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        if let Some(refusal) = this.call.refusal() {
-            return Poll::Ready(Some(Err(refusal.status())));
+        match &this.call {
+            None => return Pin::new(&mut this.body).poll_frame(cx),
+            Some(call) => {
+                if let Some(refusal) = call.refusal() {
+                    return Poll::Ready(Some(Err(refusal.status())));
+                }
+            }
         }
         if this.next.is_none() {
             match Pin::new(&mut this.body).poll_frame(cx) {
@@ -119,8 +131,8 @@ impl http_body::Body for Upload {
                 Poll::Ready(ended) => return Poll::Ready(ended),
             }
         }
-        if let Err(limit) = ready!(this.purses.poll_take(cx)) {
-            return Poll::Ready(Some(Err(this.call.refuse(limit).status())));
+        if let (Err(limit), Some(call)) = (ready!(this.purses.poll_take(cx)), &this.call) {
+            return Poll::Ready(Some(Err(call.refuse(limit).status())));
         }
         Poll::Ready(this.next.take().map(Ok))
     }
@@ -137,7 +149,9 @@ impl http_body::Body for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.call.keep(std::mem::take(&mut self.purses));
+        if let Some(call) = &self.call {
+            call.keep(std::mem::take(&mut self.purses));
+        }
     }
 }
 

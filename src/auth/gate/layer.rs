@@ -3,7 +3,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures::future::BoxFuture;
+use bytes::Bytes;
+use http::request::Parts;
 use pin_project_lite::pin_project;
 use steward_proto::access::{self, Access};
 use tonic::Status;
@@ -11,8 +12,9 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::peek::Peeked;
-use super::{Passed, hold_back, pass};
+use super::{check, declared, hold_back, longest_message, needs_message};
 use crate::auth::authenticator::is_open;
+use crate::auth::first_message::Reading;
 use crate::auth::rights::Grants;
 use crate::auth::{Admission, Trail};
 
@@ -35,60 +37,92 @@ pub struct Gated<S> {
     inner: S,
 }
 
-impl<S> Service<http::Request<Body>> for Gated<S>
+impl<S, B> Service<http::Request<B>> for Gated<S>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone,
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin + Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Passing<S>;
+    type Future = Passing<S, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let Some(grants) = request.extensions().get::<Grants>().cloned() else {
-            let refusal = Status::internal("nobody knows the caller").into_http();
-            return Passing { state: State::Refused { refusal: Some(refusal) } };
+            return Passing::refused(Status::internal("nobody knows the caller"));
         };
-        let admission = admission(&request);
         if grants.are_everything() {
-            grants.note_admission();
-            admission.give();
-            let answering = self.inner.call(noting(request, grants.trail()));
-            return Passing { state: State::Answering { answering, access: None, grants } };
+            let request = noting(request, grants.trail());
+            return self.passed(request, grants, None);
         }
+        match declared(request.uri().path()) {
+            Ok(Some(access)) if needs_message(access) => self.ask(request, grants, access),
+            Ok(access) => match access.map_or(Ok(()), |access| check(access, &[], &grants)) {
+                Ok(()) => self.passed(request.map(Body::new), grants, access),
+                Err(status) => Passing::refused(status),
+            },
+            Err(status) => Passing::refused(status),
+        }
+    }
+}
+
+impl<S> Gated<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone,
+{
+    /// Makes a call that its caller may make.
+    fn passed<B>(
+        &mut self,
+        request: http::Request<Body>,
+        grants: Grants,
+        access: Option<&'static Access>,
+    ) -> Passing<S, B> {
+        grants.note_admission();
+        note_admission(&request);
+        Passing { state: State::Answering { answering: self.inner.call(request), access, grants } }
+    }
+
+    /// Looks at the message of a call first.
+    fn ask<B>(&mut self, request: http::Request<B>, grants: Grants, access: &'static Access) -> Passing<S, B> {
         // The one that is ready has to be the one that is called.
         let clone = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, clone);
-        let asked = grants.clone();
-        let asking = Box::pin(async move { pass(request, &asked).await });
-        Passing { state: State::Asking { asking, admission, inner, grants } }
+        let gate = Gated { inner: std::mem::replace(&mut self.inner, clone) };
+        let (head, body) = request.into_parts();
+        let reading = Reading::of(body, longest_message(access));
+        Passing { state: State::Asking { reading, head: Some(head), access, gate, grants } }
     }
 }
 
 pin_project! {
     /// A call on its way through the gate.
-    pub struct Passing<S: Service<http::Request<Body>>> {
+    pub struct Passing<S: Service<http::Request<Body>>, B> {
         #[pin]
-        state: State<S, S::Future>,
+        state: State<S, S::Future, B>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum State<S, F> {
+    enum State<S, F, B> {
         Refused { refusal: Option<http::Response<Body>> },
-        Asking { asking: BoxFuture<'static, Result<Passed, Status>>, admission: Admission, inner: S, grants: Grants },
+        Asking { reading: Reading<B>, head: Option<Parts>, access: &'static Access, gate: Gated<S>, grants: Grants },
         Answering { #[pin] answering: F, access: Option<&'static Access>, grants: Grants },
     }
 }
 
-impl<S> Future for Passing<S>
+impl<S: Service<http::Request<Body>>, B> Passing<S, B> {
+    fn refused(status: Status) -> Self {
+        Passing { state: State::Refused { refusal: Some(status.into_http()) } }
+    }
+}
+
+impl<S, B> Future for Passing<S, B>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone,
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin + Send + 'static,
 {
     type Output = Result<S::Response, S::Error>;
 
@@ -98,14 +132,17 @@ where
             let next = match state.as_mut().project() {
                 // Nobody asks twice.
                 Projected::Refused { refusal } => return Poll::Ready(Ok(refusal.take().unwrap_or_default())),
-                Projected::Asking { asking, admission, inner, grants } => {
-                    let (request, access) = match ready!(asking.as_mut().poll(cx)) {
-                        Ok(passed) => passed,
-                        Err(status) => return Poll::Ready(Ok(status.into_http())),
-                    };
-                    grants.note_admission();
-                    admission.give();
-                    State::Answering { answering: inner.call(request), access, grants: grants.clone() }
+                Projected::Asking { reading, head, access, gate, grants } => {
+                    let begun = ready!(Pin::new(reading).poll(cx));
+                    let begun = begun.and_then(|begun| check(access, begun.message(), grants).map(|()| begun));
+                    match (begun, head.take()) {
+                        (Ok(begun), Some(head)) => {
+                            let request = http::Request::from_parts(head, begun.into_body());
+                            gate.passed::<B>(request, grants.clone(), Some(*access)).state
+                        }
+                        (Ok(_), None) => return Poll::Ready(Ok(http::Response::default())),
+                        (Err(status), _) => return Poll::Ready(Ok(status.into_http())),
+                    }
                 }
                 Projected::Answering { answering, access, grants } => {
                     let response = ready!(answering.poll(cx))?;
@@ -127,16 +164,20 @@ fn shown(response: http::Response<Body>, access: Option<&Access>, grants: &Grant
 }
 
 /// The same request. Of a call that is recorded it is noted what it is about, since nobody asks.
-fn noting(request: http::Request<Body>, trail: &Trail) -> http::Request<Body> {
+fn noting<B>(request: http::Request<B>, trail: &Trail) -> http::Request<Body>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin + Send + 'static,
+{
     let access = trail.is_kept().then(|| access::find(request.uri().path())).flatten();
     match access.and_then(|access| access.needs.first()) {
         Some(need) => request.map(|body| Body::new(Peeked::new(body, need.resource, trail.clone()))),
-        None => request,
+        None => request.map(Body::new),
     }
 }
 
-/// Where it is noted that the call was let through. That of one which anybody may make is noted nowhere.
-fn admission(request: &http::Request<Body>) -> Admission {
-    let of_connection = request.extensions().get().filter(|_| !is_open(request.uri().path()));
-    of_connection.cloned().unwrap_or_default()
+/// Notes for its connection that a call is let through. One that anybody may make is noted nowhere.
+fn note_admission(request: &http::Request<Body>) {
+    if let Some(of_connection) = request.extensions().get::<Admission>().filter(|_| !is_open(request.uri().path())) {
+        of_connection.give();
+    }
 }

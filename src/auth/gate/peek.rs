@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use steward_proto::access::Part;
 use tonic::Status;
-use tonic::body::Body;
 
 use crate::auth::{Trail, fields};
 
@@ -18,8 +17,8 @@ const MAX_BYTES: usize = 4 * 1024;
 const PREFIX_BYTES: usize = 5;
 
 /// A body of whose beginning it is noted what it names.
-pub(super) struct Peeked {
-    body: Body,
+pub(super) struct Peeked<B> {
+    body: B,
     /// What the resource is made of, until that is known.
     resource: Option<&'static [Part]>,
     trail: Trail,
@@ -27,8 +26,8 @@ pub(super) struct Peeked {
     came: Vec<u8>,
 }
 
-impl Peeked {
-    pub(super) fn new(body: Body, resource: &'static [Part], trail: Trail) -> Self {
+impl<B> Peeked<B> {
+    pub(super) fn new(body: B, resource: &'static [Part], trail: Trail) -> Self {
         Peeked { body, resource: Some(resource), trail, came: Vec::new() }
     }
 
@@ -55,7 +54,10 @@ impl Peeked {
     }
 }
 
-impl http_body::Body for Peeked {
+impl<B> http_body::Body for Peeked<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 
@@ -137,7 +139,7 @@ mod tests {
         let frames: Vec<_> =
             pieces.iter().map(|piece| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(piece)))).collect();
         let trail = Trail::kept();
-        let peeked = Peeked::new(Body::new(StreamBody::new(stream::iter(frames))), resource, trail.clone());
+        let peeked = Peeked::new(StreamBody::new(stream::iter(frames)), resource, trail.clone());
         let passed = peeked.collect().await.unwrap().to_bytes();
         assert_eq!(passed, pieces.concat(), "it passes as it is");
         trail.resource().to_owned()

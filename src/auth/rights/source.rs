@@ -21,6 +21,10 @@ pub(in crate::auth) enum Source {
     File(Arc<FreshFile<Table>>),
 }
 
+/// It is time to look at the file again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::auth) struct Stale;
+
 impl Source {
     /// As the settings have it. Reads the file.
     pub(in crate::auth) fn from_config(auth: &config::Auth) -> Result<Self, Error> {
@@ -39,6 +43,15 @@ impl Source {
             Source::Nowhere => None,
             Source::Configuration(table) => Some(Arc::clone(table)),
             Source::File(file) => Some(file.content(Instant::now()).await),
+        }
+    }
+
+    /// The same, where nothing has to be waited for.
+    pub(in crate::auth) fn table_at_once(&self) -> Result<Option<Arc<Table>>, Stale> {
+        match self {
+            Source::Nowhere => Ok(None),
+            Source::Configuration(table) => Ok(Some(Arc::clone(table))),
+            Source::File(file) => file.content_at_once(Instant::now()).map(Some).ok_or(Stale),
         }
     }
 

@@ -10,8 +10,9 @@
 //! anonymous artifact  public/*      read
 //! ```
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
+
+use hashbrown::HashMap;
 
 use super::kinds::{Area, Right};
 use super::pattern::Pattern;
@@ -55,34 +56,33 @@ pub(super) struct Question<'a> {
     pub(super) acting_as: Option<&'a str>,
 }
 
-/// Rules, found by whom they are about.
-#[derive(Clone, Debug, Default)]
-struct Rules {
-    users: HashMap<String, Vec<Rule>>,
-    groups: HashMap<String, Vec<Rule>>,
-    anybody: Vec<Rule>,
-    anonymous: Vec<Rule>,
-}
-
-impl Rules {
-    fn add(&mut self, rule: Rule) {
-        let rules = match &rule.who {
-            Who::User(name) => self.users.entry(name.clone()).or_default(),
-            Who::Group(name) => self.groups.entry(name.clone()).or_default(),
-            Who::Anybody => &mut self.anybody,
-            Who::Anonymous => &mut self.anonymous,
-        };
-        rules.push(rule);
-    }
-}
-
 /// All rules, and the groups that users are in.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    rules: Rules,
     count: usize,
-    groups: HashSet<String>,
-    groups_of: HashMap<String, Vec<String>>,
+    /// Nobody who asks chooses these names, so that a fast hash is good enough.
+    users: HashMap<String, User>,
+    groups: Vec<Group>,
+    /// Where in `groups` those of a name are.
+    places: HashMap<String, usize>,
+    of_anybody: Vec<Rule>,
+    of_anonymous: Vec<Rule>,
+}
+
+/// Somebody who is named in the table.
+#[derive(Clone, Debug, Default)]
+struct User {
+    rules: Vec<Rule>,
+    /// Where in the table's their groups are.
+    groups: Vec<usize>,
+}
+
+/// A group that is named in the table.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    rules: Vec<Rule>,
+    /// Whether a line says who is in it; the issuer of tokens may say that, too.
+    has_line: bool,
 }
 
 impl Table {
@@ -116,28 +116,52 @@ impl Table {
         let identities = identities.split(',').filter(|pattern| !pattern.is_empty()).map(Pattern::parse);
         let identities = identities.collect::<Result<_, _>>()?;
         let (who, scope) = (Who::parse(who)?, Scope::of(area, resources, rights)?);
-        self.rules.add(Rule { line: number, who, scope, identities });
+        let rule = Rule { line: number, who, scope, identities };
+        self.rules_of(&rule.who.clone()).push(rule);
         self.count += 1;
         Ok(())
     }
 
     fn read_group(&mut self, name: &str, members: &str) -> Result<(), String> {
         let Who::Group(name) = Who::parse(name)? else { return Err("the name of a group begins with @".to_owned()) };
-        if !self.groups.insert(name.clone()) {
+        let place = self.place_of_group(&name);
+        if std::mem::replace(&mut self.groups[place].has_line, true) {
             return Err(format!("the group @{name} is there twice"));
         }
         for member in members.split([',', ' ', '\t']).filter(|member| !member.is_empty()) {
             if !is_user_name(member) {
                 return Err(format!("nobody can be called {member:?}"));
             }
-            self.groups_of.entry(member.to_owned()).or_default().push(name.clone());
+            self.users.entry(member.to_owned()).or_default().groups.push(place);
         }
         Ok(())
     }
 
+    fn rules_of(&mut self, who: &Who) -> &mut Vec<Rule> {
+        match who {
+            Who::User(name) => &mut self.users.entry(name.clone()).or_default().rules,
+            Who::Group(name) => {
+                let place = self.place_of_group(name);
+                &mut self.groups[place].rules
+            }
+            Who::Anybody => &mut self.of_anybody,
+            Who::Anonymous => &mut self.of_anonymous,
+        }
+    }
+
+    /// Where the group of a name is, which is made if there is none.
+    fn place_of_group(&mut self, name: &str) -> usize {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        self.groups.push(Group::default());
+        self.places.insert(name.to_owned(), self.groups.len() - 1);
+        self.groups.len() - 1
+    }
+
     /// Whether anything is allowed to those who have not signed in.
     pub(in crate::auth) fn has_anonymous(&self) -> bool {
-        !self.rules.anonymous.is_empty()
+        !self.of_anonymous.is_empty()
     }
 
     /// Whether nobody may do anything.
@@ -170,14 +194,15 @@ impl Table {
 
     /// The rules that are about the caller, by each of the ways to be about somebody.
     fn about<'a, 'b>(&'a self, caller: &'b Identity) -> impl Iterator<Item = &'a [Rule]> + use<'a, 'b> {
-        let (rules, user) = (&self.rules, caller.user.as_deref());
-        let own = user.and_then(|user| self.groups_of.get(user)).map_or(&[][..], Vec::as_slice);
-        let issued = user.map_or(&[][..], |_| &caller.groups);
-        let of_groups = own.iter().filter_map(|group| rules.groups.get(group));
-        let of_issued = issued.iter().filter_map(|group| rules.groups.get(group));
-        let of_user = user.and_then(|user| rules.users.get(user));
-        let of_all = if user.is_some() { &rules.anybody } else { &rules.anonymous };
-        of_user.into_iter().chain(of_groups).chain(of_issued).chain([of_all]).map(Vec::as_slice)
+        let name = caller.user.as_deref();
+        let user = name.and_then(|name| self.users.get(name));
+        let own = user.map_or(&[][..], |user| &user.groups);
+        let issued = name.map_or(&[][..], |_| &caller.groups);
+        let places = own.iter().chain(issued.iter().filter_map(|group| self.places.get(group)));
+        let of_groups = places.map(|place| &self.groups[*place].rules);
+        let of_user = user.map(|user| &user.rules);
+        let of_all = if name.is_some() { &self.of_anybody } else { &self.of_anonymous };
+        of_user.into_iter().chain(of_groups).chain([of_all]).map(Vec::as_slice)
     }
 }
 

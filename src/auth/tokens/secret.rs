@@ -32,14 +32,11 @@ impl Secret<'static> {
 }
 
 impl<'a> Secret<'a> {
-    /// Reads one; `None` when it is no token of this kind.
+    /// Reads one; `None` when it is no token of this kind. Whether all of it are digits shows when it is not found.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-        let is_hex = |part: &str, bytes: usize| {
-            part.len() == 2 * bytes && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        (is_hex(id, ID_BYTES) && is_hex(secret, SECRET_BYTES))
-            .then_some(Secret { id: Cow::Borrowed(id), secret: Cow::Borrowed(secret) })
+        let (id, rest) = text.strip_prefix(PREFIX)?.split_at_checked(2 * ID_BYTES)?;
+        let secret = rest.strip_prefix('_').filter(|secret| secret.len() == 2 * SECRET_BYTES)?;
+        Some(Secret { id: Cow::Borrowed(id), secret: Cow::Borrowed(secret) })
     }
 
     /// Which token it is.
