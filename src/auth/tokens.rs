@@ -14,7 +14,6 @@ use async_trait::async_trait;
 use hashbrown::HashMap;
 use parking_lot::RwLock;
 use steward_proto::store::v1::TokenRecord;
-use subtle::ConstantTimeEq as _;
 
 use self::secret::Secret;
 use super::bearer::{Bearers, Proven};
@@ -188,9 +187,8 @@ impl Tokens {
     fn look_up(&self, token: &str) -> Option<Result<Proven, Failure>> {
         let secret = Secret::parse(token)?;
         let found = self.find(secret.id());
-        let is_right = |known: &Arc<Known>| {
-            bool::from(known.record.secret_sha256.ct_eq(&secret.digest())) && !known.is_revoked.load(Ordering::Relaxed)
-        };
+        let is_right =
+            |known: &Arc<Known>| secret.is_of(&known.record.secret_sha256) && !known.is_revoked.load(Ordering::Relaxed);
         // A token that is not known and a wrong secret are one, so that no id can be looked for.
         let Some(known) = found.filter(is_right) else { return Some(Err(unauthenticated("the token is not known"))) };
         if known.expire_time() <= self.clock.now() {

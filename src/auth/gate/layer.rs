@@ -74,15 +74,21 @@ where
     S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone,
 {
     /// Makes a call that its caller may make.
+    fn let_in(&mut self, request: http::Request<Body>, grants: &Grants) -> S::Future {
+        grants.note_admission();
+        note_admission(&request);
+        self.inner.call(request)
+    }
+
+    /// The same, of a call of which nothing has to be read before.
     fn passed<B>(
         &mut self,
         request: http::Request<Body>,
         grants: Grants,
         access: Option<&'static Access>,
     ) -> Passing<S, B> {
-        grants.note_admission();
-        note_admission(&request);
-        Passing { state: State::Answering { answering: self.inner.call(request), access, grants } }
+        let answering = self.let_in(request, &grants);
+        Passing { state: State::Answering { answering, access, grants } }
     }
 
     /// Looks at the message of a call first.
@@ -129,27 +135,26 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let next = match state.as_mut().project() {
+            match state.as_mut().project() {
                 // Nobody asks twice.
                 Projected::Refused { refusal } => return Poll::Ready(Ok(refusal.take().unwrap_or_default())),
                 Projected::Asking { reading, head, access, gate, grants } => {
                     let begun = ready!(Pin::new(reading).poll(cx));
                     let begun = begun.and_then(|begun| check(access, begun.message(), grants).map(|()| begun));
-                    match (begun, head.take()) {
-                        (Ok(begun), Some(head)) => {
-                            let request = http::Request::from_parts(head, begun.into_body());
-                            gate.passed::<B>(request, grants.clone(), Some(*access)).state
-                        }
+                    let (begun, head) = match (begun, head.take()) {
+                        (Ok(begun), Some(head)) => (begun, head),
                         (Ok(_), None) => return Poll::Ready(Ok(http::Response::default())),
                         (Err(status), _) => return Poll::Ready(Ok(status.into_http())),
-                    }
+                    };
+                    let (access, grants) = (Some(*access), grants.clone());
+                    let answering = gate.let_in(http::Request::from_parts(head, begun.into_body()), &grants);
+                    state.set(State::Answering { answering, access, grants });
                 }
                 Projected::Answering { answering, access, grants } => {
                     let response = ready!(answering.poll(cx))?;
                     return Poll::Ready(Ok(shown(response, *access, grants)));
                 }
-            };
-            state.set(next);
+            }
         }
     }
 }
