@@ -1,10 +1,10 @@
 //! What it costs to know who calls and what they may do: Steward without users, beside Steward with users, a table of
 //! rights and the audit, in one run. Start it with `scripts/bench auth`.
 //!
-//! The servers run all the time and take turns of a second or two, in an order that goes round, so that each turn of one
-//! has a turn of the other beside it. Two of them are the same, both without users: each side is compared with the two
-//! together, and how much one of those differs from both is what the machine does by itself. Everything is in memory unless `--directory` says otherwise: the slower the disk, the less
-//! of the time is the layer's.
+//! The servers run all the time and take turns of a second or two, in an order that goes round, so that each turn of
+//! one has a turn of the other beside it. Two of them are the same, both without users: each side is compared with
+//! the two together, and how much one of those differs from both is what the machine does by itself. Everything is in
+//! memory unless `--directory` says otherwise: the slower the disk, the less of the time is the layer's.
 
 #[path = "locks/http.rs"]
 mod http;
