@@ -19,7 +19,8 @@ pub fn table(pool: &DescriptorPool) -> Result<String, String> {
         let path = path(method);
         (path.len(), path)
     });
-    let mut table = "/// What each method needs, sorted by the length of its path and the path.\npub static METHODS: &[Access] = &[\n".to_owned();
+    let mut table = "/// What each method needs, sorted by the length of its path and the path.\n".to_owned();
+    table.push_str("pub static METHODS: &[Access] = &[\n");
     for method in methods {
         let entry = entry(pool, &method).map_err(|problem| format!("{}: {problem}", method.full_name()))?;
         table.push_str(&entry);

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::*;
-use crate::auth::{AuthLayer, Authenticator, GateLayer, Grants, Trail};
+use crate::auth::{AuthLayer, Authenticator, GateLayer, Grants, Identity, Trail};
 use crate::clock::ManualClock;
 
 const FINISH: Duration = Duration::from_secs(30);
@@ -150,9 +150,17 @@ async fn list(
 }
 
 async fn watch(server: &AuditServer, request: api::WatchEntriesRequest) -> Result<Watching, Status> {
+    watch_by(Identity::default(), server, request).await
+}
+
+async fn watch_by(
+    caller: Identity,
+    server: &AuditServer,
+    request: api::WatchEntriesRequest,
+) -> Result<Watching, Status> {
     use steward_proto::audit::v1::audit_service_server::AuditService as _;
     let mut request = tonic::Request::new(request);
-    request.extensions_mut().insert(Grants::everything());
+    request.extensions_mut().insert(Grants::everything_for(caller));
     Ok(server.watch_entries(request).await?.into_inner())
 }
 
@@ -398,6 +406,26 @@ async fn a_watch_begins_with_what_there_is_and_goes_on() {
     let filter = Some(api::EntryFilter { outcome: "!OK".to_owned(), ..api::EntryFilter::default() });
     let failures = api::WatchEntriesRequest { filter, backlog: 10, ..api::WatchEntriesRequest::default() };
     assert_eq!(next(&mut watch(&server, failures).await.unwrap(), 2).await, [6, 0]);
+}
+
+#[tokio::test]
+async fn one_user_has_a_quarter_of_the_watches_at_most() {
+    let fixture = Fixture::new(|_| {});
+    let server = fixture.server();
+    let open = async |user: &str| {
+        let caller = Identity { user: Some(user.to_owned()), ..Identity::default() };
+        watch_by(caller, &server, api::WatchEntriesRequest::default()).await
+    };
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(open("alice").await.unwrap());
+    }
+    let Err(refused) = open("alice").await else { panic!("one too many") };
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::ResourceExhausted, "there are 16 watches of the audit of one caller already")
+    );
+    assert!(open("bob").await.is_ok(), "there are others left");
 }
 
 #[tokio::test]

@@ -104,6 +104,16 @@ impl Claim {
         self.address
     }
 
+    /// Who the caller is, where that was told by somebody who is believed; otherwise what is to be found out.
+    fn told(self) -> Result<Identity, Open> {
+        let identity = Identity { address: self.address, ..Identity::default() };
+        match self.user {
+            User::NotAsked => Ok(identity),
+            User::Named(user, _) => Ok(Identity { user: Some(user), ..identity }),
+            User::Open(open) => Err(open),
+        }
+    }
+
     /// Leaves what is claimed, which the outcome of the call shows to be true or not. What cannot be the name of a user
     /// may be a password.
     pub(super) fn leave(&self, trail: &Trail) {
@@ -115,7 +125,7 @@ impl Claim {
             }
             User::Open(Open::Proving(_)) => trail.write_claim("", "password"),
             User::Open(Open::Bearing(_)) => trail.write_claim("", "token"),
-            User::NotAsked | User::Open(_) => {}
+            User::NotAsked | User::Open(Open::Silent | Open::Refused(_) | Open::Unbelieved(_)) => {}
         }
     }
 }
@@ -219,8 +229,14 @@ impl Authenticator {
     pub(super) fn grants_at_once(&self, claim: Claim, trail: &Trail) -> Result<Grants, Claim> {
         let Ok(table) = self.0.rights.table_at_once() else { return Err(claim) };
         let address = claim.address;
-        let open = |open| Claim { address, user: User::Open(open) };
-        self.settle(claim).map(|identity| Grants::by(identity, table, trail.clone())).map_err(open)
+        let identity = match claim.told() {
+            Ok(identity) => identity,
+            Err(open) => match self.recall(&open) {
+                Some(proven) => self.admitted(proven, address),
+                None => return Err(Claim { address, user: User::Open(open) }),
+            },
+        };
+        Ok(Grants::by(identity, table, trail.clone()))
     }
 
     /// What the request says of its caller.
@@ -275,26 +291,14 @@ impl Authenticator {
     /// Who the caller is; or why that is not known, after a while where one was wrong too often.
     pub(super) async fn check(&self, claim: Claim) -> Result<Identity, Failure> {
         let address = claim.address;
-        match self.settle(claim) {
+        match claim.told() {
             Ok(identity) => Ok(identity),
             Err(open) => self.find_out(open, address).await,
         }
     }
 
-    /// Who the caller is, where nothing has to be waited for to know it; otherwise what is to be found out.
-    fn settle(&self, claim: Claim) -> Result<Identity, Open> {
-        let Claim { address, user } = claim;
-        match user {
-            User::NotAsked => Ok(Identity { address, ..Identity::default() }),
-            User::Named(user, _) => Ok(Identity { user: Some(user), address, ..Identity::default() }),
-            User::Open(open) => {
-                let Some(proven) = self.recall(&open) else { return Err(open) };
-                Ok(self.admitted(proven, address))
-            }
-        }
-    }
-
-    /// Who it is, if that was found out a short while ago, or nothing else has to be asked.
+    /// Who it is, if that was found out a short while ago, or nothing has to be waited for to find it out. What could be
+    /// a token is none of the passwords that are remembered.
     fn recall(&self, open: &Open) -> Option<Proven> {
         let token_of = |text: &str| self.0.ways.tokens.iter().find(|kind| kind.may_know(text));
         match open {
@@ -302,16 +306,14 @@ impl Authenticator {
                 let token = token.as_str();
                 token_of(token)?.recall(token)
             }
-            Open::Proving(credentials) => match credentials
-                .password
-                .as_str()
-                .and_then(|text| Some((token_of(text)?, text)))
-            {
-                Some((kind, token)) => kind.recall(token).filter(|proven| proven.user == credentials.user),
-                None => {
-                    self.0.ways.passwords.as_ref()?.recall(credentials).then(|| Proven::by_password(&credentials.user))
+            Open::Proving(credentials) => {
+                let kind = credentials.password.as_str().and_then(|text| Some((token_of(text)?, text)));
+                if let Some((kind, token)) = kind {
+                    return kind.recall(token).filter(|proven| proven.user == credentials.user);
                 }
-            },
+                let is_known = self.0.ways.passwords.as_ref()?.recall(credentials);
+                is_known.then(|| Proven::by_password(&credentials.user))
+            }
             Open::Silent | Open::Refused(_) | Open::Unbelieved(_) => None,
         }
     }

@@ -114,7 +114,7 @@ impl Proof {
 
 /// The scheme of a header, and what is behind it.
 fn parted(value: &HeaderValue) -> Option<(&str, &str)> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_ascii();
+    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii())?.trim_ascii();
     let (scheme, rest) = text.split_at(text.bytes().position(|byte| byte == b' ')?);
     Some((scheme, rest.trim_ascii_start()))
 }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn proof(value: &str) -> Proof {
-        Proof::read(&HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())]))
+        Proof::read(&HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap())]))
     }
 
     fn read(value: &str) -> Option<Credentials> {
@@ -152,7 +152,18 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_no_credentials() {
-        for odd in ["", "Basic", "Basic ", "Basic OnB3", "Basic !!!!", "Basic YWI=", "Digest YTpi", "Bearer", "YTpi"] {
+        for odd in [
+            "",
+            "Bearer ä",
+            "Basic",
+            "Basic ",
+            "Basic OnB3",
+            "Basic !!!!",
+            "Basic YWI=",
+            "Digest YTpi",
+            "Bearer",
+            "YTpi",
+        ] {
             assert_eq!(proof(odd), Proof::Odd, "{odd:?}");
         }
         assert_eq!(proof("Basic Og=="), Proof::Nothing, "restic without a name and a password");

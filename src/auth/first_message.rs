@@ -44,13 +44,14 @@ pub(super) struct Reading<B> {
     body: Option<B>,
     read: BytesMut,
     max_bytes: usize,
+    patience: Duration,
     /// When the message has to be there, from when it was first waited for.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B> Reading<B> {
     pub(super) fn of(body: B, max_bytes: usize) -> Self {
-        Reading { body: Some(body), read: BytesMut::new(), max_bytes, deadline: None }
+        Reading { body: Some(body), read: BytesMut::new(), max_bytes, patience: PATIENCE, deadline: None }
     }
 }
 
@@ -97,7 +98,7 @@ where
         if let Poll::Ready(begun) = this.poll_gather(cx) {
             return Poll::Ready(begun);
         }
-        let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+        let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.patience)));
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(Status::deadline_exceeded("the message of the call did not come in time")))
     }
@@ -160,7 +161,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use futures::stream;
+    use futures::stream::{self, StreamExt as _};
     use http_body_util::{BodyExt as _, StreamBody};
     use proptest::prelude::*;
 
@@ -188,6 +189,15 @@ mod tests {
         ] {
             assert_eq!(read_all(pieces).await.unwrap_err().code(), code);
         }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_does_not_come_is_not_waited_for_for_ever() {
+        let half = Ok::<_, Status>(Frame::data(Bytes::from_static(&[0, 0, 0, 0, 2, 7])));
+        let pieces = stream::iter([half]).chain(stream::pending());
+        let mut reading = Reading::of(Body::new(StreamBody::new(pieces)), 1000);
+        reading.patience = Duration::from_millis(20);
+        assert_eq!(reading.await.unwrap_err().code(), tonic::Code::DeadlineExceeded);
     }
 
     proptest! {

@@ -109,7 +109,7 @@ impl State {
         }
         // Who has none, or one of this machine, is a process of this machine; it may be a proxy of many.
         let address = identity.address.filter(|address| !address.is_loopback() && is_counted(&self.of_addresses))?;
-        Some(self.addresses.of(&network(address), self.of_addresses, now))
+        Some(self.addresses.of(&Address(steward_gateway::network(address)), self.of_addresses, now))
     }
 }
 
@@ -122,11 +122,6 @@ fn own_of(own: &config::UserLimits, others: Allowance) -> Allowance {
         concurrent: own.concurrent.unwrap_or(others.concurrent),
         bytes: own.bytes_in_flight.unwrap_or(others.bytes),
     }
-}
-
-/// A subscriber has at least 2^64 addresses of IPv6.
-fn network(address: IpAddr) -> Address {
-    Address(steward_gateway::network(address))
 }
 
 fn gauge_of_bytes(scope: Scope) -> metrics::Gauge {

@@ -59,7 +59,7 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         match self.limits.admit(request.extensions().get().map(Grants::caller)) {
             Ok(Some(call)) => counted(&mut self.inner, request, call),
-            Ok(None) => Answering::Counted {
+            Ok(None) => Answering::Passed {
                 answering: self.inner.call(request.map(Upload::uncounted)),
                 call: None,
                 download: None,
@@ -83,7 +83,7 @@ where
     }
     let download = request.extensions().get::<Direct<Pieces>>().filter(|_| call.is_limited()).cloned();
     let answering = inner.call(request.map(|body| Upload::of(body, &call, counting)));
-    Answering::Counted { answering, call: Some(call), download }
+    Answering::Passed { answering, call: Some(call), download }
 }
 
 pin_project! {
@@ -91,7 +91,7 @@ pin_project! {
     #[project = Projected]
     pub enum Answering<F> {
         Refused { refusal: Refusal },
-        Counted { #[pin] answering: F, call: Option<Arc<Call>>, download: Option<Direct<Pieces>> },
+        Passed { #[pin] answering: F, call: Option<Arc<Call>>, download: Option<Direct<Pieces>> },
     }
 }
 
@@ -104,7 +104,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             Projected::Refused { refusal } => Poll::Ready(Ok(refusal.status().into_http())),
-            Projected::Counted { answering, call, download } => {
+            Projected::Passed { answering, call, download } => {
                 let response = ready!(answering.poll(cx))?;
                 Poll::Ready(Ok(match call.take() {
                     Some(call) => answered(response, call, download.take()),

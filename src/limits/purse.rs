@@ -147,6 +147,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_is_gone_while_it_waits_leaves_all_that_was_put_aside_for_it() {
+        let budget = budget(100);
+        let (mut first, mut second) = (Purse::of(&budget), Purse::of(&budget));
+        assert_eq!(grow(&mut first, 60).await, Ok(()));
+        let mut waiting = Box::pin(grow(&mut second, 60));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        first.shrink_to(50);
+        drop(waiting);
+        drop(second);
+        assert_eq!(budget.0.room.available_permits(), 50);
+    }
+
+    #[tokio::test]
     async fn what_is_larger_than_the_budget_passes_alone() {
         let budget = budget(100);
         let (mut small, mut large) = (Purse::of(&budget), Purse::of(&budget));

@@ -34,8 +34,8 @@ pub(super) enum Counting {
     Nothing,
 }
 
-/// The body of a request, which is counted message by message if anything of its call is: each byte from when it comes until the service asks for more behind its
-/// message, those of the last one until the call is answered.
+/// The body of a request, which is counted message by message if anything of its call is: each byte from when it comes
+/// until the service asks for more behind its message, those of the last one until the call is answered.
 pub struct Upload {
     body: Body,
     call: Option<Arc<Call>>,
@@ -101,13 +101,9 @@ impl http_body::Body for Upload {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        match &this.call {
-            None => return Pin::new(&mut this.body).poll_frame(cx),
-            Some(call) => {
-                if let Some(refusal) = call.refusal() {
-                    return Poll::Ready(Some(Err(refusal.status())));
-                }
-            }
+        let Some(call) = &this.call else { return Pin::new(&mut this.body).poll_frame(cx) };
+        if let Some(refusal) = call.refusal() {
+            return Poll::Ready(Some(Err(refusal.status())));
         }
         if this.next.is_none() {
             match Pin::new(&mut this.body).poll_frame(cx) {
@@ -131,10 +127,11 @@ impl http_body::Body for Upload {
                 Poll::Ready(ended) => return Poll::Ready(ended),
             }
         }
-        if let (Err(limit), Some(call)) = (ready!(this.purses.poll_take(cx)), &this.call) {
-            return Poll::Ready(Some(Err(call.refuse(limit).status())));
-        }
-        Poll::Ready(this.next.take().map(Ok))
+        let refused = ready!(this.purses.poll_take(cx)).err().and_then(|limit| Some(this.call.as_ref()?.refuse(limit)));
+        Poll::Ready(match refused {
+            Some(refusal) => Some(Err(refusal.status())),
+            None => this.next.take().map(Ok),
+        })
     }
 
     fn is_end_stream(&self) -> bool {

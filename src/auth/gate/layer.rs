@@ -143,6 +143,7 @@ where
                     let begun = begun.and_then(|begun| check(access, begun.message(), grants).map(|()| begun));
                     let (begun, head) = match (begun, head.take()) {
                         (Ok(begun), Some(head)) => (begun, head),
+                        // Nobody asks once more behind the end.
                         (Ok(_), None) => return Poll::Ready(Ok(http::Response::default())),
                         (Err(status), _) => return Poll::Ready(Ok(status.into_http())),
                     };

@@ -209,7 +209,10 @@ async fn failures_slow_down_and_a_flood_is_refused_at_once() {
 
 /// Knows one token, and one that has ended.
 #[derive(Debug)]
-struct TwoTokens;
+struct TwoTokens {
+    /// Whether nothing is known of them at once.
+    has_to_wait: bool,
+}
 
 #[async_trait::async_trait]
 impl Bearers for TwoTokens {
@@ -217,14 +220,14 @@ impl Bearers for TwoTokens {
         ["good", "ended"].contains(&token)
     }
 
-    fn recall(&self, _: &str) -> Option<Proven> {
-        None
+    fn recall(&self, token: &str) -> Option<Proven> {
+        let is_good = token == "good" && !self.has_to_wait;
+        is_good.then(|| Proven::by_password("alice"))
     }
 
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
-        let proven = Proven { user: "alice".to_owned(), groups: Vec::new(), scopes: None };
         match token {
-            "good" => Some(Ok(proven)),
+            "good" => Some(Ok(Proven::by_password("alice"))),
             "ended" => Some(Err(unauthenticated_for("the token has ended"))),
             _ => None,
         }
@@ -234,7 +237,7 @@ impl Bearers for TwoTokens {
 #[tokio::test]
 async fn who_tries_tokens_waits_and_an_honest_client_whose_token_has_ended_does_not() {
     let mut fixture = Fixture::passwords();
-    fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens)]);
+    fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens { has_to_wait: false })]);
     let (guesser, honest) = (Some(Peer(Some([9, 9, 9, 9].into()))), Some(Peer(Some([8, 8, 8, 8].into()))));
     // Of those who wait only so many are let wait.
     let at_once = async |peer, authorization: &str| {
@@ -255,6 +258,21 @@ async fn who_tries_tokens_waits_and_an_honest_client_whose_token_has_ended_does_
     assert_eq!(at_once(guesser, "Bearer unknown").await, too_many);
     assert_eq!(fixture.user(guesser, &good).await, alice, "a good token does not wait");
     assert_eq!(at_once(guesser, "Bearer unknown").await, unauthenticated());
+}
+
+#[tokio::test]
+async fn a_token_is_the_password_of_its_own_user_alone() {
+    for has_to_wait in [false, true] {
+        let mut fixture = Fixture::passwords();
+        fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens { has_to_wait })]);
+        let user = async |authorization: &str| fixture.user(LOCAL, &[("authorization", authorization)]).await;
+        for authorization in ["Bearer good", &basic("alice", "good"), &basic("alice", "secret")] {
+            assert_eq!(user(authorization).await, Ok(Some("alice".to_owned())), "{authorization}");
+        }
+        for authorization in ["Bearer ended", &basic("bob", "good"), &basic("alice", "ended"), &basic("", "good")] {
+            assert_eq!(user(authorization).await, unauthenticated(), "{authorization}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -141,7 +141,12 @@ impl Fixture {
     }
 
     async fn check(&self, header: &Value, claims: &Value) -> Option<Result<Proven, Failure>> {
-        self.oidc().check(&self.issuer.token(header, claims)).await
+        let (oidc, token) = (self.oidc(), self.issuer.token(header, claims));
+        assert_eq!(oidc.recall(&token), None, "nobody has looked at it");
+        let outcome = oidc.check(&token).await;
+        let proven = outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
+        assert_eq!(oidc.recall(&token).as_ref(), proven, "what is known at once is the same");
+        outcome
     }
 
     /// Why these claims are refused.

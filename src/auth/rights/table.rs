@@ -73,7 +73,7 @@ pub struct Table {
 #[derive(Clone, Debug, Default)]
 struct User {
     rules: Vec<Rule>,
-    /// Where in the table's their groups are.
+    /// The places of their groups in [`Table::groups`].
     groups: Vec<usize>,
 }
 

@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn what_is_no_token_is_left_to_others() {
         let good = Secret::new().unwrap().reveal();
-        for odd in ["", "stw_", "stw__", "secret", &good[1..], &good[..good.len() - 1], &good.to_uppercase()] {
+        let split = format!("{PREFIX}{}ä{}", &good[4..19], &good[21..]);
+        for odd in ["", "stw_", "stw__", "secret", &good[1..], &good[..good.len() - 1], &good.to_uppercase(), &split] {
             assert_eq!(Secret::parse(odd), None, "{odd}");
         }
     }

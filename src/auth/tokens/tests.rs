@@ -38,6 +38,7 @@ impl Fixture {
 
     async fn check(&self, token: &str) -> Result<Proven, String> {
         let outcome = self.tokens.check(token).await.expect("a token of this kind");
+        assert_eq!(self.tokens.recall(token), outcome.as_ref().ok().cloned(), "what is known at once is the same");
         outcome.map_err(|failure| Status::from(failure).message().to_owned())
     }
 }
