@@ -30,11 +30,26 @@ pub(crate) struct Side {
     pub(crate) authorization: Option<AsciiMetadataValue>,
 }
 
-/// All of them; those without users are what the others are compared with.
+/// Sides that are compared; those without users are what the others are compared with.
 pub(crate) struct Sides {
-    pub(crate) all: Vec<Side>,
+    /// Each has all of them, with servers of its own.
+    pub(crate) sets: Vec<Vec<Side>>,
     servers: Vec<Steward>,
     directory: PathBuf,
+}
+
+/// What a side is made of.
+struct Kind {
+    name: &'static str,
+    settings: String,
+    who: Who,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    Password,
+    Token,
 }
 
 impl Side {
@@ -45,42 +60,36 @@ impl Side {
 }
 
 impl Sides {
-    /// Starts the servers, each below a directory. Besides those without users, only the sides take turns whose names
-    /// have one of the words in them; without words, all.
-    pub(crate) async fn start(directory: &Path, words: &[String]) -> Result<Self, BoxError> {
+    /// Starts so many sets of servers, each below a directory. Besides the sides without users, only those take turns
+    /// whose names have one of the words in them; without words, all.
+    pub(crate) async fn start(directory: &Path, words: &[String], sets: usize) -> Result<Self, BoxError> {
         let users = directory.join("users");
         std::fs::create_dir_all(directory)?;
         std::fs::write(&users, USERS)?;
-        let guarded = format!(
-            "[server]\nopen_metrics = true\n[auth]\nhtpasswd = '{}'\nrights = '''{RIGHTS}'''\n",
-            users.display()
-        );
-        let no_audit = "[audit]\nenabled = false\n";
-        let settings = [
-            no_audit.to_owned(),
-            no_audit.to_owned(),
-            format!("{guarded}{no_audit}"),
-            format!("{guarded}{no_audit}"),
-            guarded.clone(),
-            format!("{guarded}[audit]\nwait = \"synced\"\n"),
-        ];
-        let mut servers = Vec::new();
-        for (index, settings) in settings.iter().enumerate() {
-            servers.push(steward::start(&data(directory, index), settings).await?);
+        let mut kinds = kinds(&users);
+        let is_named = |kind: &Kind| words.is_empty() || words.iter().any(|word| kind.name.contains(word.as_str()));
+        kinds.retain(|kind| kind.who == Who::Nobody || is_named(kind));
+        let mut sides = Sides { sets: Vec::new(), servers: Vec::new(), directory: directory.to_owned() };
+        for _ in 0..sets {
+            let mut set = Vec::new();
+            for kind in &kinds {
+                set.push(sides.start_one(kind).await?);
+            }
+            sides.sets.push(set);
         }
-        let basic = Some(AsciiMetadataValue::from_static(BASIC));
-        let side = |name, server, authorization| Side { name, server, authorization };
-        let mut all = vec![
-            side("no users", 0, None),
-            side("no users, once more", 1, None),
-            side("rights, password", 2, basic),
-            side("rights, token", 3, Some(token(&servers[3], directory)?)),
-            side("token and audit", 4, Some(token(&servers[4], directory)?)),
-            side("token and synced audit", 5, Some(token(&servers[5], directory)?)),
-        ];
-        let is_named = |side: &Side| words.is_empty() || words.iter().any(|word| side.name.contains(word.as_str()));
-        all.retain(|side| side.is_plain() || is_named(side));
-        Ok(Sides { all, servers, directory: directory.to_owned() })
+        Ok(sides)
+    }
+
+    async fn start_one(&mut self, kind: &Kind) -> Result<Side, BoxError> {
+        let index = self.servers.len();
+        let server = steward::start(&data(&self.directory, index), &kind.settings).await?;
+        let authorization = match kind.who {
+            Who::Nobody => None,
+            Who::Password => Some(AsciiMetadataValue::from_static(BASIC)),
+            Who::Token => Some(token(&server, &self.directory)?),
+        };
+        self.servers.push(server);
+        Ok(Side { name: kind.name, server: index, authorization })
     }
 
     pub(crate) fn server(&self, side: &Side) -> &Steward {
@@ -95,6 +104,21 @@ impl Sides {
     pub(crate) fn version(&self) -> &str {
         self.servers.first().map_or("", |server| server.peer.version.as_str())
     }
+}
+
+fn kinds(users: &Path) -> Vec<Kind> {
+    let guarded =
+        format!("[server]\nopen_metrics = true\n[auth]\nhtpasswd = '{}'\nrights = '''{RIGHTS}'''\n", users.display());
+    let no_audit = "[audit]\nenabled = false\n";
+    let kind = |name, settings, who| Kind { name, settings, who };
+    vec![
+        kind("no users", no_audit.to_owned(), Who::Nobody),
+        kind("no users, once more", no_audit.to_owned(), Who::Nobody),
+        kind("rights, password", format!("{guarded}{no_audit}"), Who::Password),
+        kind("rights, token", format!("{guarded}{no_audit}"), Who::Token),
+        kind("token and audit", guarded.clone(), Who::Token),
+        kind("token and synced audit", format!("{guarded}[audit]\nwait = \"synced\"\n"), Who::Token),
+    ]
 }
 
 fn data(directory: &Path, server: usize) -> PathBuf {

@@ -18,6 +18,8 @@ pub(crate) struct Turn {
 pub(crate) struct Rounds<'a> {
     pub(crate) count: u32,
     pub(crate) sides: &'a Sides,
+    /// How many of the sets take part, one in each round.
+    pub(crate) sets: usize,
 }
 
 impl Rounds<'_> {
@@ -28,12 +30,13 @@ impl Rounds<'_> {
         unit: &str,
         mut turn: impl AsyncFnMut(&Side, u32) -> Result<Turn, BoxError>,
     ) -> Result<(), BoxError> {
-        let sides = &self.sides.all;
+        let sides = &self.sides.sets[0];
         let mut turns: Vec<Vec<Turn>> = sides.iter().map(|_| Vec::new()).collect();
         for round in 0..self.count {
             eprintln!("{what}: round {} of {}", round + 1, self.count);
-            for index in order(sides.len(), round as usize) {
-                let seen = turn(&sides[index], round).await?;
+            let set = &self.sides.sets[round as usize % self.sets];
+            for index in order(set.len(), round as usize / self.sets) {
+                let seen = turn(&set[index], round).await?;
                 turns[index].push(seen);
             }
         }
@@ -57,7 +60,7 @@ impl Rounds<'_> {
     /// What the sides without users did in each round, together: one of them alone has the luck of its moment.
     fn yardstick(&self, turns: &[Vec<Turn>]) -> Vec<Turn> {
         let plain: Vec<_> =
-            self.sides.all.iter().zip(turns).filter(|(side, _)| side.is_plain()).map(|(_, turns)| turns).collect();
+            self.sides.sets[0].iter().zip(turns).filter(|(side, _)| side.is_plain()).map(|(_, turns)| turns).collect();
         let sides = u32::try_from(plain.len()).unwrap_or(1);
         (0..self.count as usize)
             .map(|round| {

@@ -31,7 +31,7 @@ pub(crate) async fn measure(rounds: &Rounds<'_>, connections: usize) -> Result<(
     };
     rounds.take(&format!("uploads of {OBJECT_MIB} MiB, connections: {connections}"), "MiB", up).await?;
 
-    for side in &rounds.sides.all {
+    for side in &rounds.sides.sets[0] {
         let (server, who) = (rounds.sides.server(side), Caller::of(side)?);
         let repository = Caller::kept(side, connections);
         who.create(server, &repository).await?;
