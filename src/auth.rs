@@ -2,7 +2,7 @@
 //! request.
 //!
 //! - `caller` tells services who sends a message.
-//! - `layer` is in front of every service; `authenticator` is what it asks.
+//! - `layer` is in front of every service; `authenticator` is what it asks, and `claim` what a request says of its caller.
 //! - `certificate` is whom a client certificate names, and until when.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
 //!   `admission` tells the connection of the call that somebody was let in.
@@ -25,6 +25,7 @@ mod bearer;
 mod cache;
 mod caller;
 mod certificate;
+mod claim;
 mod credentials;
 mod error;
 mod fields;

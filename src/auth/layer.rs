@@ -63,7 +63,7 @@ where
         let note = request.extensions().get::<CallerNote>().cloned();
         if let Some(note) = &note {
             // Known even of those who are refused, so that the log does not name the proxy for them.
-            note.write_address(claim.address());
+            note.write_address(claim.address);
         }
         let trail = request.extensions().get::<Trail>().cloned().unwrap_or_default();
         claim.leave(&trail);
