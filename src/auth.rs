@@ -2,7 +2,8 @@
 //! request.
 //!
 //! - `caller` tells services who sends a message.
-//! - `layer` is in front of every service; `authenticator` is what it asks, and `claim` what a request says of its caller.
+//! - `layer` is in front of every service; `authenticator` is what it asks, `ways` how callers may prove
+//!   who they are, and `claim` what a request says of its caller.
 //! - `certificate` is whom a client certificate names, and until when.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
 //!   `admission` tells the connection of the call that somebody was let in.
@@ -48,6 +49,7 @@ mod trail;
 mod user_name;
 mod verify;
 mod vouch;
+mod ways;
 
 use std::net::IpAddr;
 use std::sync::Arc;

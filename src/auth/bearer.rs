@@ -23,8 +23,8 @@ pub struct Proven {
 
 impl Proven {
     /// Somebody who has said the password of this user.
-    pub(super) fn by_password(user: &str) -> Self {
-        Proven { user: user.to_owned(), groups: Vec::new(), scopes: None }
+    pub(super) fn by_password(user: String) -> Self {
+        Proven { user, groups: Vec::new(), scopes: None }
     }
 
     /// The caller who brought the token.

@@ -1,10 +1,10 @@
 //! Who proved a short while ago who they are, so that not every request costs a slow comparison.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use super::Error;
 use super::credentials::Credentials;
@@ -17,15 +17,17 @@ const MAX_LIFETIME: Duration = Duration::from_mins(10);
 /// How many users it remembers.
 const MAX_USERS: usize = 10_000;
 
-/// Remembers one proof a user: not the password but a digest under a key that no other process has. The stored hash is
-/// part of it, so a changed password is a new one at once.
+/// Remembers one proof a user: not the password but a digest under a key that no other process has. The stored hash that
+/// it was compared with is part of it, so a changed password is a new one at once.
 pub(super) struct Cache {
-    key: [u8; 32],
+    /// As long as nobody guesses it; with it, short credentials are one block of the digest.
+    key: [u8; 16],
     proofs: HashMap<String, Proof>,
 }
 
 struct Proof {
     digest: [u8; 32],
+    hash: Arc<Hash>,
     learn_time: Instant,
     expire_time: Instant,
 }
@@ -33,19 +35,20 @@ struct Proof {
 impl Cache {
     /// An empty one, with a new key.
     pub(super) fn new() -> Result<Self, Error> {
-        let mut key = [0; 32];
+        let mut key = [0; 16];
         getrandom::fill(&mut key)?;
         Ok(Cache { key, proofs: HashMap::new() })
     }
 
     /// Whether these credentials were right for this hash a short while ago. Then they count for a while more, so that
     /// a long backup does not have to prove itself among the attempts of strangers.
-    pub(super) fn knows(&mut self, credentials: &Credentials, hash: &Hash, now: Instant) -> bool {
-        let digest = self.digest(credentials, hash);
+    pub(super) fn knows(&mut self, credentials: &Credentials, hash: &Arc<Hash>, now: Instant) -> bool {
+        let digest = self.digest(credentials);
         let Some(proof) = self.proofs.get_mut(&credentials.user).filter(|proof| now < proof.expire_time) else {
             return false;
         };
-        let is_known: bool = proof.digest.ct_eq(&digest).into();
+        // How much of two digests is the same tells nobody anything who has not the key.
+        let is_known = proof.digest == digest && proof.hash == *hash;
         if is_known {
             proof.expire_time = (now + LIFETIME).min(proof.learn_time + MAX_LIFETIME);
         }
@@ -53,36 +56,25 @@ impl Cache {
     }
 
     /// Remembers that these credentials are right.
-    pub(super) fn learn(&mut self, credentials: &Credentials, hash: &Hash, now: Instant) {
+    pub(super) fn learn(&mut self, credentials: &Credentials, hash: &Arc<Hash>, now: Instant) {
         self.proofs.retain(|_, proof| now < proof.expire_time);
         if self.proofs.len() >= MAX_USERS {
             let oldest = self.proofs.iter().min_by_key(|(_, proof)| proof.expire_time).map(|(user, _)| user.clone());
             oldest.and_then(|user| self.proofs.remove(&user));
         }
-        let proof = Proof { digest: self.digest(credentials, hash), learn_time: now, expire_time: now + LIFETIME };
+        let (digest, hash) = (self.digest(credentials), Arc::clone(hash));
+        let proof = Proof { digest, hash, learn_time: now, expire_time: now + LIFETIME };
         self.proofs.insert(credentials.user.clone(), proof);
     }
 
     /// What stands for these credentials, and for what they are compared with, among the logins of one moment.
     pub(super) fn guess(&self, credentials: &Credentials, hash: Option<&Hash>) -> [u8; 32] {
-        match hash {
-            Some(hash) => self.digest(credentials, hash),
-            None => self.digest_of(credentials, b""),
-        }
+        let hash = hash.map_or(&b""[..], Hash::as_bytes);
+        Sha256::new_with_prefix(self.digest(credentials)).chain_update(hash).finalize().into()
     }
 
-    fn digest(&self, credentials: &Credentials, hash: &Hash) -> [u8; 32] {
-        self.digest_of(credentials, hash.as_bytes())
-    }
-
-    fn digest_of(&self, credentials: &Credentials, hash: &[u8]) -> [u8; 32] {
-        let mut digest = Sha256::new_with_prefix(self.key);
-        for part in [credentials.user.as_bytes(), credentials.password.as_bytes(), hash] {
-            // With their lengths, so that no two triples are one text.
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        digest.finalize().into()
+    fn digest(&self, credentials: &Credentials) -> [u8; 32] {
+        Sha256::new_with_prefix(self.key).chain_update(credentials.as_bytes()).finalize().into()
     }
 }
 
@@ -91,12 +83,12 @@ mod tests {
     use super::*;
     use crate::auth::htpasswd::Users;
 
-    fn hash(text: &str) -> Hash {
+    fn hash(text: &str) -> Arc<Hash> {
         let (users, _) = Users::parse(format!("a:{text}").as_bytes());
-        (**users.find("a").unwrap()).clone()
+        Arc::clone(users.find("a").unwrap())
     }
 
-    fn sha(byte: char) -> Hash {
+    fn sha(byte: char) -> Arc<Hash> {
         hash(&format!("{{SHA}}{}=", byte.to_string().repeat(27)).replace("==", "A="))
     }
 
@@ -115,6 +107,7 @@ mod tests {
         assert!(now >= start + MAX_LIFETIME && now < start + MAX_LIFETIME + step);
         cache.learn(&right, &old, start);
         assert!(!cache.knows(&right, &new, start), "the password was changed");
+        assert!(cache.knows(&right, &sha('A'), start), "the file was read again");
         assert!(!cache.knows(&Credentials::new("ab", "d"), &old, start));
         assert!(!cache.knows(&Credentials::new("a", "bc"), &old, start));
         assert!(!Cache::new().unwrap().knows(&right, &old, start));
@@ -129,10 +122,10 @@ mod tests {
         }
         cache.learn(&user(50), &hash, start + LIFETIME);
         assert_eq!(cache.proofs.len(), 1);
-        let template = cache.proofs["user50"].digest;
         for number in 0..MAX_USERS {
             let expire_time = start + LIFETIME * 3 + Duration::from_nanos(number as u64);
-            cache.proofs.insert(number.to_string(), Proof { digest: template, learn_time: start, expire_time });
+            let proof = Proof { digest: [0; 32], hash: Arc::clone(&hash), learn_time: start, expire_time };
+            cache.proofs.insert(number.to_string(), proof);
         }
         cache.learn(&user(51), &hash, start + LIFETIME * 2);
         assert_eq!(cache.proofs.len(), MAX_USERS);

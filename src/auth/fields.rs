@@ -42,10 +42,9 @@ impl<'a> Texts<'a> {
 
     /// The text of a field, as [`text`] finds it.
     pub(super) fn find(&mut self, numbers: &[u32]) -> Result<&'a str, Malformed> {
-        let [outer, inner @ ..] = numbers else { return text(self.bytes, numbers) };
-        if inner.is_empty() {
+        let Some((outer, inner)) = numbers.split_first().filter(|(_, inner)| !inner.is_empty()) else {
             return text(self.bytes, numbers);
-        }
+        };
         let part = match self.part {
             Some((number, part)) if number == *outer => part,
             _ => only(self.bytes, *outer)?,

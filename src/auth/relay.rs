@@ -6,9 +6,9 @@ use http::{HeaderName, HeaderValue, Request};
 use steward_gateway::ClientUser;
 
 use super::Error;
-use super::authenticator::parse_header;
 use super::origin::{FORWARDED_FOR, Proxies, peer};
 use super::vouch::{VOUCHED_IDENTITY, Vouched, Voucher, unknown};
+use super::ways::parse_header;
 use crate::config;
 
 /// Cleans the calls of a gateway: the server takes the gateway's word for the user and for the client's address, so
@@ -117,7 +117,7 @@ mod tests {
                 request = request.extension(ClientUser(user.into()));
             }
             let request = relay.clean(request.body(()).unwrap());
-            let heard = server.read(request.headers(), path, SystemClock::default().now());
+            let heard = server.read(request.headers(), path, || SystemClock::default().now());
             let Vouched { user, address } = heard.expect("something is said").expect("and believed");
             (user.unwrap_or_else(|| "-".to_owned()), address.unwrap().to_string())
         };

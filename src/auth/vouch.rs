@@ -30,7 +30,6 @@ use steward_gateway::ClientUser;
 use self::gateway_key::Keys;
 use self::replay::{Once, Seen};
 use self::word::{Instance, Word};
-use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
 use super::{Error, is_user_name};
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -138,13 +137,12 @@ impl Vouching {
         Vouching { hearing, clock }
     }
 
-    /// What is known of the caller of a request by the word of a gateway, by its certificate, and by proxies that are
-    /// trusted. To be asked once for each call.
-    pub(super) fn known<B>(&self, request: &Request<B>, proxies: &Proxies) -> Result<Known, Failure> {
+    /// What is known of the caller of a request by the word of a gateway and by its certificate. `address` is where the
+    /// request comes from, as the proxies tell that are trusted. To be asked once for each call.
+    pub(super) fn known<B>(&self, request: &Request<B>, address: Option<IpAddr>) -> Result<Known, Failure> {
         let (extensions, headers) = (request.extensions(), request.headers());
         let certified = || extensions.get().map(|ClientUser(user)| user.as_ref().to_owned());
-        let address = proxies.client(peer(extensions), headers);
-        match self.read(headers, request.uri().path(), self.clock.now()) {
+        match self.read(headers, request.uri().path(), || self.clock.now()) {
             None => Ok(Known { user: certified(), address }),
             Some(Ok(Vouched { user, address: vouched })) => Ok(Known { user, address: vouched.or(address) }),
             Some(Err(failure)) => Err(failure),
@@ -153,14 +151,19 @@ impl Vouching {
 
     /// Who a gateway says that the caller of the method `path` is; `None` if none says anything. To be asked once for
     /// each call, because a word counts once.
-    pub fn read(&self, headers: &HeaderMap, path: &str, now: Timestamp) -> Option<Result<Vouched, Failure>> {
+    pub fn read(
+        &self,
+        headers: &HeaderMap,
+        path: &str,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Option<Result<Vouched, Failure>> {
         let mut values = headers.get_all(VOUCHED_IDENTITY).iter();
         let value = values.next()?;
         let heard = match &self.hearing {
             _ if values.next().is_some() => Err(unauthenticated("two gateways say who the caller is")),
             _ if *value == UNKNOWN => Ok(Vouched::default()),
             None => Err(unauthenticated("gateways are not believed here: there is no auth.gateway_key")),
-            Some(hearing) => hearing.hear(value, path, now),
+            Some(hearing) => hearing.hear(value, path, now()),
         };
         if heard.is_err() {
             metrics::counter!("steward_auth_failures_total").increment(1);

@@ -32,10 +32,6 @@ impl Budget {
         let taken = tokio::time::timeout(*wait, room.acquire_many(bytes)).await;
         taken.map_err(|_| Full)?.map(taken_from).map_err(|_| Full)
     }
-
-    fn give_back(&self, bytes: usize) {
-        self.0.room.add_permits(bytes);
-    }
 }
 
 /// How many bytes were taken, which from now on the purse has to give back.
@@ -91,7 +87,7 @@ impl Purse {
         let over = self.held.saturating_sub(usize::try_from(rest).unwrap_or(usize::MAX));
         if over > 0 {
             self.held -= over;
-            self.budget.give_back(over);
+            self.budget.0.room.add_permits(over);
             self.budget.0.gauge.decrement(precise(over));
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt as _};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use steward_gateway::Chunks;
 use tokio::time::Sleep;
 use tonic::Status;
@@ -38,7 +38,13 @@ pub(super) enum Counting {
 /// until the service asks for more behind its message, those of the last one until the call is answered.
 pub struct Upload {
     body: Body,
-    call: Option<Arc<Call>>,
+    /// Apart, because a body is moved often on its way to a service.
+    counted: Option<Box<Counted>>,
+}
+
+/// What is counted of the body of a request.
+struct Counted {
+    call: Arc<Call>,
     framing: Framing,
     /// When the message that is coming has to be there.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -55,21 +61,58 @@ impl Upload {
             Counting::Messages => call.purses(),
             Counting::Nothing => Purses::default(),
         };
-        let mut upload = Self::uncounted(body);
-        (upload.call, upload.purses) = (Some(Arc::clone(call)), purses);
-        upload
+        let counted = Counted {
+            call: Arc::clone(call),
+            framing: Framing::default(),
+            deadline: None,
+            patience: PATIENCE,
+            purses,
+            next: None,
+        };
+        Upload { body, counted: Some(Box::new(counted)) }
     }
 
     /// Counts nothing.
     pub(super) fn uncounted(body: Body) -> Self {
-        Upload {
-            body,
-            call: None,
-            framing: Framing::default(),
-            deadline: None,
-            patience: PATIENCE,
-            purses: Purses::default(),
-            next: None,
+        Upload { body, counted: None }
+    }
+
+    /// Whether bytes wait for room.
+    fn has_next(&self) -> bool {
+        self.counted.as_ref().is_some_and(|counted| counted.next.is_some())
+    }
+}
+
+impl Counted {
+    /// The next frame of the body, once there is room for it.
+    fn poll_frame(&mut self, body: &mut Body, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(refusal) = self.call.refusal() {
+            return Poll::Ready(Some(Err(refusal.status())));
+        }
+        if self.next.is_none() {
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Pending => {
+                    self.shrink();
+                    if self.is_late(cx) {
+                        let problem = "a message of the call did not come in time";
+                        return Poll::Ready(Some(Err(Status::deadline_exceeded(problem))));
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+                    self.shrink();
+                    if let Some(bytes) = frame.data_ref() {
+                        self.accept(bytes);
+                        self.purses.want(bytes.len() as u64);
+                    }
+                    self.next = Some(frame);
+                }
+                Poll::Ready(ended) => return Poll::Ready(ended),
+            }
+        }
+        match ready!(self.purses.poll_take(cx)) {
+            Ok(()) => Poll::Ready(self.next.take().map(Ok)),
+            Err(limit) => Poll::Ready(Some(Err(self.call.refuse(limit).status()))),
         }
     }
 
@@ -100,55 +143,26 @@ impl http_body::Body for Upload {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = &mut *self;
-        let Some(call) = &this.call else { return Pin::new(&mut this.body).poll_frame(cx) };
-        if let Some(refusal) = call.refusal() {
-            return Poll::Ready(Some(Err(refusal.status())));
+        let Upload { body, counted } = &mut *self;
+        match counted {
+            Some(counted) => counted.poll_frame(body, cx),
+            None => Pin::new(body).poll_frame(cx),
         }
-        if this.next.is_none() {
-            match Pin::new(&mut this.body).poll_frame(cx) {
-                Poll::Pending => {
-                    this.shrink();
-                    if this.is_late(cx) {
-                        let problem = "a message of the call did not come in time";
-                        return Poll::Ready(Some(Err(Status::deadline_exceeded(problem))));
-                    }
-                    return Poll::Pending;
-                }
-                Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                    this.shrink();
-                    let more = frame.data_ref().map_or(0, Bytes::len) as u64;
-                    if let Some(bytes) = frame.data_ref() {
-                        this.accept(bytes);
-                    }
-                    this.purses.want(more);
-                    this.next = Some(frame);
-                }
-                Poll::Ready(ended) => return Poll::Ready(ended),
-            }
-        }
-        let refused = ready!(this.purses.poll_take(cx)).err().and_then(|limit| Some(this.call.as_ref()?.refuse(limit)));
-        Poll::Ready(match refused {
-            Some(refusal) => Some(Err(refusal.status())),
-            None => this.next.take().map(Ok),
-        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_none() && self.body.is_end_stream()
+        !self.has_next() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         // What waits here is no longer in the body.
-        if self.next.is_some() { SizeHint::default() } else { self.body.size_hint() }
+        if self.has_next() { SizeHint::default() } else { self.body.size_hint() }
     }
 }
 
-impl Drop for Upload {
+impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some(call) = &self.call {
-            call.keep(std::mem::take(&mut self.purses));
-        }
+        self.call.keep(std::mem::take(&mut self.purses));
     }
 }
 
@@ -207,7 +221,7 @@ mod tests {
         let pieces = pieces.into_iter().map(|piece| Ok::<_, Status>(Frame::data(Bytes::from(piece))));
         let body = Body::new(StreamBody::new(stream::iter(pieces).chain(stream::pending())));
         let mut upload = Upload::of(body, &Arc::new(Call::new(None, None)), Counting::Messages);
-        upload.patience = Duration::from_millis(20);
+        upload.counted.as_mut().unwrap().patience = Duration::from_millis(20);
         upload
     }
 

@@ -83,7 +83,7 @@ fn who_does_not_wait_gets_no_further_attempts() {
 #[test]
 fn guesses_at_once_count_as_failures_until_they_succeed() {
     let (mut attempts, now, here) = (Attempts::default(), Instant::now(), address("9.9.9.9"));
-    let guess = |number: usize| Credentials::new("a", &number.to_string());
+    let guess = |number: usize| Credentials::new("a", number.to_string());
     let admitted: Vec<_> = (0..100).map_while(|number| attempts.admit(here, &guess(number), now).ok()).collect();
     assert_eq!(admitted.len(), FREE_FAILURES + MAX_WAITS);
     for attempt in admitted {

@@ -222,12 +222,12 @@ impl Bearers for TwoTokens {
 
     fn recall(&self, token: &str) -> Option<Proven> {
         let is_good = token == "good" && !self.has_to_wait;
-        is_good.then(|| Proven::by_password("alice"))
+        is_good.then(|| Proven::by_password("alice".to_owned()))
     }
 
     async fn check(&self, token: &str) -> Option<Result<Proven, Failure>> {
         match token {
-            "good" => Some(Ok(Proven::by_password("alice"))),
+            "good" => Some(Ok(Proven::by_password("alice".to_owned()))),
             "ended" => Some(Err(unauthenticated_for("the token has ended"))),
             _ => None,
         }

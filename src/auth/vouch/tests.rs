@@ -52,7 +52,7 @@ fn headers<const N: usize>(values: [&HeaderValue; N]) -> HeaderMap {
 
 /// What becomes of a word: the user, or the code and the message of the refusal.
 fn heard(server: &Vouching, value: &HeaderValue, path: &str, seconds: i64) -> Result<Option<String>, (Code, String)> {
-    let heard = server.read(&headers([value]), path, at(seconds)).expect("something is said");
+    let heard = server.read(&headers([value]), path, || at(seconds)).expect("something is said");
     heard.map(|vouched| vouched.user).map_err(|failure| {
         let status = tonic::Status::from(failure);
         (status.code(), status.message().to_owned())
@@ -65,7 +65,7 @@ fn a_word_is_believed_once_and_for_its_own_call() {
     let alice = Vouched { address: Some("192.0.2.7".parse().unwrap()), ..alice() };
     let word = gateway.vouch(&alice, ACQUIRE);
     assert_eq!(heard(&server, &word, RELEASE, 1000).unwrap_err().0, Code::Unauthenticated, "another method");
-    let vouched = server.read(&headers([&word]), ACQUIRE, at(1000)).unwrap().unwrap();
+    let vouched = server.read(&headers([&word]), ACQUIRE, || at(1000)).unwrap().unwrap();
     assert_eq!(vouched, alice);
     let (code, problem) = heard(&server, &word, ACQUIRE, 1000).unwrap_err();
     assert!(code == Code::Unauthenticated && problem.contains("said before"), "{problem}");
@@ -94,8 +94,8 @@ fn without_the_key_nobody_is_believed() {
     let other = server("a key that somebody else has, who is not asked", 0);
     assert_eq!(heard(&other, &word, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated);
     let server = server(KEY, 0);
-    assert!(server.read(&HeaderMap::new(), ACQUIRE, at(1000)).is_none(), "nothing is said");
-    assert!(server.read(&headers([&word, &word]), ACQUIRE, at(1000)).unwrap().is_err(), "two say something");
+    assert!(server.read(&HeaderMap::new(), ACQUIRE, || at(1000)).is_none(), "nothing is said");
+    assert!(server.read(&headers([&word, &word]), ACQUIRE, || at(1000)).unwrap().is_err(), "two say something");
     for odd in ["", "1", "1;2;3", "alice", ";;;;;;;", "1;1000000000;AAAA;1;-;root;AAAA"] {
         let odd = HeaderValue::from_static(odd);
         assert_eq!(heard(&server, &odd, ACQUIRE, 1000).unwrap_err().0, Code::Unauthenticated, "{odd:?}");
@@ -128,7 +128,7 @@ fn the_certificate_of_a_gateway_is_not_its_callers() {
         if let Some(value) = header {
             request = request.header(VOUCHED_IDENTITY, value);
         }
-        server.known(&request.body(()).unwrap(), &Proxies::default()).map(|known| known.user).ok()
+        server.known(&request.body(()).unwrap(), None).map(|known| known.user).ok()
     };
     let user = |name: &str| Some(Some(name.to_owned()));
     assert_eq!(known(None), user("gateway"), "a caller of its own");
