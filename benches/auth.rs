@@ -3,8 +3,9 @@
 //!
 //! The servers run all the time and take turns of a second or two, in an order that goes round, so that each turn of
 //! one has a turn of the other beside it. Two of them are the same, both without users: each side is compared with
-//! the two together, and how much one of those differs from both is what the machine does by itself. Everything is in
-//! memory unless `--directory` says otherwise: the slower the disk, the less of the time is the layer's.
+//! the two together, and how much one of those differs from both is what the machine does by itself. Their clients send
+//! a password, too; what that costs by itself shows a side of which nothing is sent. Everything is in memory unless
+//! `--directory` says otherwise: the slower the disk, the less of the time is the layer's.
 
 #[path = "locks/http.rs"]
 mod http;

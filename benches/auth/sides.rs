@@ -28,9 +28,11 @@ pub(crate) struct Side {
     pub(crate) name: &'static str,
     pub(crate) server: usize,
     pub(crate) authorization: Option<AsciiMetadataValue>,
+    /// Whether it is one that the others are compared with.
+    pub(crate) is_yardstick: bool,
 }
 
-/// Sides that are compared; those without users are what the others are compared with.
+/// Sides that are compared.
 pub(crate) struct Sides {
     /// Each has all of them, with servers of its own.
     pub(crate) sets: Vec<Vec<Side>>,
@@ -42,33 +44,32 @@ pub(crate) struct Sides {
 struct Kind {
     name: &'static str,
     settings: String,
-    who: Who,
+    /// Whether callers are asked who they are.
+    has_users: bool,
+    sent: Sent,
 }
 
+/// What clients say of themselves with each call.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Nobody,
+enum Sent {
+    Nothing,
     Password,
     Token,
-}
-
-impl Side {
-    /// Whether nobody is asked.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.authorization.is_none()
-    }
 }
 
 impl Sides {
     /// Starts so many sets of servers, each below a directory. Besides the sides without users, only those take turns
     /// whose names have one of the words in them; without words, all.
+    ///
+    /// Who calls a server without users sends a password all the same, which nobody looks at: what is compared is what
+    /// the servers do with it. A token is longer, so what it costs to read it is the token's.
     pub(crate) async fn start(directory: &Path, words: &[String], sets: usize) -> Result<Self, BoxError> {
         let users = directory.join("users");
         std::fs::create_dir_all(directory)?;
         std::fs::write(&users, USERS)?;
         let mut kinds = kinds(&users);
         let is_named = |kind: &Kind| words.is_empty() || words.iter().any(|word| kind.name.contains(word.as_str()));
-        kinds.retain(|kind| kind.who == Who::Nobody || is_named(kind));
+        kinds.retain(|kind| !kind.has_users || is_named(kind));
         let mut sides = Sides { sets: Vec::new(), servers: Vec::new(), directory: directory.to_owned() };
         for _ in 0..sets {
             let mut set = Vec::new();
@@ -83,13 +84,14 @@ impl Sides {
     async fn start_one(&mut self, kind: &Kind) -> Result<Side, BoxError> {
         let index = self.servers.len();
         let server = steward::start(&data(&self.directory, index), &kind.settings).await?;
-        let authorization = match kind.who {
-            Who::Nobody => None,
-            Who::Password => Some(AsciiMetadataValue::from_static(BASIC)),
-            Who::Token => Some(token(&server, &self.directory)?),
+        let authorization = match kind.sent {
+            Sent::Nothing => None,
+            Sent::Password => Some(AsciiMetadataValue::from_static(BASIC)),
+            Sent::Token => Some(token(&server, &self.directory)?),
         };
         self.servers.push(server);
-        Ok(Side { name: kind.name, server: index, authorization })
+        let is_yardstick = !kind.has_users && kind.sent != Sent::Nothing;
+        Ok(Side { name: kind.name, server: index, authorization, is_yardstick })
     }
 
     pub(crate) fn server(&self, side: &Side) -> &Steward {
@@ -110,14 +112,16 @@ fn kinds(users: &Path) -> Vec<Kind> {
     let guarded =
         format!("[server]\nopen_metrics = true\n[auth]\nhtpasswd = '{}'\nrights = '''{RIGHTS}'''\n", users.display());
     let no_audit = "[audit]\nenabled = false\n";
-    let kind = |name, settings, who| Kind { name, settings, who };
+    let plain = |name, sent| Kind { name, settings: no_audit.to_owned(), has_users: false, sent };
+    let kind = |name, settings, sent| Kind { name, settings, has_users: true, sent };
     vec![
-        kind("no users", no_audit.to_owned(), Who::Nobody),
-        kind("no users, once more", no_audit.to_owned(), Who::Nobody),
-        kind("rights, password", format!("{guarded}{no_audit}"), Who::Password),
-        kind("rights, token", format!("{guarded}{no_audit}"), Who::Token),
-        kind("token and audit", guarded.clone(), Who::Token),
-        kind("token and synced audit", format!("{guarded}[audit]\nwait = \"synced\"\n"), Who::Token),
+        plain("no users", Sent::Password),
+        plain("no users, once more", Sent::Password),
+        plain("no users, nothing sent", Sent::Nothing),
+        kind("rights, password", format!("{guarded}{no_audit}"), Sent::Password),
+        kind("rights, token", format!("{guarded}{no_audit}"), Sent::Token),
+        kind("token and audit", guarded.clone(), Sent::Token),
+        kind("token and synced audit", format!("{guarded}[audit]\nwait = \"synced\"\n"), Sent::Token),
     ]
 }
 

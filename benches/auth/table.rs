@@ -57,10 +57,11 @@ impl Rounds<'_> {
         Ok(())
     }
 
-    /// What the sides without users did in each round, together: one of them alone has the luck of its moment.
+    /// What the sides that the others are compared with did in each round, together: one of them alone has the luck of its
+    /// moment.
     fn yardstick(&self, turns: &[Vec<Turn>]) -> Vec<Turn> {
-        let plain: Vec<_> =
-            self.sides.sets[0].iter().zip(turns).filter(|(side, _)| side.is_plain()).map(|(_, turns)| turns).collect();
+        let sides = self.sides.sets[0].iter().zip(turns);
+        let plain: Vec<_> = sides.filter(|(side, _)| side.is_yardstick).map(|(_, turns)| turns).collect();
         let sides = u32::try_from(plain.len()).unwrap_or(1);
         (0..self.count as usize)
             .map(|round| {
