@@ -1,8 +1,8 @@
 //! What it costs to know who calls and what they may do: Steward without users, beside Steward with users, a table of
 //! rights and the audit, in one run. Start it with `scripts/bench auth`.
 //!
-//! The servers run all the time and take turns of a second or two, in an order that goes round, so that each turn of
-//! one has a turn of the other beside it. Two of them are the same, both without users: each side is compared with
+//! The servers take turns in an order that goes round, so that each turn of one has a turn of the other beside it. Two of
+//! them are the same, both without users: each side is compared with
 //! the two together, and how much one of those differs from both is what the machine does by itself. Their clients send
 //! a password, too; what that costs by itself shows a side of which nothing is sent. Everything is in memory unless
 //! `--directory` says otherwise: the slower the disk, the less of the time is the layer's.
@@ -33,12 +33,10 @@ mod transfers;
 mod wire;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Parser;
 
 use self::sides::Sides;
-use self::table::Rounds;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -46,9 +44,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Parser)]
 struct Args {
     /// How long a turn with locks takes.
-    #[arg(long, default_value_t = 1.5)]
+    #[arg(long, default_value_t = 0.05)]
     seconds: f64,
-    /// How many turns each has.
+    /// How many turns each has; with locks, those of one set of servers.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How many clients take locks; more than 16 share connections, 16 of them one.
@@ -63,10 +61,9 @@ struct Args {
     /// Which take turns, by words of their names: `password`, `token`, `audit`; those without users always do.
     #[arg(long, value_delimiter = ',')]
     sides: Vec<String>,
-    /// How many servers each side has, which take its turns with locks one after the other: where a process lies in
-    /// memory makes it some percent faster or slower.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
-    sets: u8,
+    /// How often the servers are started anew with locks: how fast one is differs by some percent from start to start.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    sets: u32,
     /// Where the servers keep their data. It is emptied.
     #[arg(long, default_value = "/dev/shm/bench-auth")]
     directory: PathBuf,
@@ -86,8 +83,6 @@ enum Measure {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let args = Args::parse();
-    // What an earlier run left; it may not be there.
-    let _ = std::fs::remove_dir_all(&args.directory);
     let measured = measure(&args).await;
     // What is left in memory takes it from others.
     let _ = std::fs::remove_dir_all(&args.directory);
@@ -95,23 +90,16 @@ async fn main() -> Result<(), BoxError> {
 }
 
 async fn measure(args: &Args) -> Result<(), BoxError> {
-    let sets = usize::from(args.sets);
-    let sides = Sides::start(&args.directory, &args.sides, sets).await?;
-    let rounds = Rounds { count: args.rounds, sides: &sides, sets };
-    let turn = Duration::from_secs_f64(args.seconds);
-    println!("{}", sides.version());
-    for measure in &args.measures {
-        match measure {
-            Measure::Locks => {
-                for clients in &args.clients {
-                    pairs::measure(&rounds, *clients, turn).await?;
-                }
-            }
-            Measure::Transfers => {
-                for connections in &args.connections {
-                    transfers::measure(&Rounds { sets: 1, ..rounds }, *connections).await?;
-                }
-            }
+    println!("steward {}", env!("CARGO_PKG_VERSION"));
+    if args.measures.contains(&Measure::Locks) {
+        for clients in &args.clients {
+            pairs::measure(args, *clients).await?;
+        }
+    }
+    if args.measures.contains(&Measure::Transfers) {
+        let sides = Sides::start(&args.directory, &args.sides).await?;
+        for connections in &args.connections {
+            transfers::measure(&sides, args.rounds, *connections).await?;
         }
     }
     Ok(())

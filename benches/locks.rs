@@ -14,6 +14,7 @@ mod http;
 #[path = "locks/load.rs"]
 mod load;
 #[path = "locks/process.rs"]
+#[expect(dead_code, reason = "a server is looked at as a whole here")]
 mod process;
 #[path = "locks/steward.rs"]
 mod steward;

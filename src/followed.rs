@@ -21,7 +21,8 @@ impl Stamp {
         std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
     }
 
-    fn of(metadata: &Metadata) -> Self {
+    /// That of a file of which this is known.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Stamp {
             device: metadata.dev(),
             inode: metadata.ino(),

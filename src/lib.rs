@@ -18,6 +18,7 @@ mod handshakes;
 pub mod limits;
 mod listener;
 pub mod lock;
+mod message_prefix;
 mod places;
 mod private_file;
 pub mod replication;

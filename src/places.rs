@@ -2,6 +2,7 @@
 //! quarter of them.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -27,20 +28,32 @@ struct Taken {
 }
 
 /// Who has places: a user, wherever it comes from, or a network. Processes of this machine without a user, and the server
-/// itself, have no shares.
+/// itself, have no shares: they may be proxies of many.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Holder {
+pub(crate) enum Holder {
+    /// A user.
     User(String),
+    /// The network of one subscriber.
     Network(IpAddr),
 }
 
 impl Holder {
-    fn of(caller: &Identity) -> Option<Self> {
-        if let Some(user) = &caller.user {
-            return Some(Holder::User(user.clone()));
+    /// Whose share a caller's places are of.
+    pub(crate) fn of(user: Option<&str>, address: Option<IpAddr>) -> Option<Self> {
+        if let Some(user) = user {
+            return Some(Holder::User(user.to_owned()));
         }
-        let address = caller.address.filter(|address| !address.to_canonical().is_loopback());
+        let address = address.filter(|address| !address.to_canonical().is_loopback());
         address.map(|address| Holder::Network(network(address)))
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holder::User(user) => write!(f, "user {user}"),
+            Holder::Network(address) => write!(f, "address {address}"),
+        }
     }
 }
 
@@ -67,7 +80,7 @@ impl Places {
     /// Takes a place for a caller.
     pub(crate) fn take(&self, caller: &Identity) -> Result<Place, Full> {
         let share = (self.limit / SHARE_OF_ONE).max(1);
-        let holder = Holder::of(caller);
+        let holder = Holder::of(caller.user.as_deref(), caller.address);
         let mut taken = self.taken.lock();
         if taken.all >= self.limit {
             return Err(Full { limit: self.limit, is_of_one: false });

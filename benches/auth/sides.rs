@@ -34,8 +34,7 @@ pub(crate) struct Side {
 
 /// Sides that are compared.
 pub(crate) struct Sides {
-    /// Each has all of them, with servers of its own.
-    pub(crate) sets: Vec<Vec<Side>>,
+    pub(crate) list: Vec<Side>,
     servers: Vec<Steward>,
     directory: PathBuf,
 }
@@ -58,25 +57,24 @@ enum Sent {
 }
 
 impl Sides {
-    /// Starts so many sets of servers, each below a directory. Besides the sides without users, only those take turns
+    /// Starts a server for each below a directory, which is emptied. Besides the sides without users, only those take part
     /// whose names have one of the words in them; without words, all.
     ///
     /// Who calls a server without users sends a password all the same, which nobody looks at: what is compared is what
     /// the servers do with it. A token is longer, so what it costs to read it is the token's.
-    pub(crate) async fn start(directory: &Path, words: &[String], sets: usize) -> Result<Self, BoxError> {
+    pub(crate) async fn start(directory: &Path, words: &[String]) -> Result<Self, BoxError> {
         let users = directory.join("users");
+        // What earlier servers left; it may not be there.
+        let _ = std::fs::remove_dir_all(directory);
         std::fs::create_dir_all(directory)?;
         std::fs::write(&users, USERS)?;
         let mut kinds = kinds(&users);
         let is_named = |kind: &Kind| words.is_empty() || words.iter().any(|word| kind.name.contains(word.as_str()));
         kinds.retain(|kind| !kind.has_users || is_named(kind));
-        let mut sides = Sides { sets: Vec::new(), servers: Vec::new(), directory: directory.to_owned() };
-        for _ in 0..sets {
-            let mut set = Vec::new();
-            for kind in &kinds {
-                set.push(sides.start_one(kind).await?);
-            }
-            sides.sets.push(set);
+        let mut sides = Sides { list: Vec::new(), servers: Vec::new(), directory: directory.to_owned() };
+        for kind in &kinds {
+            let side = sides.start_one(kind).await?;
+            sides.list.push(side);
         }
         Ok(sides)
     }
@@ -101,10 +99,6 @@ impl Sides {
     /// Where its server keeps its data.
     pub(crate) fn data(&self, side: &Side) -> PathBuf {
         data(&self.directory, side.server)
-    }
-
-    pub(crate) fn version(&self) -> &str {
-        self.servers.first().map_or("", |server| server.peer.version.as_str())
     }
 }
 

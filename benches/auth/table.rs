@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use crate::BoxError;
 use crate::sides::{Side, Sides};
 
 /// What a side did in one turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Turn {
     /// How many of the units a second.
     pub(crate) rate: f64,
@@ -14,77 +13,82 @@ pub(crate) struct Turn {
     pub(crate) cpu: Duration,
 }
 
-/// How the sides take turns.
-pub(crate) struct Rounds<'a> {
-    pub(crate) count: u32,
-    pub(crate) sides: &'a Sides,
-    /// How many of the sets take part, one in each round.
-    pub(crate) sets: usize,
+/// What sides did, turn by turn of all of them.
+pub(crate) struct Comparison {
+    pub(crate) what: String,
+    unit: &'static str,
+    rows: Vec<Row>,
 }
 
-impl Rounds<'_> {
-    /// Lets each side have a turn in each round, one after the other, and prints what came of it.
-    pub(crate) async fn take(
-        &self,
-        what: &str,
-        unit: &str,
-        mut turn: impl AsyncFnMut(&Side, u32) -> Result<Turn, BoxError>,
-    ) -> Result<(), BoxError> {
-        let sides = &self.sides.sets[0];
-        let mut turns: Vec<Vec<Turn>> = sides.iter().map(|_| Vec::new()).collect();
-        for round in 0..self.count {
-            eprintln!("{what}: round {} of {}", round + 1, self.count);
-            let set = &self.sides.sets[round as usize % self.sets];
-            for index in order(set.len(), round as usize / self.sets) {
-                let seen = turn(&set[index], round).await?;
-                turns[index].push(seen);
-            }
+/// One side.
+struct Row {
+    name: &'static str,
+    is_yardstick: bool,
+    turns: Vec<Turn>,
+}
+
+impl Comparison {
+    pub(crate) fn new(what: String, unit: &'static str) -> Self {
+        Comparison { what, unit, rows: Vec::new() }
+    }
+
+    /// Adds one turn of each side.
+    pub(crate) fn add(&mut self, sides: &Sides, turns: Vec<Turn>) {
+        if self.rows.is_empty() {
+            let row = |side: &Side| Row { name: side.name, is_yardstick: side.is_yardstick, turns: Vec::new() };
+            self.rows = sides.list.iter().map(row).collect();
         }
-        println!("\n{what}");
+        for (row, turn) in self.rows.iter_mut().zip(turns) {
+            row.turns.push(turn);
+        }
+    }
+
+    /// Prints what came of it.
+    pub(crate) fn print(&self) {
+        println!("\n{}", self.what);
         println!(
             "  {:<24}{:>14}{:>12}{:>18}{:>16}{:>12}",
             "",
-            format!("{unit}/s"),
+            format!("{}/s", self.unit),
             "× no users",
             "(95 % between)",
             "CPU µs each",
             "× no users"
         );
-        let yardstick = self.yardstick(&turns);
-        for (side, own) in sides.iter().zip(&turns) {
-            print_side(side.name, own, &yardstick);
+        let yardstick = self.yardstick();
+        for row in &self.rows {
+            print_side(row.name, &row.turns, &yardstick);
         }
-        Ok(())
     }
 
-    /// What the sides that the others are compared with did in each round, together: one of them alone has the luck of its
+    /// What the sides that the others are compared with did each time, together: one of them alone has the luck of its
     /// moment.
-    fn yardstick(&self, turns: &[Vec<Turn>]) -> Vec<Turn> {
-        let sides = self.sides.sets[0].iter().zip(turns);
-        let plain: Vec<_> = sides.filter(|(side, _)| side.is_yardstick).map(|(_, turns)| turns).collect();
+    fn yardstick(&self) -> Vec<Turn> {
+        let plain: Vec<_> = self.rows.iter().filter(|row| row.is_yardstick).map(|row| &row.turns).collect();
         let sides = u32::try_from(plain.len()).unwrap_or(1);
-        (0..self.count as usize)
-            .map(|round| {
-                let mut of_round = Turn { rate: 0.0, cpu: Duration::ZERO };
-                for turn in plain.iter().filter_map(|turns| turns.get(round)) {
-                    of_round.rate += turn.rate / f64::from(sides);
-                    of_round.cpu += turn.cpu / sides;
+        let count = plain.iter().map(|turns| turns.len()).min().unwrap_or(0);
+        (0..count)
+            .map(|turn| {
+                let mut of_all = Turn { rate: 0.0, cpu: Duration::ZERO };
+                for turn in plain.iter().map(|turns| turns[turn]) {
+                    of_all.rate += turn.rate / f64::from(sides);
+                    of_all.cpu += turn.cpu / sides;
                 }
-                of_round
+                of_all
             })
             .collect()
     }
 }
 
 /// In which order so many sides have their turns of a round: each is first at some time, and none always behind the same.
-fn order(sides: usize, round: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn order(sides: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..sides).map(move |place| {
         let place = if round.is_multiple_of(2) { place } else { sides - 1 - place };
         (place + round / 2) % sides
     })
 }
 
-/// The medians; ratios are those of turns in one round.
+/// The medians; ratios are those of turns at one time.
 fn print_side(name: &str, own: &[Turn], yardstick: &[Turn]) {
     let micros = |turn: &Turn| turn.cpu.as_secs_f64() * 1e6;
     let of = |value: fn(&Turn) -> f64| median(&sorted(own.iter().map(value)));
@@ -103,13 +107,13 @@ fn print_side(name: &str, own: &[Turn], yardstick: &[Turn]) {
     );
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values
 }
 
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 

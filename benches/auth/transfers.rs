@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use crate::BoxError;
 use crate::objects::{MIB, Object, head, upload_head};
-use crate::sides::Side;
+use crate::sides::{Side, Sides};
 use crate::steward::Steward;
-use crate::table::{Rounds, Turn};
+use crate::table::{Comparison, Turn, order};
 use crate::wire::{self, Connection};
 
 /// How many objects are sent in a turn, and how many MiB each has: about what restic sends.
@@ -15,36 +15,56 @@ const OBJECTS: u64 = 32;
 const OBJECT_MIB: usize = 16;
 const MIBS: u32 = 32 * 16;
 
-pub(crate) async fn measure(rounds: &Rounds<'_>, connections: usize) -> Result<(), BoxError> {
+/// Compares the sides by turns of one set of servers.
+pub(crate) async fn measure(sides: &Sides, rounds: u32, connections: usize) -> Result<(), BoxError> {
     let objects: Arc<Vec<Object>> = Arc::new((0..OBJECTS).map(|seed| Object::new(seed, MIB, OBJECT_MIB)).collect());
     let (mut names, none) = (0..u32::MAX, Arc::default());
-    let up = async |side: &Side, _| {
-        let server = rounds.sides.server(side);
-        let who = Caller::of(side)?;
+    let up = async |side: &Side| {
+        let (server, who) = (sides.server(side), Caller::of(side)?);
         let name = names.next().ok_or("too many repositories")?;
         let repository = format!("/restic/backups/{name}/");
         who.create(server, &repository).await?;
         let requests = objects.iter().map(|object| who.upload(&repository, object)).collect();
         let turn = send_all(server, connections, requests, &objects).await?;
-        std::fs::remove_dir_all(rounds.sides.data(side).join("restic/backups").join(name.to_string()))?;
+        std::fs::remove_dir_all(sides.data(side).join("restic/backups").join(name.to_string()))?;
         Ok(turn)
     };
-    rounds.take(&format!("uploads of {OBJECT_MIB} MiB, connections: {connections}"), "MiB", up).await?;
+    take(sides, rounds, format!("uploads of {OBJECT_MIB} MiB, connections: {connections}"), up).await?;
 
-    for side in &rounds.sides.sets[0] {
-        let (server, who) = (rounds.sides.server(side), Caller::of(side)?);
+    for side in &sides.list {
+        let (server, who) = (sides.server(side), Caller::of(side)?);
         let repository = Caller::kept(side, connections);
         who.create(server, &repository).await?;
         let requests = objects.iter().map(|object| who.upload(&repository, object)).collect();
         send_all(server, connections, requests, &objects).await?;
     }
-    let down = async |side: &Side, _| {
-        let (server, who) = (rounds.sides.server(side), Caller::of(side)?);
+    let down = async |side: &Side| {
+        let (server, who) = (sides.server(side), Caller::of(side)?);
         let repository = Caller::kept(side, connections);
         let requests = objects.iter().map(|object| who.download(&repository, object)).collect();
         send_all(server, connections, requests, &none).await
     };
-    rounds.take(&format!("downloads of {OBJECT_MIB} MiB, connections: {connections}"), "MiB", down).await
+    take(sides, rounds, format!("downloads of {OBJECT_MIB} MiB, connections: {connections}"), down).await
+}
+
+/// Lets each side have a turn in each round, one after the other, and prints what came of it.
+async fn take(
+    sides: &Sides,
+    rounds: u32,
+    what: String,
+    mut turn: impl AsyncFnMut(&Side) -> Result<Turn, BoxError>,
+) -> Result<(), BoxError> {
+    let mut comparison = Comparison::new(what, "MiB");
+    for round in 0..rounds {
+        eprintln!("{}: round {} of {rounds}", comparison.what, round + 1);
+        let mut turns = vec![Turn::default(); sides.list.len()];
+        for index in order(sides.list.len(), round as usize) {
+            turns[index] = turn(&sides.list[index]).await?;
+        }
+        comparison.add(sides, turns);
+    }
+    comparison.print();
+    Ok(())
 }
 
 /// Somebody who says with each request who they are, if they are anybody.

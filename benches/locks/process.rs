@@ -65,6 +65,18 @@ impl Peer {
         let (Some(user), Some(system)) = (ticks(11), ticks(12)) else { return Err("no times in its stat".into()) };
         Ok(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
     }
+
+    /// The time of a core that the threads have used that it has now, to the nanosecond.
+    pub(crate) fn cpu_of_threads(&self) -> Result<Duration, BoxError> {
+        let mut used = 0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            // It may have ended by now.
+            let Ok(times) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+            let running = times.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok());
+            used += running.ok_or("no times in the schedstat of a thread")?;
+        }
+        Ok(Duration::from_nanos(used))
+    }
 }
 
 impl Drop for Peer {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use steward_gateway::network;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::error::Error;
 use super::measure;
 use crate::blob::{Algorithm, Checksums, Digest, Hasher, PartialStart};
+use crate::places::Holder;
 
 /// Of so many blobs that came last the checksums are known.
 const CHECKSUMS: usize = 4096;
@@ -42,10 +42,10 @@ pub(super) struct Uploader {
 /// Uploads that count.
 #[derive(Debug, Default)]
 struct Begun {
-    /// To whom each counts; empty: to nobody in particular.
-    whose: HashMap<Uuid, String>,
+    /// To whom each counts; `None`: to nobody in particular.
+    whose: HashMap<Uuid, Option<Holder>>,
     /// How many each has.
-    counts: HashMap<String, usize>,
+    counts: HashMap<Option<Holder>, usize>,
 }
 
 /// One upload.
@@ -74,31 +74,26 @@ pub(super) struct Held {
 }
 
 impl Uploader {
-    /// Whose share its uploads are of: the user's, or the address's where there is no user. Empty: a process of this
-    /// machine, which has none; it may be a proxy of many.
-    fn whose(&self) -> String {
-        if !self.user.is_empty() {
-            return format!("user {}", self.user);
-        }
-        let address = self.address.filter(|address| !address.to_canonical().is_loopback());
-        address.map_or_else(String::new, |address| format!("address {}", network(address)))
+    /// Whose share its uploads are of.
+    fn holder(&self) -> Option<Holder> {
+        Holder::of(Some(&*self.user).filter(|user| !user.is_empty()), self.address)
     }
 }
 
 impl Begun {
-    fn begin(&mut self, id: Uuid, whose: String) {
-        *self.counts.entry(whose.clone()).or_default() += 1;
-        self.whose.insert(id, whose);
+    fn begin(&mut self, id: Uuid, holder: Option<Holder>) {
+        *self.counts.entry(holder.clone()).or_default() += 1;
+        self.whose.insert(id, holder);
         measure::uploads(self.whose.len());
     }
 
     fn end(&mut self, id: Uuid) {
-        let Some(whose) = self.whose.remove(&id) else { return };
-        let left = self.counts.get(&whose).map_or(0, |count| count - 1);
+        let Some(holder) = self.whose.remove(&id) else { return };
+        let left = self.counts.get(&holder).map_or(0, |count| count - 1);
         if left == 0 {
-            self.counts.remove(&whose);
+            self.counts.remove(&holder);
         } else {
-            self.counts.insert(whose, left);
+            self.counts.insert(holder, left);
         }
         measure::uploads(self.whose.len());
     }
@@ -107,16 +102,18 @@ impl Begun {
 impl Uploads {
     /// Counts one more, unless there are as many as may be, or a quarter of that is this uploader's.
     pub(super) fn reserve(&self, id: Uuid, by: &Uploader, limit: usize) -> Result<(), Error> {
-        let whose = by.whose();
+        let holder = by.holder();
         let mut begun = self.begun.lock();
         if begun.whose.len() >= limit {
             return Err(Error::TooManyUploads { whose: "the server".to_owned(), limit });
         }
         let share = limit.div_ceil(4);
-        if !whose.is_empty() && begun.counts.get(&whose).is_some_and(|count| *count >= share) {
-            return Err(Error::TooManyUploads { whose, limit: share });
+        if let Some(one) = &holder
+            && begun.counts.get(&holder).is_some_and(|count| *count >= share)
+        {
+            return Err(Error::TooManyUploads { whose: one.to_string(), limit: share });
         }
-        begun.begin(id, whose);
+        begun.begin(id, holder);
         Ok(())
     }
 
@@ -124,7 +121,7 @@ impl Uploads {
     pub(super) fn recount(&self, known: impl IntoIterator<Item = (Uuid, String)>) {
         let mut begun = Begun::default();
         for (id, user) in known {
-            begun.begin(id, Uploader { user, address: None }.whose());
+            begun.begin(id, Uploader { user, address: None }.holder());
         }
         measure::uploads(begun.whose.len());
         *self.begun.lock() = begun;

@@ -1,9 +1,9 @@
 //! Who proved a short while ago who they are, so that not every request costs a slow comparison.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
@@ -22,6 +22,7 @@ const MAX_USERS: usize = 10_000;
 pub(super) struct Cache {
     /// As long as nobody guesses it; with it, short credentials are one block of the digest.
     key: [u8; 16],
+    /// By names that are in the file of users, so that a fast hash is good enough.
     proofs: HashMap<String, Proof>,
 }
 

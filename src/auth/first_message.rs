@@ -10,8 +10,8 @@ use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 
-/// A byte that says whether the message is compressed, and four with its length.
-const PREFIX_BYTES: usize = 5;
+use crate::message_prefix::{PREFIX_BYTES, Prefix};
+
 /// How long the first message may take to come.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -106,21 +106,16 @@ where
 
 /// How long the first message is; `None` while it has not come as a whole.
 fn length_of_whole(read: &[u8], max_bytes: usize) -> Result<Option<usize>, Status> {
-    let Some(prefix) = read.first_chunk() else { return Ok(None) };
-    let length = length_of(*prefix, max_bytes)?;
-    Ok((read.len() - PREFIX_BYTES >= length).then_some(length))
-}
-
-fn length_of([flag, length @ ..]: [u8; PREFIX_BYTES], max_bytes: usize) -> Result<usize, Status> {
-    if flag != 0 {
+    let Some(prefix) = Prefix::of(read) else { return Ok(None) };
+    if prefix.is_compressed {
         return Err(Status::unimplemented("messages cannot be compressed"));
     }
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    let length = prefix.bytes();
     if length > max_bytes {
         let problem = format!("the message has {length} bytes, and at most {max_bytes} are taken");
         return Err(Status::out_of_range(problem));
     }
-    Ok(length)
+    Ok((read.len() - PREFIX_BYTES >= length).then_some(length))
 }
 
 /// A body whose beginning was read, and comes again.

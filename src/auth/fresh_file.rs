@@ -1,8 +1,7 @@
 //! Files of users and of rights, read again when they change.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::Error;
+use crate::followed::Stamp;
 
 /// How often a call looks whether the file has changed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -42,16 +42,6 @@ struct State<T> {
     stamp: Stamp,
     check_time: Instant,
     is_broken: bool,
-}
-
-/// What changes when a file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-    modified: (i64, i64),
 }
 
 impl<T: Content> FreshFile<T> {
@@ -112,7 +102,7 @@ impl<T: Content> FreshFile<T> {
         if is_changed {
             std::thread::sleep(SETTLE_TIME);
             // Where it still changes, the next check finds the end of it.
-            if fs::metadata(&self.path).is_ok_and(|metadata| Stamp::of(&metadata) == stamp) {
+            if Stamp::at(&self.path) == Some(stamp) {
                 self.reload();
             }
         }
@@ -123,18 +113,6 @@ impl<T: Content> FreshFile<T> {
         if !was_broken {
             let path = self.path.display();
             tracing::error!(%path, %error, "the {} cannot be read; what it said before holds on", T::NAME);
-        }
-    }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Stamp {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Weaker schemes (crypt, MD5, plain text) are refused line by line.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bcrypt::HashParts;
+use hashbrown::HashMap;
 use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq as _;
 
@@ -104,6 +104,7 @@ pub(super) struct Remark {
 /// All who can log in.
 #[derive(Clone, Debug)]
 pub(super) struct Users {
+    /// Nobody who asks chooses these names, so that a fast hash is good enough.
     hashes: HashMap<String, Arc<Hash>>,
     /// The cost of the slowest hash; `None` when none is slow.
     slowest: Option<u32>,

@@ -1,7 +1,6 @@
 //! Where the messages of a gRPC body begin and end.
 
-/// What is before each message: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
+use crate::message_prefix::{PREFIX_BYTES, Prefix};
 
 /// Follows the messages of one body.
 #[derive(Debug, Default)]
@@ -36,9 +35,8 @@ impl Framing {
                 self.prefix[self.prefix_bytes..][..part].copy_from_slice(&bytes[..part]);
                 self.prefix_bytes += part;
                 bytes = &bytes[part..];
-                if self.prefix_bytes == PREFIX_BYTES {
-                    let [_, length @ ..] = self.prefix;
-                    self.missing = u32::from_be_bytes(length).into();
+                if let Some(prefix) = Prefix::of(&self.prefix).filter(|_| self.prefix_bytes == PREFIX_BYTES) {
+                    self.missing = prefix.length.into();
                 }
             }
             let part = bytes.len().min(usize::try_from(self.missing).unwrap_or(usize::MAX));

@@ -1,6 +1,5 @@
 //! A server with a repository of images.
 
-use std::fs;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -10,7 +9,8 @@ use tonic::Request;
 
 use crate::common::http::{Answer, HttpPort};
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
+use crate::common::users::htpasswd;
+use crate::common::{temporary, users};
 
 /// `alice:wonder` for the header of basic authentication.
 pub(crate) const ALICE: &str = "Basic YWxpY2U6d29uZGVy";
@@ -29,11 +29,7 @@ impl Registry {
     /// One that knows `alice` with the password `wonder`, and nobody else.
     pub(crate) async fn start_with_user() -> Self {
         let home = temporary::directory();
-        let hash = bcrypt::hash_with_result("wonder", 4).expect("a password can be hashed");
-        let line = format!("alice:{}\n", hash.format_for_version(bcrypt::Version::TwoY));
-        let file = home.path().join("htpasswd");
-        fs::write(&file, line).expect("a file can be written");
-        let config = format!("[auth]\nhtpasswd = {:?}", file.to_str().expect("UTF-8"));
+        let config = format!("[auth]\nhtpasswd = {:?}", htpasswd(home.path(), &[("alice", "wonder")]));
         let registry = Registry(Setup::default().config(&config).start_in(home).await);
         registry.create().await;
         registry
@@ -94,7 +90,5 @@ impl Registry {
 
 /// A request of `alice`.
 fn signed<M>(message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", ALICE.parse().expect("a header"));
-    request
+    users::signed(ALICE, message)
 }

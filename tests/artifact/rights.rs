@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use steward_proto::artifact::v1::artifact_service_client::ArtifactServiceClient;
 use steward_proto::artifact::v1::{
@@ -18,7 +16,8 @@ use tonic::{Code, Request};
 
 use crate::common::http::Answer;
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
+use crate::common::users::htpasswd;
+use crate::common::{temporary, users};
 use crate::layout::{Layout, digest};
 use crate::tool::Tool;
 
@@ -39,15 +38,11 @@ const PROJECTS: [&str; 3] = ["alice", "bob", "public"];
 /// The header by which a user signs in; nobody has none.
 fn basic(user: &str) -> Option<String> {
     let password = USERS.iter().find(|(name, _)| *name == user)?.1;
-    Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    Some(users::basic(user, password))
 }
 
 fn by<M>(user: &str, message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    if let Some(header) = basic(user) {
-        request.metadata_mut().insert("authorization", header.parse().expect("a header"));
-    }
-    request
+    users::signed(&basic(user).unwrap_or_default(), message)
 }
 
 /// A server with a project for each tenant and one for everybody, and a repository of images in each.
@@ -56,15 +51,7 @@ struct Shared(Server);
 impl Shared {
     async fn start() -> Self {
         let home = temporary::directory();
-        let hashed = |password: &str| {
-            let hash = bcrypt::hash_with_result(password, 4).expect("a password can be hashed");
-            hash.format_for_version(bcrypt::Version::TwoY)
-        };
-        let lines: Vec<String> =
-            USERS.iter().map(|(user, password)| format!("{user}:{}\n", hashed(password))).collect();
-        let file = home.path().join("htpasswd");
-        fs::write(&file, lines.concat()).expect("a file can be written");
-        let config = format!("[auth]\nhtpasswd = {:?}\nrights = '''{TABLE}'''", file.to_str().expect("UTF-8"));
+        let config = format!("[auth]\nhtpasswd = {:?}\nrights = '''{TABLE}'''", htpasswd(home.path(), &USERS));
         let shared = Shared(Setup::default().config(&config).start_in(home).await);
         for project in PROJECTS {
             shared.create(project).await;
@@ -207,7 +194,7 @@ async fn strangers_are_told_where_to_get_a_token_and_what_for() {
         let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
         assert_eq!(body["errors"][0]["code"], "UNAUTHORIZED", "{path}");
     }
-    let wrong = format!("Basic {}", STANDARD.encode("alice:wrong"));
+    let wrong = users::basic("alice", "wrong");
     assert_eq!(shared.ask("GET", "/v2/auth?service=steward", Some(&wrong)).await.status, 401);
 }
 

@@ -1,11 +1,8 @@
 //! The audit: who changed what, who was not let, and what of it survives.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Output, Stdio};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use steward_proto::audit::v1 as api;
@@ -24,22 +21,12 @@ use crate::authority::Authority;
 use crate::client::Client;
 use crate::common::process::STEWARD;
 use crate::common::server::{Server, Setup};
+use crate::common::users::{basic, htpasswd};
 use crate::common::wait::{eventually, within};
-use crate::common::{program, temporary};
+use crate::common::{program, temporary, users};
 
 const PASSWORD: &str = "planted-password-of-alice";
 const WRONG: &str = "planted-wrong-password";
-
-fn users(home: &Path) -> String {
-    let hash = bcrypt::hash_with_result(PASSWORD, 4).expect("a hash").format_for_version(bcrypt::Version::TwoY);
-    let file = home.join("users");
-    fs::write(&file, format!("alice:{hash}\n")).expect("written");
-    file.to_str().expect("UTF-8").to_owned()
-}
-
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
 
 /// A server that asks for passwords.
 async fn start(further: &str) -> Server {
@@ -48,14 +35,13 @@ async fn start(further: &str) -> Server {
 }
 
 fn setup(home: &TempDir, further: &str) -> Setup {
-    Server::setup().config(&format!("[auth]\nhtpasswd = {:?}\n{further}", users(home.path())))
+    Server::setup()
+        .config(&format!("[auth]\nhtpasswd = {:?}\n{further}", htpasswd(home.path(), &[("alice", PASSWORD)])))
 }
 
 /// A request of alice.
 fn signed<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", basic("alice", PASSWORD).parse().expect("ASCII"));
-    request
+    users::signed(&basic("alice", PASSWORD), message)
 }
 
 fn audit(server: &Server) -> AuditServiceClient<Channel> {

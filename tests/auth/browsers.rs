@@ -1,8 +1,5 @@
 //! What browsers do of their own accord: they sign in for the pages of others, and keep what they were answered.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use tokio::net::TcpStream;
@@ -10,9 +7,9 @@ use tokio::net::TcpStream;
 use crate::common::http::HttpPort;
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::{basic, htpasswd};
 use crate::common::wait::{eventually, within};
 use crate::gateway::Gateway;
-use crate::users::htpasswd;
 
 const FOREIGN: [(&str, &str); 2] = [("Sec-Fetch-Site", "cross-site"), ("Origin", "https://page.example")];
 const DELETE: &str = "/SnapshotCloneService?Version=1.5&Action=DeleteFile&User=alice&File=/f";
@@ -26,7 +23,7 @@ async fn start(further: &str) -> Server {
 #[tokio::test]
 async fn pages_of_other_sites_change_nothing_in_the_name_of_their_readers() {
     let server = start("[transcode]\ncors_origin = 'https://page.example'").await;
-    let alice = format!("Basic {}", STANDARD.encode("alice:p"));
+    let alice = basic("alice", "p");
     let own = [("Authorization", alice.as_str())];
     let foreign = [&own[..], &FOREIGN[..]].concat();
     let lock = r#"{"type":"pull","resource_id":"sha256:a","node_id":"n"}"#;
@@ -48,7 +45,7 @@ async fn pages_of_other_sites_change_nothing_in_the_name_of_their_readers() {
 #[tokio::test]
 async fn what_is_answered_to_a_user_is_not_kept_for_others() {
     let server = start("").await;
-    let alice = format!("Basic {}", STANDARD.encode("alice:p"));
+    let alice = basic("alice", "p");
     for path in ["/repository/api/project/list", "/v2/_catalog", "/metrics", DELETE] {
         let answer = server.http().request("GET", path, &[("Authorization", &alice)], b"").await;
         assert_eq!(answer.header("cache-control"), Some("private, no-cache"), "{path}");
@@ -63,7 +60,7 @@ async fn call(server: &Server, declared: Option<&str>) -> StatusCode {
     let stream = within("a connection", TcpStream::connect(server.grpc_address())).await.expect("a connection");
     let (mut client, connection) = within("hands are shaken", h2::client::handshake(stream)).await.expect("HTTP/2");
     tokio::spawn(connection);
-    let alice = format!("Basic {}", STANDARD.encode("alice:p"));
+    let alice = basic("alice", "p");
     let request = Request::post("http://steward/steward.lock.v1.LockService/List").header("authorization", alice);
     let request = declared.into_iter().fold(request, |request, kind| request.header("content-type", kind));
     let (answer, mut body) = client.send_request(request.body(()).expect("a request"), false).expect("it is taken");

@@ -17,12 +17,12 @@ use crate::common::http::HttpPort;
 use crate::common::process::{Launch, Process};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::common::wait::{eventually, within};
 use crate::layout::Layout;
 use crate::overheard::Overheard;
 use crate::shell::Shell;
 use crate::tool::Tool;
-use crate::users::htpasswd;
 
 /// alice, whose password is `secret`.
 const USERS: &str = "alice:$2y$04$CCCCCCCCCCCCCCCCCCCCC.4K7lyz.nKATbsiu/RcZjqWyDNnj87qG\n";

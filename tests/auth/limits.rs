@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt as _, stream};
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{GetRequest, LockKey, WatchRequest, WatchResponse};
@@ -13,8 +11,8 @@ use tonic_types::StatusExt as _;
 
 use crate::common::http::{Answer, HttpPort};
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
 use crate::common::wait::{eventually, within};
+use crate::common::{temporary, users};
 
 /// The SHA-1 of "secret", as htpasswd writes it.
 const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -35,7 +33,7 @@ async fn start_open(limits: &str) -> Server {
 }
 
 fn basic(user: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:secret")))
+    users::basic(user, "secret")
 }
 
 fn key() -> LockKey {

@@ -31,5 +31,3 @@ mod tls;
 mod tokens;
 #[path = "../artifact/tool.rs"]
 mod tool;
-#[path = "../restic/users.rs"]
-mod users;

@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::uri::PathAndQuery;
 use steward_proto::access::{Access, METHODS, Right};
 use steward_proto::auth::v1::token_service_client::TokenServiceClient;
 use steward_proto::auth::v1::{CreateTokenRequest, RevokeTokensRequest};
 use tonic::client::Grpc;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::{basic, htpasswd, signed};
 use crate::common::wait::within;
-use crate::users::htpasswd;
 
 /// Alice may do everything, and bob nothing.
 const RIGHTS: &str = "alice * * admin\n";
@@ -59,18 +57,6 @@ async fn token(server: &Server, ttl: Duration) -> (String, String) {
     let request = signed(&basic("alice", "p"), CreateTokenRequest { ttl, ..CreateTokenRequest::default() });
     let made = TokenServiceClient::new(server.channel()).create_token(request).await.expect("a token").into_inner();
     (made.secret, made.token.expect("what is known of it").id)
-}
-
-pub(crate) fn signed<T>(authorization: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    if !authorization.is_empty() {
-        request.metadata_mut().insert("authorization", authorization.parse().expect("ASCII"));
-    }
-    request
-}
-
-pub(crate) fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// What a method answers to a message without fields; of a stream, its beginning counts.

@@ -10,9 +10,9 @@ use tonic::{Code, Request, Status};
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::common::wait::eventually;
 use crate::issuer::{AUDIENCE, Issuer, Key, encoded, key_set, now};
-use crate::users::htpasswd;
 
 /// Lists locks with a token; the code of the answer.
 async fn grpc(server: &Server, token: &str) -> Result<(), Status> {

@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::authority::{Authority, Identity};
 use crate::common::program::ROOT;
 use crate::common::server::{Server, Setup};
+use crate::common::users::htpasswd;
 use crate::layout::Layout;
 use crate::shell::{Said, Shell};
 use crate::tool::Tool;
-use crate::users::htpasswd;
 
 const RIGHTS: &str = "
 root    *        *            admin

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use steward_proto::lock::v1::ListRequest;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
@@ -15,9 +13,9 @@ use tokio::task::JoinSet;
 use tonic::{Code, Request};
 
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
+use crate::common::users::line;
 use crate::common::wait::eventually;
-use crate::users::line;
+use crate::common::{temporary, users};
 
 /// How many clients work, half of them over each wire.
 const CLIENTS: usize = 32;
@@ -86,7 +84,7 @@ fn replace(file: &Path, content: &str) {
 }
 
 fn basic(user: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:p")))
+    users::basic(user, "p")
 }
 
 async fn grpc(locks: &mut LockServiceClient<tonic::transport::Channel>, user: &str) -> Code {

@@ -14,10 +14,10 @@ use self::table::{OPEN, ROUTES};
 use crate::common::http::{Answer, head};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::{basic, htpasswd};
 use crate::common::wait::within;
 use crate::layout;
-use crate::matrix::{basic, ended_tokens};
-use crate::users::htpasswd;
+use crate::matrix::ended_tokens;
 
 /// Alice may do everything, bob nothing, and carol a little in every area, but not to what is asked for.
 const RIGHTS: &str = "alice * * admin

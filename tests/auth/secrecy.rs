@@ -21,9 +21,9 @@ use crate::common::certificates::Certificates;
 use crate::common::process::STEWARD;
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::{basic, htpasswd};
 use crate::common::wait::{eventually, within};
 use crate::issuer::{Issuer, Key};
-use crate::users::htpasswd;
 
 const RIGHT: &str = "marker-of-the-right-password";
 const WRONG: &str = "marker-of-a-wrong-password";
@@ -170,10 +170,6 @@ impl World {
         assert!(output.status.success());
         self.answers += &String::from_utf8_lossy(&output.stdout);
     }
-}
-
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// The lines of a file that are a secret each.

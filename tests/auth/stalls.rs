@@ -7,11 +7,11 @@ use tonic::Request;
 use crate::common::http::{HttpPort, head};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::common::wait::within;
 use crate::gateway::Gateway;
 use crate::http2::Attacker;
 use crate::shell::Shell;
-use crate::users::htpasswd;
 
 /// The beginning of a message of 4 MiB.
 const ANNOUNCED: &[u8] = &[0, 0, 0x40, 0, 0];

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use steward_proto::access::{Area, Right};
 use steward_proto::auth::v1::rights_service_client::RightsServiceClient;
 use steward_proto::auth::v1::token_service_client::TokenServiceClient;
@@ -14,8 +12,8 @@ use tonic::{Code, Request, Status};
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::{basic, htpasswd};
 use crate::common::wait::eventually;
-use crate::users::htpasswd;
 
 const RIGHTS: &str = "
 root   *        *          admin
@@ -32,7 +30,7 @@ struct Who(String);
 
 fn user(name: &str) -> Who {
     let password = USERS.iter().find(|(user, _)| *user == name).expect("a user").1;
-    Who(format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))))
+    Who(basic(name, password))
 }
 
 fn bearer(secret: &str) -> Who {

@@ -8,4 +8,5 @@ pub(crate) mod program;
 pub(crate) mod rest_server;
 pub(crate) mod server;
 pub(crate) mod temporary;
+pub(crate) mod users;
 pub(crate) mod wait;

@@ -1,7 +1,5 @@
 //! Two tenants on one server: neither touches what the other holds.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use steward_proto::auth::v1::CreateTokenRequest;
 use steward_proto::auth::v1::token_service_client::TokenServiceClient;
 use steward_proto::lock::v1::{
@@ -12,8 +10,9 @@ use steward_proto::lock::v1::{
 use tonic::{Code, Request, Response, Status};
 
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
+use crate::common::users::by;
 use crate::common::wait::within;
+use crate::common::{temporary, users};
 use crate::vocabulary::{AcquireWords as _, Locks, acquire, duration, refusal};
 
 const TABLE: &str = r"
@@ -28,23 +27,8 @@ dave lock team-a/* read
 /// A server with two tenants. The password of everybody is the name.
 async fn start() -> Server {
     let home = temporary::directory();
-    let line = |user: &str| {
-        let hash = bcrypt::hash_with_result(user, 4).expect("a password can be hashed");
-        format!("{user}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
-    };
-    let file = home.path().join("htpasswd");
-    std::fs::write(&file, ["ops", "alice", "bob", "carol", "dave"].map(line).concat()).expect("a file can be written");
-    let file = file.display().to_string();
-    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n[lock]\nmax_watchers = 8\n");
-    Setup::default().config(&config).start_in(home).await
-}
-
-/// A request of a user who signs in.
-fn by<T>(user: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
-    request.metadata_mut().insert("authorization", value.parse().expect("a header"));
-    request
+    let config = users::settings(home.path(), &["ops", "alice", "bob", "carol", "dave"], TABLE);
+    Setup::default().config(&format!("{config}[lock]\nmax_watchers = 8\n")).start_in(home).await
 }
 
 fn key(team: &str, resource_id: &str) -> LockKey {

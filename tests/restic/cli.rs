@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::command::{objects, restic, restic_at};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::fixture;
 use crate::restic::{Files, Restic};
 use crate::tree::{assert_nothing_left_over, file_of};
-use crate::users::htpasswd;
 use crate::vocabulary::{Repo, assert_ok, blob, noise};
 
 /// A directory as rest-server had it: one repository in it.

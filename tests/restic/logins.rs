@@ -10,8 +10,8 @@ use futures::future::{Either, select};
 use crate::common::http::Answer;
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::{htpasswd, line};
 use crate::common::wait::eventually;
-use crate::users::{htpasswd, line};
 use crate::vocabulary::{Repo, assert_ok, assert_refused};
 
 /// What nothing else in the tests comes from.

@@ -31,7 +31,6 @@ mod rights;
 mod tls;
 mod tree;
 mod undelete;
-mod users;
 mod verify;
 mod vocabulary;
 mod watch;

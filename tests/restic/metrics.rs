@@ -4,9 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::common::wait::eventually;
 use crate::numbers::Numbers;
-use crate::users::htpasswd;
 use crate::vocabulary::{Repo, assert_ok, blob, noise};
 
 #[tokio::test]

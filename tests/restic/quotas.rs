@@ -5,9 +5,9 @@ use futures::future::join_all;
 use crate::common::rest_server::RestServer;
 use crate::common::server::Setup;
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::native::Objects;
 use crate::tree::{assert_nothing_left_over, files};
-use crate::users::htpasswd;
 use crate::vocabulary::{Blob, Repo, assert_ok, assert_refused, blob, noise};
 
 const QUOTA: usize = 1_000_000;

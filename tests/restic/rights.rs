@@ -2,7 +2,7 @@
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
-use crate::users::htpasswd;
+use crate::common::users::htpasswd;
 use crate::vocabulary::{Blob, Repo, TYPES, assert_ok, assert_refused, blob};
 
 const USERS: [(&str, &str); 5] = [("admin", "a"), ("modify", "m"), ("append", "p"), ("read", "r"), ("none", "n")];

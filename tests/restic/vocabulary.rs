@@ -1,12 +1,11 @@
 //! Words in which the tests speak REST to a repository.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::common::http::{Answer, HttpPort};
 use crate::common::server::{Server, Setup};
+use crate::common::users::basic;
 
 pub(crate) const V1: &str = "application/vnd.x.restic.rest.v1";
 pub(crate) const V2: &str = "application/vnd.x.restic.rest.v2";
@@ -69,8 +68,7 @@ impl Repo {
 
     /// The same repository, asked by somebody.
     pub(crate) fn by(&self, user: &str, password: &str) -> Self {
-        let credentials = BASE64_STANDARD.encode(format!("{user}:{password}"));
-        Repo { authorization: Some(format!("Basic {credentials}")), ..self.clone() }
+        Repo { authorization: Some(basic(user, password)), ..self.clone() }
     }
 
     /// A request for what is `below` the path of the repository.

@@ -1,16 +1,14 @@
 //! Changes, told as they happen.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use steward_proto::restic::v1::watch_response::Kind;
 use steward_proto::restic::v1::{ObjectKey, ObjectType, UndeleteObjectsRequest, WatchRequest, WatchResponse};
-use tonic::{Code, Request};
+use tonic::Code;
 
 use crate::common::server::Setup;
 use crate::common::temporary;
+use crate::common::users::{by, htpasswd};
 use crate::common::wait::within;
 use crate::native::{Objects, key, refusal};
-use crate::users::htpasswd;
 use crate::vocabulary::{Repo, assert_ok, blob};
 
 fn of(repository: &str) -> WatchRequest {
@@ -137,24 +135,19 @@ async fn so_many_may_watch_and_no_more() {
 #[tokio::test]
 async fn one_user_may_watch_a_quarter_of_that_and_others_as_well() {
     let home = temporary::directory();
-    let file = htpasswd(home.path(), &[("alice", "a"), ("bob", "b")]);
+    let file = htpasswd(home.path(), &[("alice", "alice"), ("bob", "bob")]);
     let config = format!("[auth]\nhtpasswd = {file:?}\n[restic]\nmax_watchers = 8");
     let server = Setup::default().config(&config).start_in(home).await;
-    Repo::at(server.http(), "/restic/a/").by("alice", "a").create().await;
+    Repo::at(server.http(), "/restic/a/").by("alice", "alice").create().await;
     let objects = Objects::of(&server);
-    let watch = async |credentials: &str| {
-        let mut request = Request::new(of("a"));
-        let value = format!("Basic {}", BASE64_STANDARD.encode(credentials));
-        request.metadata_mut().insert("authorization", value.parse().expect("a header"));
-        within("an answer", objects.client.clone().watch(request)).await
-    };
+    let watch = async |user: &str| within("an answer", objects.client.clone().watch(by(user, of("a")))).await;
     let mut open = Vec::new();
     for _ in 0..2 {
-        open.push(watch("alice:a").await.expect("a watch"));
+        open.push(watch("alice").await.expect("a watch"));
     }
 
-    let third = watch("alice:a").await;
+    let third = watch("alice").await;
 
     assert_eq!(refusal(third), (Code::ResourceExhausted, "TOO_MANY_WATCHERS".to_owned()));
-    watch("bob:b").await.expect("a watch of another user");
+    watch("bob").await.expect("a watch of another user");
 }

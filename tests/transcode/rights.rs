@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use steward_proto::transcode::v1::claim_task_response::Result as Claim;
 use steward_proto::transcode::v1::session_request::Message as Says;
 use steward_proto::transcode::v1::session_response::Message as Hears;
@@ -13,11 +11,12 @@ use steward_proto::transcode::v1::{
     RegisterVideosRequest, RetryTaskRequest, Rules, SessionRequest, SetWorkerOfflineRequest, TaskProgress, TaskStatus,
 };
 use tokio_stream::StreamExt as _;
-use tonic::{Code, Request};
+use tonic::Code;
 
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
+use crate::common::users::{basic, by};
 use crate::common::wait::within;
+use crate::common::{temporary, users};
 use crate::vocabulary::farm::waiting;
 use crate::vocabulary::native::{Native, claim, cpu, good, refusal, report};
 
@@ -38,15 +37,8 @@ async fn start() -> Server {
 /// The same with settings of the farm, which may name its home.
 async fn start_with(farm: impl FnOnce(&Path) -> String) -> Server {
     let home = temporary::directory();
-    let line = |user: &str| {
-        let hash = bcrypt::hash_with_result(user, 4).expect("a password can be hashed");
-        format!("{user}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
-    };
-    let file = home.path().join("htpasswd");
-    std::fs::write(&file, ["admin", "alice", "bob", "carol", "w1", "w2"].map(line).concat())
-        .expect("a file can be written");
-    let file = file.display().to_string();
-    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n[transcode]\n{}\n", farm(home.path()));
+    let auth = users::settings(home.path(), &["admin", "alice", "bob", "carol", "w1", "w2"], TABLE);
+    let config = format!("{auth}[transcode]\n{}\n", farm(home.path()));
     let directories = ["films", "clips"].map(|name| (name, home.path().join(name)));
     let server = Setup::default().config(&config).start_in(home).await;
     for (name, path) in directories {
@@ -63,14 +55,6 @@ fn library(name: &str, path: &Path) -> PutLibraryRequest {
     PutLibraryRequest {
         library: Some(Library { name: name.to_owned(), path, scan_interval, rules, ..Library::default() }),
     }
-}
-
-/// A request of a user who signs in.
-fn by<T>(user: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
-    request.metadata_mut().insert("authorization", value.parse().expect("a header"));
-    request
 }
 
 fn videos(path: &str) -> RegisterVideosRequest {
@@ -178,7 +162,7 @@ async fn a_session_tells_no_more_of_the_task_of_another_worker_than_of_none() {
 async fn the_older_api_answers_in_its_envelope() {
     let server = start().await;
     let ask = async |user: &str, method: &str, path: &str, body: &str| {
-        let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
+        let value = basic(user, user);
         let mut headers = vec![("Content-Type", "application/json")];
         if !user.is_empty() {
             headers.push(("Authorization", &value));

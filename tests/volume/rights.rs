@@ -1,7 +1,5 @@
 //! Two tenants on one server: each has what is below its directory, and knows of nothing else.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use steward_proto::volume::v1::clone_snapshot_request::Source;
 use steward_proto::volume::v1::{
     ChildPolicy, CloneSnapshotRequest, CloseExportRequest, CreateSnapshotRequest, CreateVolumeRequest,
@@ -9,10 +7,11 @@ use steward_proto::volume::v1::{
     ListExportsRequest, ListSnapshotPoliciesRequest, ListSnapshotsRequest, ListVolumesRequest, MakeDirectoryRequest,
     OpenExportRequest, PurgeTrashRequest, RenameVolumeRequest, RestoreVolumeRequest, SnapshotName, VolumeName,
 };
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
+use crate::common::users::{basic, by};
+use crate::common::{temporary, users};
 use crate::query::Reply;
 use crate::vocabulary::{GIB, Volumes, done, named, reason, snapshot_named};
 
@@ -29,15 +28,7 @@ erin volume erin read,write as alice
 /// A server with the directories of two tenants. The password of everybody is the name.
 async fn start() -> Server {
     let home = temporary::directory();
-    let line = |user: &str| {
-        let hash = bcrypt::hash_with_result(user, 4).expect("a password can be hashed");
-        format!("{user}:{}\n", hash.format_for_version(bcrypt::Version::TwoY))
-    };
-    let file = home.path().join("htpasswd");
-    std::fs::write(&file, ["admin", "alice", "bob", "carol", "dave", "erin"].map(line).concat())
-        .expect("a file can be written");
-    let file = file.display().to_string();
-    let config = format!("[auth]\nhtpasswd = {file:?}\nrights = '''{TABLE}'''\n");
+    let config = users::settings(home.path(), &["admin", "alice", "bob", "carol", "dave", "erin"], TABLE);
     let server = Setup::default().config(&config).start_in(home).await;
     for owner in ["alice", "bob"] {
         let (path, owner) = (format!("/{owner}"), owner.to_owned());
@@ -47,14 +38,6 @@ async fn start() -> Server {
     let request = CreateVolumeRequest { path: "/alice/v".to_owned(), size_bytes: GIB, ..Default::default() };
     done(Volumes::of(&server).volumes().create_volume(by("alice", request))).await;
     server
-}
-
-/// A request of a user who signs in.
-fn by<T>(user: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
-    request.metadata_mut().insert("authorization", value.parse().expect("a header"));
-    request
 }
 
 fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
@@ -241,7 +224,7 @@ async fn a_snapshot_is_not_deleted_by_flattening_the_clones_of_others() {
 async fn the_older_api_answers_in_its_codes() {
     let server = start().await;
     let ask = async |user: &str, query: &str| {
-        let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{user}")));
+        let value = basic(user, user);
         let headers: &[(&str, &str)] = if user.is_empty() { &[] } else { &[("Authorization", &value)] };
         let path = format!("/SnapshotCloneService?Version=1.5&{query}");
         Reply::of(&server.http().request("GET", &path, headers, b"").await).code()

@@ -10,11 +10,10 @@ use steward_proto::access::Part;
 use tonic::Status;
 
 use crate::auth::{Trail, fields};
+use crate::message_prefix::{PREFIX_BYTES, Prefix};
 
 /// How much of a message is looked at. The names are at the beginning.
 const MAX_BYTES: usize = 4 * 1024;
-/// In front of each message: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
 
 /// A body of whose beginning it is noted what it names.
 pub(super) struct Peeked<B> {
@@ -88,8 +87,7 @@ fn is_enough(bytes: &[u8]) -> bool {
 
 /// How long the first message is, once that has come; nothing of a compressed one is looked at.
 fn length(bytes: &[u8]) -> Option<usize> {
-    let [flag, length @ ..] = bytes.first_chunk::<PREFIX_BYTES>()?;
-    if *flag == 0 { usize::try_from(u32::from_be_bytes(*length)).ok() } else { Some(0) }
+    Prefix::of(bytes).map(|prefix| if prefix.is_compressed { 0 } else { prefix.bytes() })
 }
 
 /// What has come of the first message.

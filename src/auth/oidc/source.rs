@@ -1,8 +1,6 @@
 //! Where the keys of an issuer come from, and how they stay fresh: off the way of requests, which use what is there.
 
-use std::fs::Metadata;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +17,7 @@ use super::{fetch, no_keys};
 use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::error::Failure;
+use crate::followed::Stamp;
 
 /// How often a file is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -75,13 +74,6 @@ struct State {
     tried: Option<Instant>,
     is_at_work: bool,
     is_broken: bool,
-}
-
-/// What changes when a file does.
-type Stamp = (u64, u64, u64, i64, i64, i64, i64);
-
-fn stamp(file: &Metadata) -> Stamp {
-    (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec())
 }
 
 impl Source {
@@ -229,7 +221,7 @@ fn may_try(tried: Option<Instant>) -> bool {
 
 fn read_if_changed(path: &Path, seen: Option<Stamp>) -> Result<Option<(Keys, Option<Stamp>)>, String> {
     let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let now = stamp(&std::fs::metadata(path).map_err(failed)?);
+    let now = Stamp::of(&std::fs::metadata(path).map_err(failed)?);
     if Some(now) == seen {
         return Ok(None);
     }
@@ -246,5 +238,5 @@ fn read(path: &Path) -> Result<(Keys, Stamp), String> {
         return Err(format!("{} is longer than 1 MiB", path.display()));
     }
     let keys = Keys::parse(&content).map_err(|problem| format!("{}: {problem}", path.display()))?;
-    Ok((keys, stamp(&metadata)))
+    Ok((keys, Stamp::of(&metadata)))
 }

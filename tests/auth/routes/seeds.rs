@@ -8,8 +8,8 @@ use steward_proto::transcode::v1::{Library, PutLibraryRequest, RegisterVideosReq
 
 use crate::common::http::Answer;
 use crate::common::server::Server;
+use crate::common::users::{basic, signed};
 use crate::layout;
-use crate::matrix::{basic, signed};
 
 const CONFIG: &[u8] = b"{}";
 

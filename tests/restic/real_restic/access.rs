@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use crate::common::rest_server::{RestServer, RestSetup};
 use crate::common::server::Setup;
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::fixture;
 use crate::restic::{Files, Restic};
 use crate::tree::files;
-use crate::users::htpasswd;
 use crate::vocabulary::Repo;
 
 const USERS: [(&str, &str); 2] = [("alice", "wonder:land"), ("bob", "builder")];

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::common::process::STEWARD;
 use crate::common::rest_server::{RestServer, RestSetup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::tree::file_of;
-use crate::users::htpasswd;
 use crate::vocabulary::{Repo, assert_ok, blob};
 
 /// What a server that is expected to give up writes to standard error.

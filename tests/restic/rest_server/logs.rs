@@ -9,9 +9,9 @@ use regex::Regex;
 
 use crate::common::rest_server::{RestServer, RestSetup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::common::wait::eventually;
 use crate::tree::files;
-use crate::users::htpasswd;
 use crate::vocabulary::{Repo, blob};
 
 const PASSWORD: &str = "correct-horse";

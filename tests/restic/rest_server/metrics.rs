@@ -3,8 +3,8 @@
 use crate::common::http::Answer;
 use crate::common::rest_server::{RestServer, RestSetup};
 use crate::common::temporary;
+use crate::common::users::htpasswd;
 use crate::numbers::Numbers;
-use crate::users::htpasswd;
 use crate::vocabulary::{Repo, assert_ok, blob};
 
 const USERS: [(&str, &str); 2] = [("alice", "a"), ("metrics", "m")];
