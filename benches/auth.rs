@@ -2,10 +2,10 @@
 //! rights and the audit, in one run. Start it with `scripts/bench auth`.
 //!
 //! The servers take turns in an order that goes round, so that each turn of one has a turn of the other beside it. Two of
-//! them are the same, both without users: each side is compared with
-//! the two together, and how much one of those differs from both is what the machine does by itself. Their clients send
-//! a password, too; what that costs by itself shows a side of which nothing is sent. Everything is in memory unless
-//! `--directory` says otherwise: the slower the disk, the less of the time is the layer's.
+//! them are the same, both without users: each side is compared with the two together, and those two with each other, which
+//! is what the machine does by itself. Their clients send a password, too; what that costs by itself shows a side of which
+//! nothing is sent. Everything is in memory unless `--directory` says otherwise: the slower the disk, the less of the time
+//! is the layer's.
 
 #[path = "locks/http.rs"]
 mod http;
@@ -43,7 +43,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Measures Steward with users, rights and audit beside Steward without.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How long a turn with locks takes.
+    /// How long a turn with locks takes, of 16 clients or fewer; more have longer ones.
     #[arg(long, default_value_t = 0.05)]
     seconds: f64,
     /// How many turns each has; with locks, those of one set of servers.
@@ -97,7 +97,7 @@ async fn measure(args: &Args) -> Result<(), BoxError> {
         }
     }
     if args.measures.contains(&Measure::Transfers) {
-        let sides = Sides::start(&args.directory, &args.sides).await?;
+        let sides = Sides::start(&args.directory, &args.sides, 0).await?;
         for connections in &args.connections {
             transfers::measure(&sides, args.rounds, *connections).await?;
         }

@@ -11,8 +11,10 @@ use steward_gateway::network;
 
 use crate::auth::Identity;
 
-/// What part of the places one caller may have.
-const SHARE_OF_ONE: usize = 4;
+/// How many of so many places one caller may have: a quarter.
+pub(crate) fn share(limit: usize) -> usize {
+    (limit / 4).max(1)
+}
 
 /// So many places. Clones are the same.
 #[derive(Clone, Debug)]
@@ -27,8 +29,7 @@ struct Taken {
     by_holder: HashMap<Holder, usize>,
 }
 
-/// Who has places: a user, wherever it comes from, or a network. Processes of this machine without a user, and the server
-/// itself, have no shares: they may be proxies of many.
+/// Who has places, or something else of which everybody has a share: a user, wherever it comes from, or a network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
     /// A user.
@@ -38,7 +39,8 @@ pub(crate) enum Holder {
 }
 
 impl Holder {
-    /// Whose share a caller's places are of.
+    /// Whose share it is that a caller takes. `None`: nobody's, for the server itself, and for processes of this machine
+    /// without a user, which may be proxies of many.
     pub(crate) fn of(user: Option<&str>, address: Option<IpAddr>) -> Option<Self> {
         if let Some(user) = user {
             return Some(Holder::User(user.to_owned()));
@@ -79,7 +81,7 @@ impl Places {
 
     /// Takes a place for a caller.
     pub(crate) fn take(&self, caller: &Identity) -> Result<Place, Full> {
-        let share = (self.limit / SHARE_OF_ONE).max(1);
+        let share = share(self.limit);
         let holder = Holder::of(caller.user.as_deref(), caller.address);
         let mut taken = self.taken.lock();
         if taken.all >= self.limit {

@@ -57,12 +57,12 @@ enum Sent {
 }
 
 impl Sides {
-    /// Starts a server for each below a directory, which is emptied. Besides the sides without users, only those take part
-    /// whose names have one of the words in them; without words, all.
+    /// Starts a server for each below a directory, which is emptied, beginning with the one of this number. Besides the
+    /// sides without users, only those take part whose names have one of the words in them; without words, all.
     ///
     /// Who calls a server without users sends a password all the same, which nobody looks at: what is compared is what
     /// the servers do with it. A token is longer, so what it costs to read it is the token's.
-    pub(crate) async fn start(directory: &Path, words: &[String]) -> Result<Self, BoxError> {
+    pub(crate) async fn start(directory: &Path, words: &[String], first: usize) -> Result<Self, BoxError> {
         let users = directory.join("users");
         // What earlier servers left; it may not be there.
         let _ = std::fs::remove_dir_all(directory);
@@ -72,10 +72,12 @@ impl Sides {
         let is_named = |kind: &Kind| words.is_empty() || words.iter().any(|word| kind.name.contains(word.as_str()));
         kinds.retain(|kind| !kind.has_users || is_named(kind));
         let mut sides = Sides { list: Vec::new(), servers: Vec::new(), directory: directory.to_owned() };
-        for kind in &kinds {
+        let first = first % kinds.len();
+        for kind in kinds[first..].iter().chain(&kinds[..first]) {
             let side = sides.start_one(kind).await?;
             sides.list.push(side);
         }
+        sides.list.rotate_right(first);
         Ok(sides)
     }
 

@@ -1,19 +1,43 @@
-//! Turns, and what comes of comparing them.
+//! What comes of comparing sides.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use crate::sides::{Side, Sides};
 
-/// What a side did in one turn.
+/// With fewer samples no bounds are told.
+const FEWEST: usize = 6;
+
+/// What a side did in a turn, or in several of them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Turn {
-    /// How many of the units a second.
-    pub(crate) rate: f64,
-    /// Of the server, for one unit.
+pub(crate) struct Sample {
+    pub(crate) units: u32,
+    pub(crate) time: Duration,
+    /// Of the server.
     pub(crate) cpu: Duration,
 }
 
-/// What sides did, turn by turn of all of them.
+impl AddAssign for Sample {
+    fn add_assign(&mut self, other: Self) {
+        self.units += other.units;
+        self.time += other.time;
+        self.cpu += other.cpu;
+    }
+}
+
+impl Sample {
+    /// Units a second.
+    fn rate(&self) -> f64 {
+        f64::from(self.units) / self.time.as_secs_f64()
+    }
+
+    /// Microseconds of the server for one unit.
+    fn cpu_each(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / f64::from(self.units)
+    }
+}
+
+/// What all sides did: of each as many samples, those of one number at about the same time.
 pub(crate) struct Comparison {
     pub(crate) what: String,
     unit: &'static str,
@@ -24,7 +48,7 @@ pub(crate) struct Comparison {
 struct Row {
     name: &'static str,
     is_yardstick: bool,
-    turns: Vec<Turn>,
+    samples: Vec<Sample>,
 }
 
 impl Comparison {
@@ -32,51 +56,67 @@ impl Comparison {
         Comparison { what, unit, rows: Vec::new() }
     }
 
-    /// Adds one turn of each side.
-    pub(crate) fn add(&mut self, sides: &Sides, turns: Vec<Turn>) {
+    /// Adds one sample of each side.
+    pub(crate) fn add(&mut self, sides: &Sides, samples: Vec<Sample>) {
         if self.rows.is_empty() {
-            let row = |side: &Side| Row { name: side.name, is_yardstick: side.is_yardstick, turns: Vec::new() };
+            let row = |side: &Side| Row { name: side.name, is_yardstick: side.is_yardstick, samples: Vec::new() };
             self.rows = sides.list.iter().map(row).collect();
         }
-        for (row, turn) in self.rows.iter_mut().zip(turns) {
-            row.turns.push(turn);
+        for (row, sample) in self.rows.iter_mut().zip(samples) {
+            row.samples.push(sample);
         }
     }
 
-    /// Prints what came of it.
+    /// Prints what came of it: medians, and the medians of the ratios to the sides without users. Each of these is
+    /// compared with the others of them alone.
     pub(crate) fn print(&self) {
         println!("\n{}", self.what);
         println!(
-            "  {:<24}{:>14}{:>12}{:>18}{:>16}{:>12}",
+            "  {:<24}{:>14}{:>12}{:>18}{:>16}{:>12}{:>18}",
             "",
             format!("{}/s", self.unit),
             "× no users",
             "(95 % between)",
             "CPU µs each",
-            "× no users"
+            "× no users",
+            "(95 % between)",
         );
-        let yardstick = self.yardstick();
-        for row in &self.rows {
-            print_side(row.name, &row.turns, &yardstick);
+        for (index, row) in self.rows.iter().enumerate() {
+            let rate = self.shown(index, Sample::rate);
+            let cpu = self.shown(index, Sample::cpu_each);
+            println!(
+                "  {:<24}{:>14.1}{rate}{:>16.1}{cpu}",
+                row.name,
+                row.median(Sample::rate),
+                row.median(Sample::cpu_each)
+            );
         }
     }
 
-    /// What the sides that the others are compared with did each time, together: one of them alone has the luck of its
-    /// moment.
-    fn yardstick(&self) -> Vec<Turn> {
-        let plain: Vec<_> = self.rows.iter().filter(|row| row.is_yardstick).map(|row| &row.turns).collect();
-        let sides = u32::try_from(plain.len()).unwrap_or(1);
-        let count = plain.iter().map(|turns| turns.len()).min().unwrap_or(0);
-        (0..count)
-            .map(|turn| {
-                let mut of_all = Turn { rate: 0.0, cpu: Duration::ZERO };
-                for turn in plain.iter().map(|turns| turns[turn]) {
-                    of_all.rate += turn.rate / f64::from(sides);
-                    of_all.cpu += turn.cpu / sides;
-                }
-                of_all
-            })
-            .collect()
+    /// How the values of a row are to those of the yardsticks.
+    fn shown(&self, index: usize, value: fn(&Sample) -> f64) -> String {
+        let own = &self.rows[index].samples;
+        let others: Vec<&Row> = self
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(at, row)| row.is_yardstick && *at != index)
+            .map(|(_, row)| row)
+            .collect();
+        let ratio = |(number, sample): (usize, &Sample)| {
+            // Together: one of them alone has the luck of its moment.
+            let all: f64 = others.iter().map(|row| value(&row.samples[number])).sum();
+            value(sample) * precise(others.len()) / all.max(f64::MIN_POSITIVE)
+        };
+        let ratios = sorted(own.iter().enumerate().map(ratio));
+        let between = bounds(&ratios).map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.3} to {high:.3}"));
+        format!("{:>12.3}{between:>18}", median(&ratios))
+    }
+}
+
+impl Row {
+    fn median(&self, value: fn(&Sample) -> f64) -> f64 {
+        median(&sorted(self.samples.iter().map(value)))
     }
 }
 
@@ -88,41 +128,28 @@ pub(crate) fn order(sides: usize, round: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The medians; ratios are those of turns at one time.
-fn print_side(name: &str, own: &[Turn], yardstick: &[Turn]) {
-    let micros = |turn: &Turn| turn.cpu.as_secs_f64() * 1e6;
-    let of = |value: fn(&Turn) -> f64| median(&sorted(own.iter().map(value)));
-    let beside = |value: fn(&Turn) -> f64| {
-        sorted(own.iter().zip(yardstick).map(|(own, other)| value(own) / value(other).max(f64::MIN_POSITIVE)))
-    };
-    let ratios = beside(|turn| turn.rate);
-    let (low, high) = bounds(&ratios);
-    println!(
-        "  {name:<24}{:>14.1}{:>12.3}{:>18}{:>16.1}{:>12.3}",
-        of(|turn| turn.rate),
-        median(&ratios),
-        format!("{low:.3} to {high:.3}"),
-        of(micros),
-        median(&beside(micros)),
-    );
-}
-
-pub(crate) fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values
 }
 
-pub(crate) fn median(sorted: &[f64]) -> f64 {
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+fn median(sorted: &[f64]) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    f64::midpoint(sorted[last / 2], sorted[last.div_ceil(2)])
 }
 
-/// Between which two of the values the median of many more turns is, 95 times of 100: as many of them are below it as
+/// Between which two of the values the median of many more samples is, 95 times of 100: as many of them are below it as
 /// heads come of that many tosses of a coin, whatever the values are distributed like.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "few turns")]
-fn bounds(sorted: &[f64]) -> (f64, f64) {
-    let count = sorted.len() as f64;
-    let reach = 1.96 * count.sqrt() / 2.0;
-    let at = |place: f64| sorted.get(place.max(0.0) as usize).or(sorted.last()).copied().unwrap_or(f64::NAN);
-    (at((count / 2.0 - reach).floor()), at((count / 2.0 + reach).ceil()))
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few samples")]
+fn bounds(sorted: &[f64]) -> Option<(f64, f64)> {
+    let count = precise(sorted.len());
+    let below = (count / 2.0 - 1.96 * count.sqrt() / 2.0).floor() as usize;
+    let low = below.saturating_sub(1);
+    (sorted.len() >= FEWEST).then(|| (sorted[low], sorted[sorted.len() - 1 - low]))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "few of them")]
+fn precise(count: usize) -> f64 {
+    count as f64
 }

@@ -7,7 +7,7 @@ use crate::BoxError;
 use crate::objects::{MIB, Object, head, upload_head};
 use crate::sides::{Side, Sides};
 use crate::steward::Steward;
-use crate::table::{Comparison, Turn, order};
+use crate::table::{Comparison, Sample, order};
 use crate::wire::{self, Connection};
 
 /// How many objects are sent in a turn, and how many MiB each has: about what restic sends.
@@ -52,16 +52,16 @@ async fn take(
     sides: &Sides,
     rounds: u32,
     what: String,
-    mut turn: impl AsyncFnMut(&Side) -> Result<Turn, BoxError>,
+    mut turn: impl AsyncFnMut(&Side) -> Result<Sample, BoxError>,
 ) -> Result<(), BoxError> {
     let mut comparison = Comparison::new(what, "MiB");
     for round in 0..rounds {
         eprintln!("{}: round {} of {rounds}", comparison.what, round + 1);
-        let mut turns = vec![Turn::default(); sides.list.len()];
+        let mut samples = vec![Sample::default(); sides.list.len()];
         for index in order(sides.list.len(), round as usize) {
-            turns[index] = turn(&sides.list[index]).await?;
+            samples[index] = turn(&sides.list[index]).await?;
         }
-        comparison.add(sides, turns);
+        comparison.add(sides, samples);
     }
     comparison.print();
     Ok(())
@@ -112,10 +112,11 @@ async fn send_all(
     connections: usize,
     requests: Vec<Vec<u8>>,
     bodies: &Arc<Vec<Object>>,
-) -> Result<Turn, BoxError> {
+) -> Result<Sample, BoxError> {
+    // Threads that only read and write files end when there is nothing to do, and take their times with them.
     let (before, start) = (server.peer.cpu()?, Instant::now());
     wire::send_all(server.http, connections, requests, bodies).await?;
-    let elapsed = start.elapsed().as_secs_f64();
-    let used = server.peer.cpu()?.saturating_sub(before);
-    Ok(Turn { rate: f64::from(MIBS) / elapsed, cpu: used / MIBS })
+    let time = start.elapsed();
+    let cpu = server.peer.cpu()?.saturating_sub(before);
+    Ok(Sample { units: MIBS, time, cpu })
 }

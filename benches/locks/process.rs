@@ -1,5 +1,7 @@
 //! A server under load: its process, what it uses of the machine, and its own numbers.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -31,6 +33,10 @@ impl Usage {
         Usage { cpu: self.cpu.saturating_sub(earlier.cpu), flushes: self.flushes - earlier.flushes }
     }
 }
+
+/// The times of a core that the threads of a server have used, in nanoseconds.
+#[derive(Debug)]
+pub(crate) struct Threads(HashMap<OsString, u64>);
 
 impl Peer {
     /// Starts a server that writes its log to a file and answers `/metrics` at an address.
@@ -66,16 +72,25 @@ impl Peer {
         Ok(Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND))
     }
 
-    /// The time of a core that the threads have used that it has now, to the nanosecond.
-    pub(crate) fn cpu_of_threads(&self) -> Result<Duration, BoxError> {
-        let mut used = 0;
+    /// What its threads have used by now, finer than [`Peer::cpu`] tells it.
+    pub(crate) fn threads(&self) -> Result<Threads, BoxError> {
+        let mut used = HashMap::new();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let thread = thread?;
             // It may have ended by now.
-            let Ok(times) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-            let running = times.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok());
-            used += running.ok_or("no times in the schedstat of a thread")?;
+            let Ok(times) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let running = times.split(' ').next().and_then(|nanos| nanos.parse().ok());
+            used.insert(thread.file_name(), running.ok_or("no times in the schedstat of a thread")?);
         }
-        Ok(Duration::from_nanos(used))
+        Ok(Threads(used))
+    }
+}
+
+impl Threads {
+    /// What they have used since an earlier look. Of a thread that has ended between the two nothing is known.
+    pub(crate) fn since(&self, earlier: &Threads) -> Duration {
+        let of_one = |(id, nanos): (&OsString, &u64)| nanos.saturating_sub(*earlier.0.get(id).unwrap_or(&0));
+        Duration::from_nanos(self.0.iter().map(of_one).sum())
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::error::Error;
 use super::measure;
 use crate::blob::{Algorithm, Checksums, Digest, Hasher, PartialStart};
-use crate::places::Holder;
+use crate::places::{self, Holder};
 
 /// Of so many blobs that came last the checksums are known.
 const CHECKSUMS: usize = 4096;
@@ -45,7 +45,7 @@ struct Begun {
     /// To whom each counts; `None`: to nobody in particular.
     whose: HashMap<Uuid, Option<Holder>>,
     /// How many each has.
-    counts: HashMap<Option<Holder>, usize>,
+    counts: HashMap<Holder, usize>,
 }
 
 /// One upload.
@@ -82,20 +82,23 @@ impl Uploader {
 
 impl Begun {
     fn begin(&mut self, id: Uuid, holder: Option<Holder>) {
-        *self.counts.entry(holder.clone()).or_default() += 1;
+        if let Some(holder) = &holder {
+            *self.counts.entry(holder.clone()).or_default() += 1;
+        }
         self.whose.insert(id, holder);
         measure::uploads(self.whose.len());
     }
 
     fn end(&mut self, id: Uuid) {
         let Some(holder) = self.whose.remove(&id) else { return };
+        measure::uploads(self.whose.len());
+        let Some(holder) = holder else { return };
         let left = self.counts.get(&holder).map_or(0, |count| count - 1);
         if left == 0 {
             self.counts.remove(&holder);
         } else {
             self.counts.insert(holder, left);
         }
-        measure::uploads(self.whose.len());
     }
 }
 
@@ -107,11 +110,11 @@ impl Uploads {
         if begun.whose.len() >= limit {
             return Err(Error::TooManyUploads { whose: "the server".to_owned(), limit });
         }
-        let share = limit.div_ceil(4);
-        if let Some(one) = &holder
-            && begun.counts.get(&holder).is_some_and(|count| *count >= share)
+        let share = places::share(limit);
+        if let Some(holder) = &holder
+            && begun.counts.get(holder).is_some_and(|count| *count >= share)
         {
-            return Err(Error::TooManyUploads { whose: one.to_string(), limit: share });
+            return Err(Error::TooManyUploads { whose: holder.to_string(), limit: share });
         }
         begun.begin(id, holder);
         Ok(())

@@ -90,8 +90,8 @@ impl Attempts {
         now: Instant,
     ) -> Result<Attempt, TooMany> {
         let client = Client::of(address);
-        let user = self.hasher.hash_one(&credentials.user);
-        let guess = self.hasher.hash_one((&credentials.user, credentials.password.as_bytes()));
+        let user = self.hasher.hash_one(credentials.user());
+        let guess = self.hasher.hash_one(credentials.as_bytes());
         let record = self.record(client, now);
         // Equal guesses come from a program that asks for several things at once, and tell no more than one.
         let others = record.checks.keys().filter(|other| **other != guess).count();

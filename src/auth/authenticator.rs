@@ -44,11 +44,13 @@ struct Knowledge {
 impl Authenticator {
     /// As the settings have it. Reads the files of users and of rights.
     pub fn from_config(auth: &config::Auth) -> Result<Self, Error> {
-        let (ways, proxies, rights) =
-            (Ways::from_config(auth)?, Proxies::from_config(auth)?, Source::from_config(auth)?);
-        let vouching = Vouching::open(auth.gateway_key.as_deref())?;
-        let knowledge = Knowledge { ways, proxies, rights, vouching, token_failures: Arc::default() };
-        Ok(Authenticator(Arc::new(knowledge)))
+        Ok(Authenticator(Arc::new(Knowledge {
+            ways: Ways::from_config(auth)?,
+            proxies: Proxies::from_config(auth)?,
+            rights: Source::from_config(auth)?,
+            vouching: Vouching::open(auth.gateway_key.as_deref())?,
+            token_failures: Arc::default(),
+        })))
     }
 
     /// Callers may prove who they are by tokens of these kinds, too.
@@ -178,7 +180,7 @@ impl Authenticator {
             }
             Open::Proving(credentials) => {
                 if let Some(outcome) = self.0.ways.token_as_password(&credentials).await {
-                    return self.proven(outcome, address, &credentials.user).await;
+                    return self.proven(outcome, address, credentials.user()).await;
                 }
                 let Some(logins) = &self.0.ways.passwords else {
                     return Err(unauthenticated("passwords are not taken"));

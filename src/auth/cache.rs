@@ -20,7 +20,7 @@ const MAX_USERS: usize = 10_000;
 /// Remembers one proof a user: not the password but a digest under a key that no other process has. The stored hash that
 /// it was compared with is part of it, so a changed password is a new one at once.
 pub(super) struct Cache {
-    /// As long as nobody guesses it; with it, short credentials are one block of the digest.
+    /// Of 128 bits, which nobody guesses; so short that usual credentials are one block of the digest with it.
     key: [u8; 16],
     /// By names that are in the file of users, so that a fast hash is good enough.
     proofs: HashMap<String, Proof>,
@@ -45,7 +45,7 @@ impl Cache {
     /// a long backup does not have to prove itself among the attempts of strangers.
     pub(super) fn knows(&mut self, credentials: &Credentials, hash: &Arc<Hash>, now: Instant) -> bool {
         let digest = self.digest(credentials);
-        let Some(proof) = self.proofs.get_mut(&credentials.user).filter(|proof| now < proof.expire_time) else {
+        let Some(proof) = self.proofs.get_mut(credentials.user()).filter(|proof| now < proof.expire_time) else {
             return false;
         };
         // How much of two digests is the same tells nobody anything who has not the key.
@@ -65,7 +65,7 @@ impl Cache {
         }
         let (digest, hash) = (self.digest(credentials), Arc::clone(hash));
         let proof = Proof { digest, hash, learn_time: now, expire_time: now + LIFETIME };
-        self.proofs.insert(credentials.user.clone(), proof);
+        self.proofs.insert(credentials.user().to_owned(), proof);
     }
 
     /// What stands for these credentials, and for what they are compared with, among the logins of one moment.

@@ -56,8 +56,8 @@ impl Claim {
         trail.write_address(self.address);
         match &self.user {
             User::Named(user, proof) => trail.write_claim(user, proof),
-            User::Open(Open::Proving(credentials)) if is_user_name(&credentials.user) => {
-                trail.write_claim(&credentials.user, "password");
+            User::Open(Open::Proving(credentials)) if is_user_name(credentials.user()) => {
+                trail.write_claim(credentials.user(), "password");
             }
             User::Open(Open::Proving(_)) => trail.write_claim("", "password"),
             User::Open(Open::Bearing(_)) => trail.write_claim("", "token"),

@@ -19,50 +19,52 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A password. It is never shown.
+/// A name and a password that nobody has checked. The password is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Password {
-    /// As it came: behind a name and a colon.
-    came: Vec<u8>,
-    start: usize,
-}
-
-impl Password {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.came[self.start..]
-    }
-
-    /// The same, if it is text.
-    pub(super) fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(self.as_bytes()).ok()
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Password(…)")
-    }
-}
-
-/// A name and a password that nobody has checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Credentials {
-    pub(super) user: String,
-    pub(super) password: Password,
+    user: String,
+    /// As they came: the name, a colon, and the password.
+    came: Vec<u8>,
 }
 
 impl Credentials {
-    /// Both, with a colon between, which is in no name: no others are the same bytes.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.password.came
-    }
-
     /// Those of a text with a name, a colon and a password.
     fn parse(came: Vec<u8>) -> Option<Self> {
         let colon = came.iter().position(|byte| *byte == b':')?;
         let user = std::str::from_utf8(&came[..colon]).ok().filter(|user| !user.is_empty())?.to_owned();
-        let password = Password { came, start: colon + 1 };
-        (password.as_bytes().len() <= MAX_PASSWORD_BYTES).then_some(Credentials { user, password })
+        let credentials = Credentials { user, came };
+        (credentials.password().len() <= MAX_PASSWORD_BYTES).then_some(credentials)
+    }
+
+    /// The name.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The name alone.
+    pub(super) fn into_user(self) -> String {
+        self.user
+    }
+
+    /// The password.
+    pub(super) fn password(&self) -> &[u8] {
+        &self.came[self.user.len() + 1..]
+    }
+
+    /// The same, if it is text.
+    pub(super) fn password_text(&self) -> Option<&str> {
+        std::str::from_utf8(self.password()).ok()
+    }
+
+    /// Both, with a colon between, which is in no name: no others are the same bytes.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.came
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -209,7 +211,7 @@ mod tests {
         fn credentials_read_back_as_they_were_written(user in "[^:]{1,40}", password in any::<Vec<u8>>()) {
             let written = BASE64.encode([user.as_bytes(), b":", &password].concat());
             let read = read(&format!("Basic {written}")).unwrap();
-            prop_assert_eq!((&*read.user, read.password.as_bytes()), (&*user, &*password));
+            prop_assert_eq!((read.user(), read.password()), (&*user, &*password));
         }
 
         #[test]

@@ -14,7 +14,6 @@ use hashbrown::HashMap;
 use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq as _;
 
-use super::credentials::Password;
 use super::fresh_file::Content;
 use super::user_name::is_user_name;
 
@@ -53,15 +52,15 @@ impl Hash {
     }
 
     /// Whether it is the hash of `password`. Slow on purpose. Like its peers, bcrypt looks at the first 72 bytes only.
-    pub(super) fn is_of(&self, password: &Password) -> bool {
+    pub(super) fn is_of(&self, password: &[u8]) -> bool {
         match self {
             Hash::Bcrypt { text, .. } => {
-                let is_equal = bcrypt::verify(password.as_bytes(), text).unwrap_or(false);
+                let is_equal = bcrypt::verify(password, text).unwrap_or(false);
                 // bcrypt repeats the password with a NUL between, so `a` and `a\0a` would be one.
-                is_equal && !password.as_bytes().contains(&0)
+                is_equal && !password.contains(&0)
             }
             Hash::Sha1(expected) => {
-                let actual: [u8; 20] = Sha1::digest(password.as_bytes()).into();
+                let actual: [u8; 20] = Sha1::digest(password).into();
                 actual.ct_eq(expected).into()
             }
         }

@@ -67,10 +67,10 @@ impl Logins {
         let now = Instant::now();
         let users = self.file.content(now).await;
         if self.verifier.recall(&users, &credentials, now) {
-            return Ok(credentials.user);
+            return Ok(credentials.into_user());
         }
         let booked = self.attempts.lock().admit(address, &credentials, now).map_err(|TooMany| too_many())?;
-        let user = credentials.user.clone();
+        let user = credentials.user().to_owned();
         // A task of its own: a caller who gives up early is counted all the same, and finds the password known when
         // it comes back.
         let attempt = tokio::spawn(Arc::clone(self).attempt(booked, users, credentials, address));
@@ -103,7 +103,7 @@ impl Logins {
             return Ok(Outcome::Right);
         }
         count_failure();
-        report(address, &credentials.user, None);
+        report(address, credentials.user(), None);
         Ok(Outcome::Wrong { delay: attempts.fail(booked, now) })
     }
 }

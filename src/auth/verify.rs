@@ -48,7 +48,7 @@ impl Verifier {
 
     /// Whether these credentials were found right a short while ago, and the user's password has not changed since.
     pub(super) fn recall(&self, users: &Users, credentials: &Credentials, now: Instant) -> bool {
-        users.find(&credentials.user).is_some_and(|hash| self.cache.lock().knows(credentials, hash, now))
+        users.find(credentials.user()).is_some_and(|hash| self.cache.lock().knows(credentials, hash, now))
     }
 
     /// Whether the credentials are right. An unknown user takes as long as a wrong password. Who `is_known` logged in a
@@ -59,7 +59,7 @@ impl Verifier {
         credentials: &Arc<Credentials>,
         is_known: bool,
     ) -> Result<bool, Overloaded> {
-        let guess = self.cache.lock().guess(credentials, users.find(&credentials.user).map(|hash| &**hash));
+        let guess = self.cache.lock().guess(credentials, users.find(credentials.user()).map(|hash| &**hash));
         let group = self.join(guess);
         let is_right = group.get_or_try_init(|| self.compare(users, credentials, is_known)).await.copied();
         drop(group);
@@ -97,10 +97,10 @@ impl Verifier {
         let comparison = tokio::task::spawn_blocking(move || {
             // Held until it is done even if the caller has gone: the core is busy.
             let _core = core;
-            is_right(&compared_users, &compared.user, |hash| hash.is_of(&compared.password))
+            is_right(&compared_users, compared.user(), |hash| hash.is_of(compared.password()))
         });
         let is_right = comparison.await.unwrap_or(false);
-        if let Some(hash) = users.find(&credentials.user).filter(|_| is_right) {
+        if let Some(hash) = users.find(credentials.user()).filter(|_| is_right) {
             self.cache.lock().learn(credentials, hash, Instant::now());
         }
         Ok(is_right)

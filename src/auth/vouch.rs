@@ -149,8 +149,8 @@ impl Vouching {
         }
     }
 
-    /// Who a gateway says that the caller of the method `path` is; `None` if none says anything. To be asked once for
-    /// each call, because a word counts once.
+    /// Who a gateway says that the caller of the method `path` is; `None` if none says anything, and then `now` is not
+    /// asked for. To be asked once for each call, because a word counts once.
     pub fn read(
         &self,
         headers: &HeaderMap,

@@ -17,7 +17,7 @@ use crate::error::Failure;
 /// What is said to those who say nothing of themselves, or nothing that makes sense.
 pub(super) const NEEDED: &str = "a user name and a password are needed";
 
-/// How callers may prove who they are.
+/// Those that the server takes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ways {
     /// By a name and a password.
@@ -90,16 +90,7 @@ impl Ways {
     pub(super) fn recall(&self, open: Open) -> Result<Proven, Open> {
         match open {
             Open::Bearing(token) => self.recall_token(token.as_str()).ok_or(Open::Bearing(token)),
-            Open::Proving(credentials) => {
-                match credentials.password.as_str().filter(|text| self.kind_of(text).is_some()) {
-                    Some(token) => {
-                        let proven = self.recall_token(token).filter(|proven| proven.user == credentials.user);
-                        proven.ok_or(Open::Proving(credentials))
-                    }
-                    None if self.recall_password(&credentials) => Ok(Proven::by_password(credentials.user)),
-                    None => Err(Open::Proving(credentials)),
-                }
-            }
+            Open::Proving(credentials) => self.recall_login(credentials).map_err(Open::Proving),
             Open::Silent | Open::Refused(_) | Open::Unbelieved(_) => Err(open),
         }
     }
@@ -108,8 +99,16 @@ impl Ways {
         self.kind_of(token)?.recall(token)
     }
 
-    fn recall_password(&self, credentials: &Credentials) -> bool {
-        self.passwords.as_ref().is_some_and(|logins| logins.recall(credentials))
+    fn recall_login(&self, credentials: Credentials) -> Result<Proven, Credentials> {
+        let token = credentials.password_text().and_then(|text| Some((self.kind_of(text)?, text)));
+        if let Some((kind, token)) = token {
+            let proven = kind.recall(token).filter(|proven| proven.user == credentials.user());
+            return proven.ok_or(credentials);
+        }
+        match &self.passwords {
+            Some(logins) if logins.recall(&credentials) => Ok(Proven::by_password(credentials.into_user())),
+            _ => Err(credentials),
+        }
     }
 
     /// The first kind of tokens that one could be of, by its looks.
@@ -129,9 +128,9 @@ impl Ways {
 
     /// A token in the place of the password, for clients that know no tokens.
     pub(super) async fn token_as_password(&self, credentials: &Credentials) -> Option<Result<Proven, Failure>> {
-        let proven = self.bearer(credentials.password.as_str()?).await?;
+        let proven = self.bearer(credentials.password_text()?).await?;
         Some(proven.and_then(|proven| {
-            if proven.user == credentials.user {
+            if proven.user == credentials.user() {
                 Ok(proven)
             } else {
                 Err(unauthenticated("the token is another user's"))

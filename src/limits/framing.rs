@@ -35,7 +35,7 @@ impl Framing {
                 self.prefix[self.prefix_bytes..][..part].copy_from_slice(&bytes[..part]);
                 self.prefix_bytes += part;
                 bytes = &bytes[part..];
-                if let Some(prefix) = Prefix::of(&self.prefix).filter(|_| self.prefix_bytes == PREFIX_BYTES) {
+                if let Some(prefix) = Prefix::of(&self.prefix[..self.prefix_bytes]) {
                     self.missing = prefix.length.into();
                 }
             }

@@ -2,12 +2,11 @@
 
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{AcquireRequest, LockKey};
-use tonic::Request;
 
 use crate::common::http::{HttpPort, head};
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
-use crate::common::users::htpasswd;
+use crate::common::users::{basic, htpasswd, signed};
 use crate::common::wait::within;
 use crate::gateway::Gateway;
 use crate::http2::Attacker;
@@ -31,9 +30,8 @@ async fn start() -> Server {
 
 async fn acquire(server: &Server, resource: &str) -> Result<(), tonic::Status> {
     let key = LockKey { r#type: "pull".to_owned(), resource_id: resource.to_owned() };
-    let mut request =
-        Request::new(AcquireRequest { key: Some(key), owner: "alice".to_owned(), ..AcquireRequest::default() });
-    request.metadata_mut().insert("authorization", "Basic YWxpY2U6d29uZGVy".parse().expect("a header"));
+    let message = AcquireRequest { key: Some(key), owner: "alice".to_owned(), ..AcquireRequest::default() };
+    let request = signed(&basic("alice", "wonder"), message);
     within("an answer", LockServiceClient::new(server.channel()).acquire(request)).await.map(drop)
 }
 

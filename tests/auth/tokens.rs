@@ -11,9 +11,9 @@ use steward_proto::auth::v1::{
 use tonic::{Code, Request, Status};
 
 use crate::common::server::{Server, Setup};
-use crate::common::temporary;
 use crate::common::users::{basic, htpasswd};
 use crate::common::wait::eventually;
+use crate::common::{temporary, users};
 
 const RIGHTS: &str = "
 root   *        *          admin
@@ -38,9 +38,7 @@ fn bearer(secret: &str) -> Who {
 }
 
 fn by<M>(who: &Who, message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", who.0.parse().expect("a header"));
-    request
+    users::signed(&who.0, message)
 }
 
 impl Site {

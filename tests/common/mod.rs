@@ -1,4 +1,4 @@
-//! What every area's tests stand on: the real binary, its ports, and ways to wait.
+//! What every area's tests stand on: the real binary, its ports, its users, and ways to wait.
 
 pub(crate) mod certificates;
 pub(crate) mod http;
