@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, stream};
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use steward_proto::lock::v1::{GetRequest, LockKey, WatchRequest, WatchResponse};
-use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_types::StatusExt as _;
 
@@ -41,10 +40,7 @@ fn key() -> LockKey {
 }
 
 fn request<M>(user: &str, message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    let credentials = MetadataValue::try_from(basic(user)).expect("visible characters");
-    request.metadata_mut().insert("authorization", credentials);
-    request
+    users::signed(&basic(user), message)
 }
 
 /// A stream that stays open.

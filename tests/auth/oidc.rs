@@ -6,19 +6,18 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use steward_proto::lock::v1::ListRequest;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
-use crate::common::users::htpasswd;
+use crate::common::users::{htpasswd, signed};
 use crate::common::wait::eventually;
 use crate::issuer::{AUDIENCE, Issuer, Key, encoded, key_set, now};
 
 /// Lists locks with a token; the code of the answer.
 async fn grpc(server: &Server, token: &str) -> Result<(), Status> {
     let mut locks = LockServiceClient::new(server.channel());
-    let mut request = Request::new(ListRequest::default());
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("ASCII"));
+    let request = signed(&format!("Bearer {token}"), ListRequest::default());
     locks.list(request).await.map(drop)
 }
 

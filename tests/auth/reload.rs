@@ -10,7 +10,7 @@ use steward_proto::lock::v1::ListRequest;
 use steward_proto::lock::v1::lock_service_client::LockServiceClient;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
-use tonic::{Code, Request};
+use tonic::Code;
 
 use crate::common::server::{Server, Setup};
 use crate::common::users::line;
@@ -88,8 +88,7 @@ fn basic(user: &str) -> String {
 }
 
 async fn grpc(locks: &mut LockServiceClient<tonic::transport::Channel>, user: &str) -> Code {
-    let mut request = Request::new(ListRequest::default());
-    request.metadata_mut().insert("authorization", basic(user).parse().expect("ASCII"));
+    let request = users::signed(&basic(user), ListRequest::default());
     locks.list(request).await.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 

@@ -14,14 +14,13 @@ use steward_proto::replication::v1 as api;
 use steward_proto::replication::v1::cluster_service_client::ClusterServiceClient;
 use steward_proto::replication::v1::replication_service_client::ReplicationServiceClient;
 use tokio::process::Command;
-use tonic::metadata::AsciiMetadataValue;
-use tonic::{Request, Status};
+use tonic::Status;
 
 use crate::common::certificates::Certificates;
 use crate::common::process::STEWARD;
 use crate::common::server::{Server, Setup};
 use crate::common::temporary;
-use crate::common::users::{basic, htpasswd};
+use crate::common::users::{basic, htpasswd, signed};
 use crate::common::wait::{eventually, within};
 use crate::issuer::{Issuer, Key};
 
@@ -60,14 +59,6 @@ impl World {
         World { server, certificates, issuer, token, answers: String::new() }
     }
 
-    /// A request as `authorization` says.
-    fn request<T>(authorization: &str, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let value: AsciiMetadataValue = authorization.parse().expect("ASCII");
-        request.metadata_mut().insert("authorization", value);
-        request
-    }
-
     fn note<T: std::fmt::Debug>(&mut self, answer: &Result<T, Status>) {
         self.answers.extend([format!("{answer:?}\n")]);
     }
@@ -84,7 +75,7 @@ impl World {
             format!("Digest {WRONG}"),
         ] {
             let mut locks = LockServiceClient::new(self.server.channel());
-            let answer = locks.list(Self::request(&authorization, ListRequest::default())).await;
+            let answer = locks.list(signed(&authorization, ListRequest::default())).await;
             self.note(&answer);
             let headers = [("Authorization", &*authorization)];
             for path in ["/metrics", "/lock", "/restic/alice/", "/v2/", "/repository/api/project/list"] {
@@ -124,14 +115,13 @@ impl World {
         let in_url = api::ClusterSpec { url: format!("http://a:{IN_URL}@h.example.org"), ..cluster.clone() };
         for cluster in [cluster, in_url] {
             let request = api::CreateClusterRequest { cluster: Some(cluster) };
-            let answer = clusters.create_cluster(Self::request(&authorization, request)).await;
+            let answer = clusters.create_cluster(signed(&authorization, request)).await;
             self.note(&answer);
         }
-        let answer =
-            clusters.try_connect(Self::request(&authorization, api::TryConnectRequest { name: "west".into() }));
+        let answer = clusters.try_connect(signed(&authorization, api::TryConnectRequest { name: "west".into() }));
         let answer = answer.await;
         self.note(&answer);
-        let answer = clusters.list_clusters(Self::request(&authorization, api::ListClustersRequest::default())).await;
+        let answer = clusters.list_clusters(signed(&authorization, api::ListClustersRequest::default())).await;
         self.note(&answer);
 
         for (path, body) in [
@@ -155,10 +145,10 @@ impl World {
             self.answers += answer.text();
         }
         let mut tasks = ReplicationServiceClient::new(self.server.channel());
-        let answer = tasks.list_configs(Self::request(&authorization, api::ListConfigsRequest::default())).await;
+        let answer = tasks.list_configs(signed(&authorization, api::ListConfigsRequest::default())).await;
         self.note(&answer);
         let mut secrets = SecretServiceClient::new(self.server.channel());
-        let answer = secrets.rotate_secrets(Self::request(&authorization, RotateSecretsRequest {})).await;
+        let answer = secrets.rotate_secrets(signed(&authorization, RotateSecretsRequest {})).await;
         self.note(&answer);
     }
 

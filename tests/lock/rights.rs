@@ -102,9 +102,7 @@ async fn a_lease_is_for_its_owner_and_for_who_administers_all_locks() {
 
 /// The same request by a token.
 fn with<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
-    request
+    users::signed(&format!("Bearer {token}"), message)
 }
 
 #[tokio::test]
