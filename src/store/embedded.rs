@@ -1,7 +1,8 @@
 //! A store on one machine: revisions, group commit and watches, over a [`Journal`] and a [`Backend`].
 //!
-//! A commit is checked and accepted at once, under a lock and against an overlay of what is accepted before it. The
-//! committer thread writes everything that has gathered to the journal with one flush, answers, and publishes. The
+//! A commit is checked and accepted at once, under a lock and against an overlay of what is accepted before it. Once
+//! everybody who is ready to run has had a turn, or the flush before has ended, if that is later, the committer thread
+//! writes everything that has gathered to the journal with one flush, answers, and publishes. The
 //! applier thread brings what is durable into the backend, several groups at a time, and ends the overlay of it; the
 //! backend remembers up to which revision it has come, and a start replays the journal from there.
 //!
@@ -22,7 +23,7 @@ use async_trait::async_trait;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::stream::BoxStream;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{SetOnce, oneshot, watch as signal};
 
 use self::applier::Unapplied;
 use super::backend::Backend;
@@ -42,7 +43,7 @@ struct Shared<B, J> {
     backend: B,
     journal: J,
     pending: Mutex<Pending>,
-    /// Rung when something was accepted, or the store is closed.
+    /// Rung when a group was called for, or the store is closed.
     work: Condvar,
     unapplied: Mutex<Unapplied>,
     /// Rung when something became durable or was applied, or the store is closed.
@@ -50,14 +51,10 @@ struct Shared<B, J> {
     hub: Arc<Hub>,
     /// The newest revision a read may have shown; a copy of what `pending` says.
     accepted: AtomicU64,
-    durable: tokio::sync::watch::Sender<Durable>,
-}
-
-/// How far the committer has come.
-#[derive(Clone)]
-struct Durable {
-    revision: Revision,
-    failure: Option<Arc<str>>,
+    /// Everything up to here is durable.
+    durable: signal::Sender<Revision>,
+    /// Why nothing is committed any more. Apart from `durable`, so that who waits for it is not woken by every group.
+    failure: SetOnce<Arc<str>>,
 }
 
 impl<B: Backend, J: Journal> EmbeddedStore<B, J> {
@@ -73,7 +70,8 @@ impl<B: Backend, J: Journal> EmbeddedStore<B, J> {
             moved: Condvar::new(),
             hub: Arc::new(Hub::new(last)),
             accepted: AtomicU64::new(last.0),
-            durable: tokio::sync::watch::Sender::new(Durable { revision: last, failure: None }),
+            durable: signal::Sender::new(last),
+            failure: SetOnce::new(),
         });
         let threads =
             vec![spawn("store-committer", committer::run, &shared)?, spawn("store-applier", applier::run, &shared)?];
@@ -83,12 +81,7 @@ impl<B: Backend, J: Journal> EmbeddedStore<B, J> {
     /// Returns when the disk has failed, with the reason. The store reads on but commits nothing any more; a server
     /// ends itself then.
     pub async fn failed(&self) -> Arc<str> {
-        let mut durable = self.shared.durable.subscribe();
-        match durable.wait_for(|durable| durable.failure.is_some()).await {
-            Ok(durable) => durable.failure.clone().unwrap_or_default(),
-            // The sender is in `shared`, which lives as long as this borrow.
-            Err(_) => std::future::pending().await,
-        }
+        Arc::clone(self.shared.failure.wait().await)
     }
 }
 
@@ -139,7 +132,8 @@ impl<B: Backend, J: Journal> Shared<B, J> {
         stored.map(|stored| decode_record(key, stored)).transpose()
     }
 
-    fn accept(&self, txn: Txn) -> Result<oneshot::Receiver<Result<Revision, Error>>, CommitError> {
+    /// Takes a transaction into the group that gathers, which has to be [called for](Self::call_in_turn).
+    fn accept(&self, txn: Txn) -> Result<(Revision, oneshot::Receiver<Result<Revision, Error>>), CommitError> {
         txn.check_limits()?;
         let (answer, receiver) = oneshot::channel();
         {
@@ -162,11 +156,24 @@ impl<B: Backend, J: Journal> Shared<B, J> {
                     return Err(CommitError::Conflict(key.clone()));
                 }
             }
-            pending.accept(txn.ops, answer);
-            self.accepted.store(pending.accepted().0, Ordering::Release);
+            let revision = pending.accept(txn.ops, answer);
+            self.accepted.store(revision.0, Ordering::Release);
+            Ok((revision, receiver))
         }
-        self.work.notify_one();
-        Ok(receiver)
+    }
+
+    /// Has the group with this revision committed once all who are ready to run have had their turn: they may join it,
+    /// and a flush that many share is less work than one for each.
+    async fn call_in_turn(&self, revision: Revision) {
+        let _call = Call { shared: self, revision };
+        tokio::task::yield_now().await;
+    }
+
+    /// Has the group with this revision committed, if it still gathers.
+    fn call(&self, revision: Revision) {
+        if self.pending.lock().call(revision) {
+            self.work.notify_one();
+        }
     }
 
     fn scan(&self, range: &KeyRange, limit: usize) -> Result<Page, Error> {
@@ -211,7 +218,8 @@ impl<B: Backend, J: Journal> Store for EmbeddedStore<B, J> {
     }
 
     async fn commit(&self, txn: Txn) -> Result<Revision, CommitError> {
-        let answer = self.shared.accept(txn)?;
+        let (revision, answer) = self.shared.accept(txn)?;
+        self.shared.call_in_turn(revision).await;
         let answer = answer.await.map_err(|_| Error::Closed("the committer ended".into()))?;
         Ok(answer?)
     }
@@ -222,12 +230,17 @@ impl<B: Backend, J: Journal> Store for EmbeddedStore<B, J> {
 
     async fn settled(&self) -> Result<(), Error> {
         let target = self.revision();
-        let is_past = |durable: &Durable| durable.revision >= target || durable.failure.is_some();
+        if *self.shared.durable.borrow() >= target {
+            return Ok(());
+        }
+        self.shared.call_in_turn(target).await;
         let mut durable = self.shared.durable.subscribe();
-        let reached = durable.wait_for(is_past).await.map_err(|_| Error::Closed("the committer ended".into()))?;
-        match &reached.failure {
-            Some(reason) if reached.revision < target => Err(Error::Closed(Arc::clone(reason))),
-            Some(_) | None => Ok(()),
+        tokio::select! {
+            biased;
+            reached = durable.wait_for(|durable| *durable >= target) => {
+                reached.map(drop).map_err(|_| Error::Closed("the committer ended".into()))
+            }
+            reason = self.shared.failure.wait() => Err(Error::Closed(Arc::clone(reason))),
         }
     }
 
@@ -238,6 +251,18 @@ impl<B: Backend, J: Journal> Store for EmbeddedStore<B, J> {
         interval: Option<Duration>,
     ) -> BoxStream<'static, Result<ChangeSet, Error>> {
         watch::stream(Arc::clone(&self.shared), prefix, from, interval)
+    }
+}
+
+/// Has a group committed when it goes, also where its caller gives up.
+struct Call<'a, B: Backend, J: Journal> {
+    shared: &'a Shared<B, J>,
+    revision: Revision,
+}
+
+impl<B: Backend, J: Journal> Drop for Call<'_, B, J> {
+    fn drop(&mut self) {
+        self.shared.call(self.revision);
     }
 }
 
@@ -259,4 +284,64 @@ fn decode_record(key: &Key, mut stored: Bytes) -> Result<Record, Error> {
 
 fn closed(error: &dyn std::error::Error) -> Error {
     Error::Closed(error.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::{self, FutureExt as _};
+
+    use super::*;
+    use crate::store::journal::MemoryJournal;
+    use crate::store::key::{KeyBuilder, Table};
+    use crate::store::memory::MemoryBackend;
+
+    type MemoryStore = EmbeddedStore<Arc<MemoryBackend>, Arc<MemoryJournal>>;
+
+    fn store() -> (MemoryStore, Arc<MemoryJournal>) {
+        let journal = Arc::new(MemoryJournal::new(10_000));
+        (EmbeddedStore::open(Arc::default(), Arc::clone(&journal)).unwrap(), journal)
+    }
+
+    fn put(number: usize) -> Txn {
+        let mut txn = Txn::default();
+        txn.put(KeyBuilder::new(Table::Lock).text(&number.to_string()).build(), "value".to_owned());
+        txn
+    }
+
+    #[tokio::test]
+    async fn tasks_that_are_ready_share_a_flush() {
+        let (store, journal) = store();
+        let store = Arc::new(store);
+        let commits = (0..100).map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.commit(put(number)).await })
+        });
+        for commit in future::join_all(commits).await {
+            commit.unwrap().unwrap();
+        }
+        assert_eq!(journal.frames(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_gives_up_has_committed_all_the_same() {
+        let (store, journal) = store();
+        assert!(store.commit(put(1)).now_or_never().is_none(), "it waits for the disk");
+        store.settled().await.unwrap();
+        assert_eq!((journal.frames(), store.revision()), (1, Revision(1)));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_caller_who_does_not_go_on() {
+        let (store, journal) = store();
+        let mut stuck = store.commit(put(1));
+        assert!(futures::poll!(&mut stuck).is_pending());
+        store.settled().await.unwrap();
+        assert_eq!(journal.frames(), 1, "whoever waits for all has it committed");
+
+        let mut stuck_too = store.commit(put(2));
+        assert!(futures::poll!(&mut stuck_too).is_pending());
+        store.commit(put(3)).await.unwrap();
+        assert_eq!(journal.frames(), 2, "so has whoever commits later");
+        assert_eq!((stuck.await.unwrap(), stuck_too.await.unwrap()), (Revision(1), Revision(2)));
+    }
 }

@@ -58,16 +58,20 @@ pub(super) struct Pending {
     queue: VecDeque<Accepted>,
     overlay: BTreeMap<Key, Version>,
     accepted: Revision,
+    /// Whether what waits is wanted now, and not only once more has gathered.
+    is_called: bool,
     pub(super) phase: Phase,
 }
 
 impl Pending {
     pub(super) fn new(last: Revision) -> Self {
-        Pending { queue: VecDeque::new(), overlay: BTreeMap::new(), accepted: last, phase: Phase::Open }
-    }
-
-    pub(super) fn accepted(&self) -> Revision {
-        self.accepted
+        Pending {
+            queue: VecDeque::new(),
+            overlay: BTreeMap::new(),
+            accepted: last,
+            is_called: false,
+            phase: Phase::Open,
+        }
     }
 
     pub(super) fn version(&self, key: &[u8]) -> Option<&Version> {
@@ -96,7 +100,7 @@ impl Pending {
     }
 
     /// Takes a transaction whose preconditions hold into the group, under the next revision.
-    pub(super) fn accept(&mut self, ops: Vec<Op>, answer: oneshot::Sender<Result<Revision, Error>>) {
+    pub(super) fn accept(&mut self, ops: Vec<Op>, answer: oneshot::Sender<Result<Revision, Error>>) -> Revision {
         let revision = self.accepted.next();
         self.accepted = revision;
         for op in &ops {
@@ -111,6 +115,21 @@ impl Pending {
             }
         }
         self.queue.push_back(Accepted { revision, ops, answer });
+        revision
+    }
+
+    /// Calls for the group with this revision. Whether the committer has to be told: not where it was called for
+    /// before, or has been taken.
+    pub(super) fn call(&mut self, revision: Revision) -> bool {
+        let waits = self.queue.front().is_some_and(|first| first.revision <= revision);
+        let is_news = waits && !self.is_called;
+        self.is_called |= waits;
+        is_news
+    }
+
+    /// Whether what waits was called for.
+    pub(super) fn is_called(&self) -> bool {
+        self.is_called
     }
 
     /// The next group to be made durable; empty when nothing waits.
@@ -121,7 +140,10 @@ impl Pending {
             bytes <= MAX_GROUP_BYTES
         });
         let size = within.count().max(1).min(self.queue.len());
-        self.queue.drain(..size).collect()
+        let group = self.queue.drain(..size).collect();
+        // What is too much for one group goes with the next.
+        self.is_called &= !self.queue.is_empty();
+        group
     }
 
     /// Forgets what is now read from the backend.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Durable, Shared};
+use super::Shared;
 use crate::store::backend::Backend;
 use crate::store::journal::{Frame, Journal};
 use crate::store::pending::{Accepted, Phase};
@@ -31,11 +31,14 @@ pub(super) fn run<B: Backend, J: Journal>(shared: &Shared<B, J>) {
 fn next_group<B: Backend, J: Journal>(shared: &Shared<B, J>) -> Option<Vec<Accepted>> {
     let mut pending = shared.pending.lock();
     loop {
-        let group = pending.next_group();
-        if !group.is_empty() {
-            return Some(group);
+        let is_over = pending.phase != Phase::Open;
+        if is_over || pending.is_called() {
+            let group = pending.next_group();
+            if !group.is_empty() {
+                return Some(group);
+            }
         }
-        if pending.phase != Phase::Open {
+        if is_over {
             return None;
         }
         shared.work.wait(&mut pending);
@@ -51,7 +54,7 @@ fn finish<B: Backend, J: Journal>(shared: &Shared<B, J>, group: Vec<Accepted>) {
         // Whoever asked may have gone away; the commit stands all the same.
         let _ = accepted.answer.send(Ok(accepted.revision));
     }
-    shared.durable.send_modify(|durable| durable.revision = last);
+    shared.durable.send_replace(last);
 }
 
 fn change(op: Op) -> Change {
@@ -86,7 +89,8 @@ impl<B: Backend, J: Journal> Shared<B, J> {
                 doomed.extend(group);
             }
         }
-        self.durable.send_modify(|durable: &mut Durable| durable.failure = Some(Arc::clone(&reason)));
+        // The other thread may have failed before; the first reason stands.
+        let _ = self.failure.set(reason);
         refuse(doomed, error);
         self.work.notify_all();
         self.end_hand_over();

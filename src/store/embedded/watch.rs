@@ -95,7 +95,7 @@ impl<B: Backend, J: Journal> Watch<B, J> {
             return next;
         }
         // What is durable has been published, so all of it that concerns this watch has arrived by now.
-        let revision = self.shared.durable.borrow().revision;
+        let revision = *self.shared.durable.borrow();
         match subscription.try_next() {
             Some(set) => Some(set),
             None => Some(ChangeSet { revision: revision.max(self.delivered), changes: Vec::new() }),

@@ -22,6 +22,14 @@ impl MemoryJournal {
     }
 }
 
+#[cfg(test)]
+impl MemoryJournal {
+    /// How many flushes there were.
+    pub(crate) fn frames(&self) -> usize {
+        self.frames.lock().len()
+    }
+}
+
 impl Journal for MemoryJournal {
     fn append(&self, frame: &Frame) -> io::Result<()> {
         self.frames.lock().push_back(frame.clone());
