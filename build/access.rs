@@ -10,16 +10,13 @@ use protox::prost_reflect::{
 /// The option of methods.
 const OPTION: &str = "steward.auth.v1.access";
 
-/// `METHODS`, as Rust, sorted by the length of the path and the path.
+/// `METHODS`, as Rust, in the order of their paths.
 pub fn table(pool: &DescriptorPool) -> Result<String, String> {
     let services = pool.services().filter(|service| service.full_name().starts_with("steward."));
     let mut methods: Vec<MethodDescriptor> =
         services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
-    methods.sort_by_key(|method| {
-        let path = path(method);
-        (path.len(), path)
-    });
-    let mut table = "/// What each method needs, sorted by the length of its path and the path.\n".to_owned();
+    methods.sort_by_key(path);
+    let mut table = "/// What each method needs, in the order of their paths.\n".to_owned();
     table.push_str("pub static METHODS: &[Access] = &[\n");
     for method in methods {
         let entry = entry(pool, &method).map_err(|problem| format!("{}: {problem}", method.full_name()))?;

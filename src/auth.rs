@@ -4,9 +4,10 @@
 //! - `caller` tells services who sends a message.
 //! - `layer` is in front of every service; `authenticator` is what it asks, `ways` how callers may prove
 //!   who they are, and `claim` what a request says of its caller.
+//! - `acquaintance` is what is known of the other end of a connection: whether anybody was let in, and for a moment who it
+//!   was; `changes` end that.
 //! - `certificate` is whom a client certificate names, and until when.
 //! - `gate` lets a call through or not, by `rights`; `first_message` and `fields` tell it what a request is about.
-//!   `admission` tells the connection of the call that somebody was let in.
 //! - `bearer` is what kinds of tokens have in common; `tokens` are those that the server makes itself; `registry_token` has
 //!   those for clients of images.
 //! - `service` is the gRPC face of tokens and rights.
@@ -19,13 +20,14 @@
 //! - `oidc` knows the tokens of an issuer.
 //! - `trail` is what is learnt of a call, for whoever records it.
 
-mod admission;
+mod acquaintance;
 mod attempts;
 mod authenticator;
 mod bearer;
 mod cache;
 mod caller;
 mod certificate;
+mod changes;
 mod claim;
 mod credentials;
 mod error;
@@ -54,7 +56,7 @@ mod ways;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use self::admission::Admission;
+pub use self::acquaintance::Acquaintance;
 pub use self::authenticator::Authenticator;
 pub use self::bearer::{Bearers, Proven};
 pub use self::caller::message_and_user;

@@ -162,7 +162,8 @@ pub trait Store: Send + Sync + 'static {
     async fn scan(&self, range: KeyRange, limit: usize) -> Result<Page, Error>;
 
     /// Makes all changes of `txn` or none. Returns once they survive a power loss. A caller that goes away before
-    /// leaves a commit that is made or not made, never half of one.
+    /// leaves a commit that is made or not made, never half of one; one that neither goes on nor away may have it wait
+    /// for the next caller.
     async fn commit(&self, txn: Txn) -> Result<Revision, CommitError>;
 
     /// The newest revision that a read may have shown.

@@ -4,15 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, Request};
+use steward_gateway::Peer;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::acquaintance::{Acquaintance, Encounter, Met, Portrayal};
 use super::bearer::{Bearers, Proven};
 use super::claim::{Claim, Open, User};
 use super::origin::{Proxies, peer};
 use super::refusal::unauthenticated;
-use super::rights::{Grants, Source};
+use super::rights::{Grants, Source, Standing};
 use super::token_failures::TokenFailures;
 use super::vouch::Vouching;
 use super::ways::{NEEDED, Ways};
@@ -25,7 +27,8 @@ const OPEN: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
 
 /// Whether anybody may call a path, and needs no right for it.
 pub(super) fn is_open(path: &str) -> bool {
-    OPEN.iter().any(|prefix| path.starts_with(prefix))
+    // What all of them begin with tells most others apart by a glance.
+    path.starts_with("/grpc.") && OPEN.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Knows how callers prove who they are, and what they may do. Clones share what they know.
@@ -38,6 +41,7 @@ struct Knowledge {
     proxies: Proxies,
     rights: Source,
     vouching: Vouching,
+    portrayal: Portrayal,
     token_failures: Arc<TokenFailures>,
 }
 
@@ -49,6 +53,7 @@ impl Authenticator {
             proxies: Proxies::from_config(auth)?,
             rights: Source::from_config(auth)?,
             vouching: Vouching::open(auth.gateway_key.as_deref())?,
+            portrayal: Portrayal::default(),
             token_failures: Arc::default(),
         })))
     }
@@ -56,15 +61,22 @@ impl Authenticator {
     /// Callers may prove who they are by tokens of these kinds, too.
     #[must_use]
     pub fn with_tokens(mut self, tokens: Vec<Arc<dyn Bearers>>) -> Self {
-        Arc::make_mut(&mut self.0).ways.tokens = tokens;
+        self.ways_mut().tokens = tokens;
         self
     }
 
     /// Whether ports ask for client certificates: then that is a way, too, and where it is the only one, callers need it.
     #[must_use]
     pub fn with_certificates(mut self, are_asked_for: bool) -> Self {
-        Arc::make_mut(&mut self.0).ways.certificates = are_asked_for;
+        self.ways_mut().certificates = are_asked_for;
         self
+    }
+
+    /// To be changed. Callers whom others have met are strangers to one that asks in other ways.
+    fn ways_mut(&mut self) -> &mut Ways {
+        let knowledge = Arc::make_mut(&mut self.0);
+        knowledge.portrayal = Portrayal::default();
+        &mut knowledge.ways
     }
 
     /// Reads the files of users and of rights again at every SIGHUP until shutdown.
@@ -129,17 +141,23 @@ impl Authenticator {
     }
 
     /// What the caller may do, where nothing has to be waited for to know it; otherwise what is claimed.
-    pub(super) fn grants_at_once(&self, claim: Claim, trail: &Trail) -> Result<Grants, Claim> {
+    pub(super) fn grants_at_once(&self, mut claim: Claim, trail: &Trail) -> Result<Grants, Claim> {
+        if let User::Met(met) = claim.user {
+            return Ok(Grants::of_standing(met.standing, trail.clone()));
+        }
         let Ok(table) = self.0.rights.table_at_once() else { return Err(claim) };
-        let address = claim.address;
-        let identity = match claim.told() {
-            Ok(identity) => identity,
-            Err(open) => match self.0.ways.recall(open) {
-                Ok(proven) => self.admitted(proven, address),
-                Err(open) => return Err(Claim { address, user: User::Open(open) }),
-            },
+        let (address, encounter) = (claim.address, claim.encounter.take());
+        let open = match claim.told() {
+            Ok(identity) => return Ok(Grants::by(identity, table, trail.clone())),
+            Err(open) => open,
         };
-        Ok(Grants::by(identity, table, trail.clone()))
+        let proof = open.proof();
+        let proven = self.0.ways.recall(open).map_err(|open| Claim::of(address, User::Open(open)))?;
+        let standing = Arc::new(Standing::of(self.admitted(proven, address), table));
+        if let (Some(encounter), Some(proof)) = (encounter, proof) {
+            encounter.remember(Met { standing: Arc::clone(&standing), proof });
+        }
+        Ok(Grants::of_standing(standing, trail.clone()))
     }
 
     /// What the request says of its caller.
@@ -147,19 +165,34 @@ impl Authenticator {
         let (peer, headers) = (peer(request.extensions()), request.headers());
         let address = self.0.proxies.client(peer, headers);
         if is_open(request.uri().path()) {
-            return Claim { address, user: User::NotAsked };
+            return Claim::of(address, User::NotAsked);
         }
         let known = match self.0.vouching.known(request, address) {
             Ok(known) => known,
-            Err(failure) => return Claim { address, user: User::Open(Open::Unbelieved(failure)) },
+            Err(failure) => return Claim::of(address, User::Open(Open::Unbelieved(failure))),
         };
         let is_nobody_asked = self.0.ways.are_none() && !self.0.rights.is_somewhere();
-        let user = match known.user {
-            Some(user) => User::Named(user, "certificate"),
-            None if is_nobody_asked => User::NotAsked,
-            None => self.0.ways.user(headers, || self.0.proxies.trust(peer)),
-        };
-        Claim { address: known.address, user }
+        match known.user {
+            Some(user) => Claim::of(known.address, User::Named(user, "certificate")),
+            None if is_nobody_asked => Claim::of(known.address, User::NotAsked),
+            None => self.read_words(request, peer, known.address),
+        }
+    }
+
+    /// What the caller says itself, which may have been found true a moment ago; or what a proxy says of it.
+    fn read_words<B>(&self, request: &Request<B>, peer: Option<Peer>, address: Option<IpAddr>) -> Claim {
+        let mut encounter = None;
+        if let Some(acquaintance) = request.extensions().get::<Acquaintance>()
+            && self.0.ways.proxy.is_none()
+            && let Some(likeness) = self.0.portrayal.of(request.headers())
+        {
+            if let Some(met) = acquaintance.recall(&likeness, address) {
+                return Claim::of(address, User::Met(met));
+            }
+            encounter = Some(Encounter::begin(acquaintance, likeness));
+        }
+        let user = self.0.ways.user(request.headers(), || self.0.proxies.trust(peer));
+        Claim { address, user, encounter }
     }
 
     /// Who the caller is; or why that is not known, after a while where one was wrong too often.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::acquaintance::{Encounter, Met};
 use super::credentials::{Credentials, Token};
 use super::{Identity, Trail, is_user_name};
 use crate::error::Failure;
@@ -11,6 +12,8 @@ use crate::error::Failure;
 pub(super) struct Claim {
     pub(super) address: Option<IpAddr>,
     pub(super) user: User,
+    /// Where it can be remembered how it ends.
+    pub(super) encounter: Option<Encounter>,
 }
 
 /// Who the caller says to be, or is said to be.
@@ -20,6 +23,8 @@ pub(super) enum User {
     NotAsked,
     /// Somebody who is believed has said it, and by what.
     Named(String, &'static str),
+    /// It was found out a moment ago.
+    Met(Met),
     /// It has to be found out.
     Open(Open),
 }
@@ -40,12 +45,18 @@ pub(super) enum Open {
 }
 
 impl Claim {
+    /// One that nobody has to remember.
+    pub(super) fn of(address: Option<IpAddr>, user: User) -> Self {
+        Claim { address, user, encounter: None }
+    }
+
     /// Who the caller is, where that was told by somebody who is believed; otherwise what is to be found out.
     pub(super) fn told(self) -> Result<Identity, Open> {
         let identity = Identity { address: self.address, ..Identity::default() };
         match self.user {
             User::NotAsked => Ok(identity),
             User::Named(user, _) => Ok(Identity { user: Some(user), ..identity }),
+            User::Met(met) => Ok(met.standing.caller().clone()),
             User::Open(open) => Err(open),
         }
     }
@@ -56,12 +67,28 @@ impl Claim {
         trail.write_address(self.address);
         match &self.user {
             User::Named(user, proof) => trail.write_claim(user, proof),
-            User::Open(Open::Proving(credentials)) if is_user_name(credentials.user()) => {
-                trail.write_claim(credentials.user(), "password");
+            User::Met(met) => trail.write_claim(met.standing.caller().user.as_deref().unwrap_or_default(), met.proof),
+            User::Open(open) => {
+                let name = match open {
+                    Open::Proving(credentials) => Some(credentials.user()).filter(|user| is_user_name(user)),
+                    Open::Bearing(_) | Open::Silent | Open::Refused(_) | Open::Unbelieved(_) => None,
+                };
+                if let Some(proof) = open.proof() {
+                    trail.write_claim(name.unwrap_or_default(), proof);
+                }
             }
-            User::Open(Open::Proving(_)) => trail.write_claim("", "password"),
-            User::Open(Open::Bearing(_)) => trail.write_claim("", "token"),
-            User::NotAsked | User::Open(Open::Silent | Open::Refused(_) | Open::Unbelieved(_)) => {}
+            User::NotAsked => {}
+        }
+    }
+}
+
+impl Open {
+    /// What it is to be proven by, if by anything.
+    pub(super) fn proof(&self) -> Option<&'static str> {
+        match self {
+            Open::Proving(_) => Some("password"),
+            Open::Bearing(_) => Some("token"),
+            Open::Silent | Open::Refused(_) | Open::Unbelieved(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::Error;
+use super::{Error, changes};
 use crate::followed::Stamp;
 
 /// How often a call looks whether the file has changed.
@@ -84,6 +84,7 @@ impl<T: Content> FreshFile<T> {
                 tracing::info!(path = %self.path.display(), "the {} was read again", T::NAME);
                 let mut state = self.state.lock();
                 (state.content, state.stamp, state.is_broken) = (Arc::new(content), stamp, false);
+                changes::note();
             }
             Err(error) => self.keep(&error),
         }

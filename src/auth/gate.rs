@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::authenticator::is_open;
 use super::fields::{Malformed, Texts};
-use super::rights::{Area, Grants, Right, right_name};
+use super::rights::{Area, Grants, Right, right_name, without_slashes};
 use crate::error::{Category, Failure};
 
 pub use self::layer::{GateLayer, Gated};
@@ -43,7 +43,7 @@ fn check(access: &Access, message: &[u8], grants: &Grants) -> Result<(), Status>
     let name = text(access.identity, &mut message)?;
     for need in access.needs {
         let resource = without_empty_parts(text(need.resource, &mut message)?, need.area);
-        let resource = resource.trim_matches('/');
+        let resource = without_slashes(&resource);
         let Need { area, right, .. } = *need;
         let is_for_service = access.by_service && need.resource.is_empty();
         let is_allowed = if is_for_service {

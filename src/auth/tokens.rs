@@ -17,6 +17,7 @@ use steward_proto::store::v1::TokenRecord;
 
 use self::secret::Secret;
 use super::bearer::{Bearers, Proven};
+use super::changes;
 use super::refusal::unauthenticated;
 use super::rights::Scopes;
 use crate::clock::{Clock, Timestamp};
@@ -142,6 +143,7 @@ impl Tokens {
         for token in ids.iter().filter_map(|id| self.find(id)) {
             token.is_revoked.store(true, Ordering::Relaxed);
         }
+        changes::note();
         for ids in ids.chunks(REVOKED_AT_ONCE) {
             let forget = update(&*self.store, "the revocation of tokens", || async {
                 let mut tx = Tx::new(&*self.store);

@@ -10,7 +10,7 @@ use super::accounts::Accounts;
 use super::call::Call;
 use super::purse::Budget;
 use super::refusal::{Limit, Refusal, Scope};
-use crate::auth::Identity;
+use crate::auth::Grants;
 use crate::config;
 
 /// Of the memory for all, one caller has such a part at most.
@@ -85,10 +85,10 @@ impl Limits {
     }
 
     /// Takes a call of this caller; `None` when nothing of it is counted.
-    pub(super) fn admit(&self, identity: Option<&Identity>) -> Result<Option<Arc<Call>>, Refusal> {
+    pub(super) fn admit(&self, grants: Option<&Grants>) -> Result<Option<Arc<Call>>, Refusal> {
         let Some(state) = &self.0 else { return Ok(None) };
         let now = u64::try_from(state.start.elapsed().as_nanos()).unwrap_or(u64::MAX / 2);
-        let account = identity.and_then(|identity| state.account(identity, now));
+        let account = grants.and_then(|grants| state.account(grants, now));
         if let Some(account) = &account {
             account.enter(now)?;
         }
@@ -101,11 +101,13 @@ impl Limits {
 
 impl State {
     /// The account that a call counts for, if its caller is limited, in what it asks or in its share of the memory.
-    fn account(&self, identity: &Identity, now: u64) -> Option<Arc<Account>> {
+    fn account(&self, grants: &Grants, now: u64) -> Option<Arc<Account>> {
+        let identity = grants.caller();
         let is_counted = |allowance: &Allowance| self.memory.is_some() || !allowance.is_unlimited();
         if let Some(user) = &identity.user {
             let allowance = self.of_some.get(user).copied().unwrap_or(self.of_users);
-            return is_counted(&allowance).then(|| self.users.of(user.as_str(), allowance, now));
+            let find = || self.users.of(user.as_str(), allowance, now);
+            return is_counted(&allowance).then(|| grants.keep(find));
         }
         // Who has none, or one of this machine, is a process of this machine; it may be a proxy of many.
         let address = identity.address.filter(|address| !address.is_loopback() && is_counted(&self.of_addresses))?;
@@ -145,10 +147,12 @@ fn count_from_zero() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Identity;
     use crate::config::UserLimits;
 
-    fn identity(user: Option<&str>, address: &str) -> Identity {
-        Identity { user: user.map(str::to_owned), address: address.parse().ok(), ..Identity::default() }
+    fn caller(user: Option<&str>, address: &str) -> Grants {
+        let user = user.map(str::to_owned);
+        Grants::everything_for(Identity { user, address: address.parse().ok(), ..Identity::default() })
     }
 
     fn limits(change: impl FnOnce(&mut config::Limits)) -> Limits {
@@ -159,8 +163,8 @@ mod tests {
     }
 
     /// How many of ten calls are taken.
-    fn taken(limits: &Limits, identity: &Identity) -> usize {
-        let calls: Vec<_> = (0..10).filter_map(|_| limits.admit(Some(identity)).ok()).collect();
+    fn taken(limits: &Limits, caller: &Grants) -> usize {
+        let calls: Vec<_> = (0..10).filter_map(|_| limits.admit(Some(caller)).ok()).collect();
         calls.len()
     }
 
@@ -168,14 +172,14 @@ mod tests {
     fn without_a_setting_nothing_is_counted() {
         assert!(limits(|_| {}).0.is_none());
         let memory = limits(|config| config.memory = 1 << 20);
-        assert_eq!(taken(&memory, &identity(Some("alice"), "192.0.2.1")), 10);
+        assert_eq!(taken(&memory, &caller(Some("alice"), "192.0.2.1")), 10);
     }
 
     #[test]
     fn strangers_are_limited_without_a_setting_and_users_are_not() {
         let limits = Limits::from_config(&config::Limits::default());
         let open = |user| {
-            let calls: Vec<_> = (0..2000).map(|_| limits.admit(Some(&identity(user, "192.0.2.1")))).collect();
+            let calls: Vec<_> = (0..2000).map(|_| limits.admit(Some(&caller(user, "192.0.2.1")))).collect();
             calls.iter().filter(|call| call.is_ok()).count()
         };
         assert_eq!((open(None), open(Some("alice"))), (1000, 2000));
@@ -184,23 +188,23 @@ mod tests {
     #[test]
     fn users_count_by_name_wherever_they_are_and_the_rest_by_address() {
         let limits = limits(|config| (config.concurrent, config.address_concurrent) = (3, 2));
-        let held: Vec<_> = (0..3).map(|_| limits.admit(Some(&identity(Some("alice"), "192.0.2.1")))).collect();
+        let held: Vec<_> = (0..3).map(|_| limits.admit(Some(&caller(Some("alice"), "192.0.2.1")))).collect();
         assert!(held.iter().all(Result::is_ok));
-        assert_eq!(taken(&limits, &identity(Some("alice"), "192.0.2.9")), 0);
-        assert_eq!(taken(&limits, &identity(Some("bob"), "192.0.2.1")), 3);
-        assert_eq!(taken(&limits, &identity(None, "192.0.2.1")), 2);
+        assert_eq!(taken(&limits, &caller(Some("alice"), "192.0.2.9")), 0);
+        assert_eq!(taken(&limits, &caller(Some("bob"), "192.0.2.1")), 3);
+        assert_eq!(taken(&limits, &caller(None, "192.0.2.1")), 2);
         drop(held);
-        assert_eq!(taken(&limits, &identity(Some("alice"), "192.0.2.9")), 3);
+        assert_eq!(taken(&limits, &caller(Some("alice"), "192.0.2.9")), 3);
     }
 
     #[test]
     fn subscribers_count_as_one_and_processes_of_this_machine_not_at_all() {
         let limits = limits(|config| config.address_concurrent = 1);
-        let _held = limits.admit(Some(&identity(None, "2001:db8::1"))).unwrap();
-        assert_eq!(taken(&limits, &identity(None, "2001:db8::2")), 0);
-        assert_eq!(taken(&limits, &identity(None, "2001:db8:0:1::2")), 1);
+        let _held = limits.admit(Some(&caller(None, "2001:db8::1"))).unwrap();
+        assert_eq!(taken(&limits, &caller(None, "2001:db8::2")), 0);
+        assert_eq!(taken(&limits, &caller(None, "2001:db8:0:1::2")), 1);
         for local in ["127.0.0.1", "::1", "a Unix socket"] {
-            assert_eq!(taken(&limits, &identity(None, local)), 10, "{local}");
+            assert_eq!(taken(&limits, &caller(None, local)), 10, "{local}");
         }
         assert!(matches!(limits.admit(None), Ok(None)), "the server itself");
     }
@@ -218,7 +222,7 @@ mod tests {
             own("root", unlimited);
             own("slow", UserLimits { requests_per_second: Some(1), ..UserLimits::default() });
         });
-        let taken = |name| taken(&limits, &identity(Some(name), "192.0.2.1"));
+        let taken = |name| taken(&limits, &caller(Some(name), "192.0.2.1"));
         assert_eq!((taken("others"), taken("more"), taken("root"), taken("slow")), (2, 4, 10, 1));
     }
 }

@@ -14,7 +14,6 @@ use super::answer::{self, Answer};
 use super::call::Call;
 use super::refusal::Refusal;
 use super::upload::{self, Counting, Upload};
-use crate::auth::Grants;
 
 /// Puts limits on calls.
 #[derive(Clone)]
@@ -57,7 +56,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        match self.limits.admit(request.extensions().get().map(Grants::caller)) {
+        match self.limits.admit(request.extensions().get()) {
             Ok(Some(call)) => counted(&mut self.inner, request, call),
             Ok(None) => Answering::Passed {
                 answering: self.inner.call(request.map(Upload::uncounted)),

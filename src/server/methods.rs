@@ -1,8 +1,8 @@
 //! What the protocol says of each method: from the descriptors, so that a new service is known at once.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use steward_proto::DESCRIPTORS;
@@ -63,6 +63,7 @@ pub(super) struct Method {
     pub(super) subject: Subject,
 }
 
+/// Nobody who calls chooses these paths, so that a fast hash is good enough.
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     // The build made these bytes; were they damaged, no method would be known, and a test says so.
     let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default().file;

@@ -136,29 +136,39 @@ impl<B: Backend, J: Journal> Shared<B, J> {
     fn accept(&self, txn: Txn) -> Result<(Revision, oneshot::Receiver<Result<Revision, Error>>), CommitError> {
         txn.check_limits()?;
         let (answer, receiver) = oneshot::channel();
-        {
-            let mut pending = self.pending.lock();
-            match &pending.phase {
-                Phase::Open => {}
-                Phase::Closing => return Err(Error::Closed("it is shutting down".into()).into()),
-                Phase::Failed(reason) => return Err(Error::Closed(Arc::clone(reason)).into()),
+        let mut pending = self.pending.lock();
+        match &pending.phase {
+            Phase::Open => {}
+            Phase::Closing => return Err(Error::Closed("it is shutting down".into()).into()),
+            Phase::Failed(reason) => return Err(Error::Closed(Arc::clone(reason)).into()),
+        }
+        for (key, expect) in &txn.preconditions {
+            let current = match pending.version(key.as_bytes()) {
+                Some(version) => version.value.is_some().then_some(version.revision),
+                None => self.read_backend(key)?.map(|record| record.revision),
+            };
+            let holds = match expect {
+                Expect::Absent => current.is_none(),
+                Expect::At(revision) => current == Some(*revision),
+            };
+            if !holds {
+                return Err(CommitError::Conflict(key.clone()));
             }
-            for (key, expect) in &txn.preconditions {
-                let current = match pending.version(key.as_bytes()) {
-                    Some(version) => version.value.is_some().then_some(version.revision),
-                    None => self.read_backend(key)?.map(|record| record.revision),
-                };
-                let holds = match expect {
-                    Expect::Absent => current.is_none(),
-                    Expect::At(revision) => current == Some(*revision),
-                };
-                if !holds {
-                    return Err(CommitError::Conflict(key.clone()));
-                }
+        }
+        let revision = pending.accept(txn.ops, answer);
+        self.accepted.store(revision.0, Ordering::Release);
+        Ok((revision, receiver))
+    }
+
+    /// Returns once everything up to this revision is durable.
+    async fn reached(&self, target: Revision) -> Result<(), Error> {
+        let mut durable = self.durable.subscribe();
+        tokio::select! {
+            biased;
+            reached = durable.wait_for(|durable| *durable >= target) => {
+                reached.map(drop).map_err(|_| Error::Closed("the committer ended".into()))
             }
-            let revision = pending.accept(txn.ops, answer);
-            self.accepted.store(revision.0, Ordering::Release);
-            Ok((revision, receiver))
+            reason = self.failure.wait() => Err(Error::Closed(Arc::clone(reason))),
         }
     }
 
@@ -219,8 +229,9 @@ impl<B: Backend, J: Journal> Store for EmbeddedStore<B, J> {
 
     async fn commit(&self, txn: Txn) -> Result<Revision, CommitError> {
         let (revision, answer) = self.shared.accept(txn)?;
-        self.shared.call_in_turn(revision).await;
-        let answer = answer.await.map_err(|_| Error::Closed("the committer ended".into()))?;
+        // The answer may come first, if somebody else has called.
+        let ((), answer) = tokio::join!(self.shared.call_in_turn(revision), answer);
+        let answer = answer.map_err(|_| Error::Closed("the committer ended".into()))?;
         Ok(answer?)
     }
 
@@ -233,15 +244,8 @@ impl<B: Backend, J: Journal> Store for EmbeddedStore<B, J> {
         if *self.shared.durable.borrow() >= target {
             return Ok(());
         }
-        self.shared.call_in_turn(target).await;
-        let mut durable = self.shared.durable.subscribe();
-        tokio::select! {
-            biased;
-            reached = durable.wait_for(|durable| *durable >= target) => {
-                reached.map(drop).map_err(|_| Error::Closed("the committer ended".into()))
-            }
-            reason = self.shared.failure.wait() => Err(Error::Closed(Arc::clone(reason))),
-        }
+        let ((), reached) = tokio::join!(self.shared.call_in_turn(target), self.shared.reached(target));
+        reached
     }
 
     fn watch_with_progress(

@@ -140,6 +140,20 @@ async fn a_token_is_good_for_its_scopes_and_shows_nothing_of_the_others() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_revoked_is_refused_over_the_connection_that_has_just_brought_it() {
+    let site = Site::start().await;
+    let alice = user("alice");
+    let (who, token) = site.create(&alice, CreateTokenRequest::default()).await.expect("a token");
+    let mut client = RightsServiceClient::new(site.0.channel());
+    let mut caller = async || client.get_caller(by(&who, GetCallerRequest {})).await.map_err(|status| status.code());
+    for _ in 0..3 {
+        assert_eq!(caller().await.expect("a caller").into_inner().user, "alice");
+    }
+    assert_eq!(site.revoke(&alice, &[&token.id], "").await, Ok(vec![token.id]));
+    assert_eq!(caller().await.map(|_| ()), Err(Code::Unauthenticated));
+}
+
+#[tokio::test]
 async fn a_token_ends_when_its_time_is_over_and_a_revoked_one_stays_so_after_a_restart() {
     let mut site = Site::start().await;
     let alice = user("alice");

@@ -16,7 +16,7 @@ use super::{check, declared, hold_back, longest_message, needs_message};
 use crate::auth::authenticator::is_open;
 use crate::auth::first_message::Reading;
 use crate::auth::rights::Grants;
-use crate::auth::{Admission, Trail};
+use crate::auth::{Acquaintance, Trail};
 
 /// Lets only those calls through that their callers may make. It stands behind the [layer](crate::auth::AuthLayer) that
 /// knows the caller, and behind the limits, which count what it reads.
@@ -162,9 +162,9 @@ where
 
 /// The answer, unless it has to be held back. What is a refusal anyway is told as it is.
 fn shown(response: http::Response<Body>, access: Option<&Access>, grants: &Grants) -> http::Response<Body> {
-    let is_refusal = response.headers().contains_key(Status::GRPC_STATUS);
+    let is_refusal = |response: &http::Response<Body>| response.headers().contains_key(Status::GRPC_STATUS);
     match hold_back(access, grants) {
-        Err(status) if !is_refusal => status.into_http(),
+        Err(status) if !is_refusal(&response) => status.into_http(),
         Ok(()) | Err(_) => response,
     }
 }
@@ -183,7 +183,8 @@ where
 
 /// Notes for its connection that a call is let through. One that anybody may make is noted nowhere.
 fn note_admission(request: &http::Request<Body>) {
-    if let Some(of_connection) = request.extensions().get::<Admission>().filter(|_| !is_open(request.uri().path())) {
-        of_connection.give();
+    let of_connection = request.extensions().get::<Acquaintance>();
+    if let Some(acquaintance) = of_connection.filter(|_| !is_open(request.uri().path())) {
+        acquaintance.admit();
     }
 }

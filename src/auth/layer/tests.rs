@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -17,7 +18,7 @@ use tower::service_fn;
 
 use super::*;
 use crate::auth::refusal::unauthenticated as unauthenticated_for;
-use crate::auth::{Admission, Bearers, GateLayer, Grants, Identity, Proven};
+use crate::auth::{Acquaintance, Bearers, GateLayer, Grants, Identity, Proven};
 use crate::config;
 use crate::error::Failure;
 
@@ -29,7 +30,7 @@ const USERS: &str = "alice:$2y$04$CCCCCCCCCCCCCCCCCCCCC.4K7lyz.nKATbsiu/RcZjqWyD
 /// A service behind the layer, and how it is asked.
 struct Fixture {
     authenticator: Authenticator,
-    _file: tempfile::NamedTempFile,
+    file: tempfile::NamedTempFile,
 }
 
 impl Fixture {
@@ -38,7 +39,7 @@ impl Fixture {
         std::fs::write(file.path(), USERS).unwrap();
         let mut auth = config::Auth::default();
         change(&mut auth, file.path());
-        Fixture { authenticator: Authenticator::from_config(&auth).unwrap(), _file: file }
+        Fixture { authenticator: Authenticator::from_config(&auth).unwrap(), file }
     }
 
     fn off() -> Self {
@@ -208,10 +209,12 @@ async fn failures_slow_down_and_a_flood_is_refused_at_once() {
 }
 
 /// Knows one token, and one that has ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct TwoTokens {
     /// Whether nothing is known of them at once.
     has_to_wait: bool,
+    /// How often they were looked up.
+    lookups: AtomicUsize,
 }
 
 #[async_trait::async_trait]
@@ -221,6 +224,7 @@ impl Bearers for TwoTokens {
     }
 
     fn recall(&self, token: &str) -> Option<Proven> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let is_good = token == "good" && !self.has_to_wait;
         is_good.then(|| Proven::by_password("alice".to_owned()))
     }
@@ -237,7 +241,7 @@ impl Bearers for TwoTokens {
 #[tokio::test]
 async fn who_tries_tokens_waits_and_an_honest_client_whose_token_has_ended_does_not() {
     let mut fixture = Fixture::passwords();
-    fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens { has_to_wait: false })]);
+    fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens::default())]);
     let (guesser, honest) = (Some(Peer(Some([9, 9, 9, 9].into()))), Some(Peer(Some([8, 8, 8, 8].into()))));
     // Of those who wait only so many are let wait.
     let at_once = async |peer, authorization: &str| {
@@ -264,7 +268,8 @@ async fn who_tries_tokens_waits_and_an_honest_client_whose_token_has_ended_does_
 async fn a_token_is_the_password_of_its_own_user_alone() {
     for has_to_wait in [false, true] {
         let mut fixture = Fixture::passwords();
-        fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::new(TwoTokens { has_to_wait })]);
+        let tokens = Arc::new(TwoTokens { has_to_wait, ..TwoTokens::default() });
+        fixture.authenticator = fixture.authenticator.with_tokens(vec![tokens]);
         let user = async |authorization: &str| fixture.user(LOCAL, &[("authorization", authorization)]).await;
         for authorization in ["Bearer good", &basic("alice", "good"), &basic("alice", "secret")] {
             assert_eq!(user(authorization).await, Ok(Some("alice".to_owned())), "{authorization}");
@@ -296,12 +301,58 @@ async fn a_connection_learns_that_somebody_was_let_in_and_not_that_somebody_was_
     for (path, password, is_admitted) in
         [(CALL, &wrong, false), (health, &wrong, false), (health, &right, false), (CALL, &right, true)]
     {
-        let admission = Admission::default();
+        let acquaintance = Acquaintance::default();
         let mut request = request(path, LOCAL, &[("authorization", password)]);
-        request.extensions_mut().insert(admission.clone());
+        request.extensions_mut().insert(acquaintance.clone());
         let _ = fixture.ask(request).await;
-        assert_eq!(admission.is_given(), is_admitted, "{path}");
+        assert_eq!(acquaintance.is_admitted(), is_admitted, "{path}");
     }
+}
+
+#[tokio::test]
+async fn over_one_connection_everybody_is_who_they_prove_to_be_each_time() {
+    let fixture = Fixture::passwords();
+    let (right, wrong) = (basic("alice", "secret"), basic("alice", "wrong"));
+    let acquaintance = Acquaintance::default();
+    let ask = async |path, peer, headers: &[(&str, &str)]| {
+        let mut request = request(path, peer, headers);
+        request.extensions_mut().insert(acquaintance.clone());
+        fixture.ask(request).await
+    };
+    let elsewhere = Some(Peer(Some([192, 0, 2, 1].into())));
+    for _ in 0..3 {
+        for peer in [LOCAL, elsewhere] {
+            let alice = ask(CALL, peer, &[("authorization", &right)]).await.unwrap();
+            assert_eq!((alice.user.as_deref(), alice.address), (Some("alice"), peer.unwrap().0));
+        }
+        for headers in [&[("authorization", &*wrong)][..], &[], &[("authorization", &right), ("authorization", &right)]]
+        {
+            assert_eq!(ask(CALL, elsewhere, headers).await, unauthenticated());
+        }
+    }
+    std::fs::write(fixture.file.path(), "").unwrap();
+    fixture.authenticator.reload().await;
+    assert_eq!(
+        ask(CALL, elsewhere, &[("authorization", &right)]).await,
+        unauthenticated(),
+        "who is gone is gone at once"
+    );
+}
+
+#[tokio::test]
+async fn who_says_the_same_again_over_a_connection_is_seldom_looked_up_and_recorded_each_time() {
+    let (mut fixture, tokens) = (Fixture::passwords(), Arc::new(TwoTokens::default()));
+    fixture.authenticator = fixture.authenticator.with_tokens(vec![Arc::clone(&tokens) as Arc<dyn Bearers>]);
+    let acquaintance = Acquaintance::default();
+    for _ in 0..100 {
+        let (mut request, trail) = (request(CALL, LOCAL, &[("authorization", "Bearer good")]), Trail::kept());
+        request.extensions_mut().insert(acquaintance.clone());
+        request.extensions_mut().insert(trail.clone());
+        assert_eq!(fixture.ask(request).await.unwrap().user.as_deref(), Some("alice"));
+        assert_eq!((trail.user(), trail.proof(), trail.address()), ("alice", "token", LOCAL.unwrap().0));
+    }
+    // The tests beside this one change things, too.
+    assert!(tokens.lookups.load(Ordering::Relaxed) < 50, "{tokens:?}");
 }
 
 #[tokio::test]

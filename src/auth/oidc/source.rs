@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::keys::Keys;
 use super::{fetch, no_keys};
+use crate::auth::changes;
 use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::error::Failure;
@@ -202,6 +203,7 @@ impl Source {
                     tracing::info!(keys = keys.len(), "the keys of the issuer of tokens were read");
                     metrics::gauge!("steward_oidc_keys").set(f64::from(u32::try_from(keys.len()).unwrap_or(u32::MAX)));
                     (state.keys, state.stamp) = (Arc::new(keys.after(before)), stamp);
+                    changes::note();
                 }
                 (state.time, state.is_broken) = (now, false);
             }

@@ -1,12 +1,14 @@
 //! What one caller may do: the one place where a right is given or refused.
 
-use std::sync::Arc;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use tonic::{Request, Status};
 
 use super::kinds::{Area, Right, area_name, right_name};
-use super::table::{Question, Table};
+use super::pattern::without_slashes;
+use super::table::{Question, RulesAbout, Table};
 use crate::auth::{Identity, Trail};
 use crate::error::{Category, Failure};
 
@@ -19,13 +21,33 @@ pub struct Grants(Arc<OfCall>);
 
 #[derive(Debug)]
 struct OfCall {
-    caller: Identity,
-    /// `None`: nobody is asked, and everybody may do everything.
-    table: Option<Arc<Table>>,
+    standing: Arc<Standing>,
     /// Whether the service has looked at them.
     taken: AtomicBool,
     /// Where it is noted what the call is about.
     trail: Trail,
+}
+
+/// Who somebody is, and what says what they may do: the same in many calls.
+#[derive(Debug)]
+pub(in crate::auth) struct Standing {
+    caller: Identity,
+    /// `None`: nobody is asked, and everybody may do everything.
+    rules: Option<RulesAbout>,
+    /// What is found for a caller once.
+    kept: OnceLock<Weak<dyn Any + Send + Sync>>,
+}
+
+impl Standing {
+    /// Of a caller, by a table if there is one.
+    pub(in crate::auth) fn of(caller: Identity, table: Option<Arc<Table>>) -> Self {
+        let rules = table.map(|table| RulesAbout::of(table, &caller));
+        Standing { caller, rules, kept: OnceLock::new() }
+    }
+
+    pub(in crate::auth) fn caller(&self) -> &Identity {
+        &self.caller
+    }
 }
 
 /// Why a right was given or refused, for people.
@@ -55,7 +77,12 @@ impl Grants {
 
     /// Those of a caller, by a table if there is one. The first resource that is asked for is noted.
     pub(in crate::auth) fn by(caller: Identity, table: Option<Arc<Table>>, trail: Trail) -> Self {
-        Grants(Arc::new(OfCall { caller, table, taken: AtomicBool::new(false), trail }))
+        Self::of_standing(Arc::new(Standing::of(caller, table)), trail)
+    }
+
+    /// Those of somebody in one call.
+    pub(in crate::auth) fn of_standing(standing: Arc<Standing>, trail: Trail) -> Self {
+        Grants(Arc::new(OfCall { standing, taken: AtomicBool::new(false), trail }))
     }
 
     /// Those of the caller of a request. A service that declares that it asks by itself has to take them from here:
@@ -77,22 +104,35 @@ impl Grants {
 
     /// Who the caller is.
     pub fn caller(&self) -> &Identity {
-        &self.0.caller
+        &self.0.standing.caller
+    }
+
+    /// What another layer finds for the caller, without looking for it in each call: as long as somebody else has it, too.
+    /// Only one layer does that.
+    pub(crate) fn keep<T: Send + Sync + 'static>(&self, find: impl Fn() -> Arc<T>) -> Arc<T> {
+        let kept = self.0.standing.kept.get().and_then(Weak::upgrade).and_then(|kept| kept.downcast().ok());
+        kept.unwrap_or_else(|| {
+            let (found, kept) = (find(), &self.0.standing.kept);
+            let weak: Weak<T> = Arc::downgrade(&found);
+            // Where there is one already, it is looked for each time.
+            let _ = kept.set(weak);
+            found
+        })
     }
 
     /// Whether nothing has to be asked, so that a list need not be looked through.
     pub fn are_everything(&self) -> bool {
-        self.0.table.is_none() && self.0.caller.scopes.is_none()
+        self.0.standing.rules.is_none() && self.0.standing.caller.scopes.is_none()
     }
 
     /// Whether the caller has a right for a resource.
     pub fn allow(&self, area: Area, right: Right, resource: &str) -> bool {
-        self.decide(Question { area, right, resource: Some(resource.trim_matches('/')), acting_as: None })
+        self.decide(Question { area, right, resource: Some(without_slashes(resource)), acting_as: None })
     }
 
     /// The same, for a caller who says to be `name`, or nobody in particular.
     pub fn allow_as(&self, area: Area, right: Right, resource: &str, name: &str) -> bool {
-        self.decide(Question { area, right, resource: Some(resource.trim_matches('/')), acting_as: Some(name) })
+        self.decide(Question { area, right, resource: Some(without_slashes(resource)), acting_as: Some(name) })
     }
 
     /// Whether the caller has a right for any resource at all, and may act as `name` with it.
@@ -103,17 +143,17 @@ impl Grants {
     /// Whether the caller has a right for what belongs to `owner` and to no resource: it may act as the owner, or
     /// administer the area as a whole.
     pub fn allow_owner(&self, area: Area, right: Right, owner: &str) -> bool {
-        let Some(table) = &self.0.table else { return self.allow_any(area, right, owner) };
+        let Standing { caller, rules, .. } = &*self.0.standing;
+        let Some(rules) = rules else { return self.allow_any(area, right, owner) };
         let in_scope = self.is_in_scope(Question { area, right, resource: None, acting_as: Some(owner) });
-        (in_scope && table.gives_owner(&self.0.caller, area, right, owner)) || self.allow(area, Right::Admin, "")
+        (in_scope && rules.give_owner(caller, area, right, owner)) || self.allow(area, Right::Admin, "")
     }
 
     /// Whether the caller has a right for a resource, or for something below it.
     pub fn allow_within(&self, area: Area, right: Right, resource: &str) -> bool {
-        let (resource, user) = (resource.trim_matches('/'), self.0.caller.user.as_deref());
-        let in_table =
-            self.0.table.as_ref().is_none_or(|table| table.reaches_into(&self.0.caller, area, right, resource));
-        let scopes = self.0.caller.scopes.as_ref();
+        let (resource, Standing { caller, rules, .. }) = (without_slashes(resource), &*self.0.standing);
+        let in_table = rules.as_ref().is_none_or(|rules| rules.reach_into(caller, area, right, resource));
+        let (scopes, user) = (caller.scopes.as_ref(), caller.user.as_deref());
         in_table && scopes.is_none_or(|scopes| scopes.give_within(area, right, resource, user))
     }
 
@@ -134,7 +174,7 @@ impl Grants {
 
     /// Says to the caller that it may not do something. It says the same whether there is such a resource or not.
     pub fn refusal(&self, area: Area, right: Right, resource: &str, name: &str) -> Failure {
-        let Some(user) = &self.0.caller.user else {
+        let Some(user) = &self.0.standing.caller.user else {
             return Failure::new(Category::Unauthenticated, "UNAUTHENTICATED", "a user name and a password are needed");
         };
         let (area, right) = (area_name(area), right_name(right));
@@ -163,28 +203,29 @@ impl Grants {
 
     fn decide(&self, question: Question<'_>) -> bool {
         self.0.trail.write_resource(question.resource.unwrap_or_default());
-        let is_allowed = match &self.0.table {
+        let Standing { caller, rules, .. } = &*self.0.standing;
+        let is_allowed = match rules {
             None => true,
-            Some(_) if question.right == Right::SignedIn => self.0.caller.user.is_some(),
-            Some(table) => table.rule(&self.0.caller, question).is_some(),
+            Some(_) if question.right == Right::SignedIn => caller.user.is_some(),
+            Some(rules) => rules.find(caller, question).is_some(),
         };
         is_allowed && self.is_in_scope(question)
     }
 
     fn is_in_scope(&self, question: Question<'_>) -> bool {
         let Question { area, right, resource, .. } = question;
-        let user = self.0.caller.user.as_deref();
+        let Identity { scopes, user, .. } = self.caller();
         right == Right::SignedIn
-            || self.0.caller.scopes.as_ref().is_none_or(|scopes| scopes.give(area, right, resource, user))
+            || scopes.as_ref().is_none_or(|scopes| scopes.give(area, right, resource, user.as_deref()))
     }
 
     /// Why the caller has a right for a resource, or has not.
     pub fn explain(&self, area: Area, right: Right, resource: &str, name: &str) -> Explanation {
-        let resource = resource.trim_matches('/');
+        let resource = without_slashes(resource);
         let question = Question { area, right, resource: Some(resource), acting_as: Some(name) };
-        let rule = match &self.0.table {
+        let rule = match &self.0.standing.rules {
             None => Some("allowed because there is no table of rights".to_owned()),
-            Some(table) => table.rule(&self.0.caller, question).map(|rule| format!("allowed by {rule}")),
+            Some(rules) => rules.find(&self.0.standing.caller, question).map(|rule| format!("allowed by {rule}")),
         };
         match rule {
             Some(text) if self.is_in_scope(question) => Explanation { is_allowed: true, text },

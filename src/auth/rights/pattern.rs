@@ -34,7 +34,7 @@ impl Pattern {
         if text.replace(USER, "").contains(['{', '}']) {
             return Err(format!("the pattern {text:?} has braces, and only {USER} is known"));
         }
-        let text = text.trim_matches('/').to_owned();
+        let text = without_slashes(text).to_owned();
         Ok(Pattern { has_user: text.contains(USER), text })
     }
 
@@ -67,6 +67,14 @@ impl fmt::Display for Pattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(if self.text.is_empty() { "/" } else { &self.text })
     }
+}
+
+/// A resource or a pattern without slashes at its ends.
+pub(in crate::auth) fn without_slashes(mut text: &str) -> &str {
+    while let Some(rest) = text.strip_prefix('/').or_else(|| text.strip_suffix('/')) {
+        text = rest;
+    }
+    text
 }
 
 /// Whether a pattern stands for all of a text or for something that it is below. What is between two stars takes the first

@@ -11,6 +11,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -35,7 +36,7 @@ enum Who {
     Anonymous,
 }
 
-/// One line of the table.
+/// One line of the table that gives rights.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     line: usize,
@@ -59,20 +60,24 @@ pub(super) struct Question<'a> {
 /// All rules, and the groups that users are in.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    count: usize,
+    /// In the order of their lines.
+    rules: Vec<Rule>,
     /// Nobody who asks chooses these names, so that a fast hash is good enough.
     users: HashMap<String, User>,
     groups: Vec<Group>,
     /// Where in `groups` those of a name are.
     places: HashMap<String, usize>,
-    of_anybody: Vec<Rule>,
-    of_anonymous: Vec<Rule>,
+    of_anybody: Places,
+    of_anonymous: Places,
 }
+
+/// Where in [`Table::rules`] some of them are.
+type Places = Vec<usize>;
 
 /// Somebody who is named in the table.
 #[derive(Clone, Debug, Default)]
 struct User {
-    rules: Vec<Rule>,
+    rules: Places,
     /// The places of their groups in [`Table::groups`].
     groups: Vec<usize>,
 }
@@ -80,7 +85,7 @@ struct User {
 /// A group that is named in the table.
 #[derive(Clone, Debug, Default)]
 struct Group {
-    rules: Vec<Rule>,
+    rules: Places,
     /// Whether a line says who is in it; the issuer of tokens may say that, too.
     has_line: bool,
 }
@@ -104,7 +109,7 @@ impl Table {
         {
             return self.read_group(name.trim(), members);
         }
-        if self.count >= MAX_RULES {
+        if self.rules.len() >= MAX_RULES {
             return Err(format!("there are more than {MAX_RULES} rules"));
         }
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -116,9 +121,9 @@ impl Table {
         let identities = identities.split(',').filter(|pattern| !pattern.is_empty()).map(Pattern::parse);
         let identities = identities.collect::<Result<_, _>>()?;
         let (who, scope) = (Who::parse(who)?, Scope::of(area, resources, rights)?);
-        let rule = Rule { line: number, who, scope, identities };
-        self.rules_of(&rule.who.clone()).push(rule);
-        self.count += 1;
+        let place = self.rules.len();
+        self.rules_of(&who).push(place);
+        self.rules.push(Rule { line: number, who, scope, identities });
         Ok(())
     }
 
@@ -137,7 +142,7 @@ impl Table {
         Ok(())
     }
 
-    fn rules_of(&mut self, who: &Who) -> &mut Vec<Rule> {
+    fn rules_of(&mut self, who: &Who) -> &mut Places {
         match who {
             Who::User(name) => &mut self.users.entry(name.clone()).or_default().rules,
             Who::Group(name) => {
@@ -166,34 +171,11 @@ impl Table {
 
     /// Whether nobody may do anything.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.rules.is_empty()
     }
 
-    /// The first rule that allows it.
-    pub(super) fn rule(&self, caller: &Identity, question: Question<'_>) -> Option<&Rule> {
-        let allows = |rule: &&Rule| {
-            rule.scope.gives(question.area, question.right, question.resource, caller.user.as_deref())
-                && rule.lets_act_as(question.acting_as, caller)
-        };
-        self.about(caller).filter_map(|rules| rules.iter().find(allows)).min_by_key(|rule| rule.line)
-    }
-
-    /// Whether a rule gives a right for any resource at all to somebody who is `owner` by itself, or may act as it
-    /// because the rule names it: a right to administer some resource makes nobody the owner of what is beside it.
-    pub(super) fn gives_owner(&self, caller: &Identity, area: Area, right: Right, owner: &str) -> bool {
-        let user = caller.user.as_deref();
-        let gives = |rule: &Rule| rule.scope.gives(area, right, None, user) && rule.names(owner, caller);
-        self.about(caller).any(|rules| rules.iter().any(gives))
-    }
-
-    /// Whether a rule gives a right for a resource or for something below it.
-    pub(super) fn reaches_into(&self, caller: &Identity, area: Area, right: Right, resource: &str) -> bool {
-        let reaches = |rule: &Rule| rule.scope.gives_within(area, right, resource, caller.user.as_deref());
-        self.about(caller).any(|rules| rules.iter().any(reaches))
-    }
-
-    /// The rules that are about the caller, by each of the ways to be about somebody.
-    fn about<'a, 'b>(&'a self, caller: &'b Identity) -> impl Iterator<Item = &'a [Rule]> + use<'a, 'b> {
+    /// Where the rules are that are about the caller, by any of the ways to be about somebody.
+    fn about(&self, caller: &Identity) -> Places {
         let name = caller.user.as_deref();
         let user = name.and_then(|name| self.users.get(name));
         let own = user.map_or(&[][..], |user| &user.groups);
@@ -202,7 +184,49 @@ impl Table {
         let of_groups = places.map(|place| &self.groups[*place].rules);
         let of_user = user.map(|user| &user.rules);
         let of_all = if name.is_some() { &self.of_anybody } else { &self.of_anonymous };
-        of_user.into_iter().chain(of_groups).chain([of_all]).map(Vec::as_slice)
+        let mut about: Places = of_user.into_iter().chain(of_groups).chain([of_all]).flatten().copied().collect();
+        about.sort_unstable();
+        about.dedup();
+        about
+    }
+}
+
+/// The rules of a table that are about one caller: found once, and asked in many calls.
+#[derive(Clone, Debug)]
+pub(super) struct RulesAbout {
+    table: Arc<Table>,
+    places: Places,
+}
+
+impl RulesAbout {
+    pub(super) fn of(table: Arc<Table>, caller: &Identity) -> Self {
+        let places = table.about(caller);
+        RulesAbout { table, places }
+    }
+
+    /// The first that allows it. The caller is that whom they are about.
+    pub(super) fn find(&self, caller: &Identity, question: Question<'_>) -> Option<&Rule> {
+        self.iter().find(|rule| {
+            rule.scope.gives(question.area, question.right, question.resource, caller.user.as_deref())
+                && rule.lets_act_as(question.acting_as, caller)
+        })
+    }
+
+    /// Whether one gives a right for any resource at all to somebody who is `owner` by itself, or may act as it because the
+    /// rule names it: a right to administer some resource makes nobody the owner of what is beside it.
+    pub(super) fn give_owner(&self, caller: &Identity, area: Area, right: Right, owner: &str) -> bool {
+        let user = caller.user.as_deref();
+        self.iter().any(|rule| rule.scope.gives(area, right, None, user) && rule.names(owner, caller))
+    }
+
+    /// Whether one gives a right for a resource or for something below it.
+    pub(super) fn reach_into(&self, caller: &Identity, area: Area, right: Right, resource: &str) -> bool {
+        self.iter().any(|rule| rule.scope.gives_within(area, right, resource, caller.user.as_deref()))
+    }
+
+    /// In the order of their lines.
+    fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.places.iter().map(|place| &self.table.rules[*place])
     }
 }
 

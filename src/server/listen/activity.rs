@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Limits;
-use crate::auth::Admission;
+use crate::auth::Acquaintance;
 
 /// How long the words are with which a client of HTTP/2 begins.
 const PREFACE_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
@@ -18,8 +18,8 @@ pub(super) struct Activity(Arc<Mutex<State>>);
 struct State {
     /// When the connection began.
     start: Instant,
-    /// Whether anybody was let in.
-    admission: Admission,
+    /// Who is at the other end.
+    acquaintance: Acquaintance,
     /// Requests that are not fully answered, and bodies of requests that are still read.
     requests: usize,
     /// Those of them whose client does not take what it was answered.
@@ -49,9 +49,9 @@ impl Activity {
         Activity(Arc::new(Mutex::new(State::new(Instant::now()))))
     }
 
-    /// Where it is noted that somebody was let in.
-    pub(super) fn admission(&self) -> Admission {
-        self.0.lock().admission.clone()
+    /// Where it is noted who is at the other end.
+    pub(super) fn acquaintance(&self) -> Acquaintance {
+        self.0.lock().acquaintance.clone()
     }
 
     /// A request has come.
@@ -125,7 +125,7 @@ impl State {
     fn new(now: Instant) -> Self {
         State {
             start: now,
-            admission: Admission::default(),
+            acquaintance: Acquaintance::default(),
             requests: 0,
             unread: 0,
             unread_since: now,
@@ -193,7 +193,7 @@ impl State {
     }
 
     fn is_kept(&self, limits: Limits) -> bool {
-        limits.idle_timeout.is_none() && self.admission.is_given()
+        limits.idle_timeout.is_none() && self.acquaintance.is_admitted()
     }
 }
 
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(story.deadline_with(limits), None, "one that is being answered");
         story.state.hand_over(false, true, story.now);
         assert_eq!(story.deadline_with(limits), Some(50 + 300), "the answer is not taken");
-        story.state.admission.give();
+        story.state.acquaintance.admit();
         assert_eq!(story.deadline_with(limits), None, "a stream that is not read for a while");
         story.state.end(story.now);
         story.wait(1000);

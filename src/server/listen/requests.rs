@@ -51,7 +51,7 @@ where
         let noticed = self.activity.begin(request.version());
         let mut entry = self.access_log.as_ref().map(|log| log.begin(&request, self.peer.0));
         request.extensions_mut().insert(self.peer);
-        request.extensions_mut().insert(self.activity.admission());
+        request.extensions_mut().insert(self.activity.acquaintance());
         if let Some(user) = self.shown.as_ref().and_then(|shown| shown.user()) {
             request.extensions_mut().insert(user.clone());
         }

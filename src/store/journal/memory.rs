@@ -24,7 +24,7 @@ impl MemoryJournal {
 
 #[cfg(test)]
 impl MemoryJournal {
-    /// How many flushes there were.
+    /// How many there are.
     pub(crate) fn frames(&self) -> usize {
         self.frames.lock().len()
     }

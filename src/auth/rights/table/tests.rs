@@ -16,7 +16,11 @@ fn caller(user: &str, groups: &[&str]) -> Identity {
 
 fn may(caller: &Identity, area: Area, right: Right, resource: &str, acting_as: &str) -> bool {
     let question = Question { area, right, resource: Some(resource), acting_as: Some(acting_as) };
-    Table::parse(TABLE).unwrap().rule(caller, question).is_some()
+    allows(TABLE, caller, question)
+}
+
+fn allows(table: &str, caller: &Identity, question: Question<'_>) -> bool {
+    RulesAbout::of(Arc::new(Table::parse(table).unwrap()), caller).find(caller, question).is_some()
 }
 
 #[test]
@@ -35,6 +39,20 @@ fn a_rule_is_for_a_user_a_group_anybody_or_the_anonymous() {
     ] {
         let allowed = may(&caller(user, groups), area, right, resource, "");
         assert_eq!(allowed, is_allowed, "{user} {area:?} {right:?} {resource}");
+    }
+}
+
+#[test]
+fn of_several_rules_that_allow_it_the_first_line_counts_whomever_it_is_about() {
+    let rules = ["* lock * read", "@ops lock * read", "bob lock * read"];
+    for first in 0..rules.len() {
+        let mut lines = vec!["@ops = bob"];
+        lines.extend(rules.iter().cycle().skip(first).take(rules.len()));
+        let (table, bob) = (Arc::new(Table::parse(&lines.join("\n")).unwrap()), caller("bob", &["ops"]));
+        let question = Question { area: Area::Lock, right: Right::Read, resource: Some("x"), acting_as: None };
+        let about = RulesAbout::of(table, &bob);
+        let (who, _) = rules[first].split_once(' ').unwrap();
+        assert_eq!(about.find(&bob, question).unwrap().to_string(), format!("line 2: {who} lock:*:read"));
     }
 }
 
@@ -64,8 +82,7 @@ fn a_wrong_line_is_named() {
         assert!(error.starts_with(problem), "{error}");
     }
     assert!(Table::parse("# nothing\n\n").unwrap().is_empty());
-    let odd = Table::parse("a lock k=v#1/* read  # the rest says why").unwrap();
     let question = Question { area: Area::Lock, right: Right::Read, resource: Some("k=v#1/x"), acting_as: None };
-    assert!(odd.rule(&caller("a", &[]), question).is_some());
+    assert!(allows("a lock k=v#1/* read  # the rest says why", &caller("a", &[]), question));
     assert!(Table::parse(&"a lock * read\n".repeat(MAX_RULES + 1)).is_err());
 }
