@@ -215,9 +215,13 @@ async fn starts_reloads_and_stops_of_the_server_are_entries() {
     entry(&server, "a reload", |entry| entry.method == "Server/Reload").await;
     assert!(server.terminate().await.success());
     server.restart().await;
-    let server_entries: Vec<_> =
-        entries(&server).await.into_iter().filter(|entry| entry.method.starts_with("Server/")).collect();
-    let methods: Vec<&str> = server_entries.iter().map(|entry| &*entry.method).collect();
+    // The server is ready while its start is still written.
+    let methods = eventually("the second start is entered", async || {
+        let methods = entries(&server).await.into_iter().map(|entry| entry.method);
+        let methods: Vec<String> = methods.filter(|method| method.starts_with("Server/")).collect();
+        (methods.len() == 4).then_some(methods)
+    })
+    .await;
     assert_eq!(methods, ["Server/Start", "Server/Reload", "Server/Stop", "Server/Start"]);
 }
 
